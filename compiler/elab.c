@@ -77,32 +77,32 @@ Term fail(Elab *e, Pos pos, const char *hint, const char *format, ...)
     return term_error();
 }
 
-Binding *scope_find(const Elab *e, Name name)
+ScopeName *scope_find(const Elab *e, Name name)
 {
-    for (Binding *b = e->scope; b; b = b->next)
+    for (ScopeName *b = e->scope; b; b = b->next)
         if (b->name == name)
             return b;
     return NULL;
 }
 
-Binding *scope_bind(Elab *e, Ident id, Term term)
+ScopeName *scope_bind(Elab *e, Ident id, Term term)
 {
-    Binding *old = scope_find(e, id.name);
+    ScopeName *old = scope_find(e, id.name);
     if (old) {
         diag_error(e->diag, id.pos, "choose another name", "`%s` hides a name that is visible here",
                    id.name);
         if (old->pos.source)
             diag_note(e->diag, old->pos, "`%s` is declared here", id.name);
     }
-    Binding *b = NEW(e->arena, Binding);
-    *b = (Binding){.name = id.name, .term = term, .pos = id.pos, .next = e->scope};
+    ScopeName *b = NEW(e->arena, ScopeName);
+    *b = (ScopeName){.name = id.name, .term = term, .pos = id.pos, .next = e->scope};
     e->scope = b;
     return b;
 }
 
 /* Emission */
 
-Op *emit(Elab *e, OpCode code, Pos pos, int nargs, Value *const *args, int nresults,
+Op *make_op(Elab *e, OpCode code, Pos pos, int nargs, Value *const *args, int nresults,
          const Type *types)
 {
     Op *op = op_new(e->kernel, code, pos, nargs, args, nresults, types);
@@ -110,9 +110,9 @@ Op *emit(Elab *e, OpCode code, Pos pos, int nargs, Value *const *args, int nresu
     return op;
 }
 
-Value *emit1(Elab *e, OpCode code, Pos pos, int nargs, Value *const *args, Type type)
+Value *make_op1(Elab *e, OpCode code, Pos pos, int nargs, Value *const *args, Type type)
 {
-    return emit(e, code, pos, nargs, args, 1, &type)->results[0];
+    return make_op(e, code, pos, nargs, args, 1, &type)->results[0];
 }
 
 /* Constants stand at the head of the kernel, where every region sees them. */
@@ -136,6 +136,10 @@ Value *constant(Elab *e, Type type, uint64_t bits)
             return e->constants[i].v;
     Op *op = op_new(e->kernel, OP_CONST, e->item->name.pos, 0, NULL, 1, &type);
     op->bits = bits;
+    if (e->local_constants) {
+        region_append(e->region, op);
+        return op->results[0];
+    }
     place_constant(e, op);
     if (e->nconstants == e->constants_capacity) {
         int n = e->constants_capacity ? 2 * e->constants_capacity : 32;
@@ -228,7 +232,7 @@ bool constant_bits(Elab *e, Pos pos, const Term *t, DType type, uint64_t *bits)
 static Op *header_op(Elab *e, OpCode code, Pos pos, Name name, Type type, int nargs,
                      Value *const *args)
 {
-    Op *op = emit(e, code, pos, nargs, args, 1, &type);
+    Op *op = make_op(e, code, pos, nargs, args, 1, &type);
     op->name = name;
     op->results[0]->name = name;
     return op;
@@ -260,7 +264,7 @@ static void require(Elab *e, Pos pos, const Term *cond, const char *text)
         fail(e, pos, NULL, "%s: not true for %s", text, e->kernel->variant);
     if (cond->kind != T_VALUE)
         return;
-    Op *op = emit(e, OP_REQUIRE, pos, 1, &cond->v, 0, NULL);
+    Op *op = make_op(e, OP_REQUIRE, pos, 1, &cond->v, 0, NULL);
     op->name = arena_format(e->arena, "%s", text);
 }
 
@@ -456,7 +460,7 @@ static void bind_tensor(Elab *e, const Param *p, ParamDir dir)
     check_format(e, p, info->format, &type);
     Op *op = header_op(e, OP_TENSOR, p->name.pos, p->name.name, type, nargs, args);
     op->tensor = info;
-    Binding *b = scope_bind(e, p->name, term_tensor(op->results[0]));
+    ScopeName *b = scope_bind(e, p->name, term_tensor(op->results[0]));
     b->is_optional = p->optional;
     if (type.dtype == DT_E2M1 && type.rank > 0) {
         Term k = term_value(args[type.rank - 1]), two = term_int(2), zero = term_int(0);
@@ -580,6 +584,10 @@ Kernel *elaborate(Arena *arena, Diag *diag, const Program *program, const Item *
     if (item->where)
         elab_where(&e, item->where);
     elab_kernel_body(&e);
+    if (diag->errors == before) {
+        check_dims(&e);
+        check_nondet(&e);
+    }
     if (diag->errors != before)
         return NULL;
     const char *wrong = kernel_verify(arena, e.kernel);
@@ -591,7 +599,7 @@ Kernel *elaborate(Arena *arena, Diag *diag, const Program *program, const Item *
     return e.kernel;
 }
 
-Term elab_in_scope(Elab *e, Region *region, Binding *scope, const Expr *x)
+Term elab_in_scope(Elab *e, Region *region, ScopeName *scope, const Expr *x)
 {
     e->region = region;
     e->scope = scope;

@@ -50,18 +50,18 @@ struct Term {
 };
 
 /* A name in scope. */
-typedef struct Binding {
+typedef struct ScopeName {
     Name name;
     Term term;
     Pos pos;
     bool is_var;
     bool is_optional;                /* a tensor parameter `t?` */
-    struct Binding *next;
-} Binding;
+    struct ScopeName *next;
+} ScopeName;
 
 typedef struct Loop {
     OpCode code;                     /* FOR, SHARE, PAR */
-    Binding **carried;
+    ScopeName **carried;
     int count;
     bool inside_get;                 /* a `get` stands between the loop and here */
     struct Loop *outer;
@@ -83,14 +83,15 @@ typedef struct Elab {
     const Variant *variant;
     Kernel *kernel;
     Region *region;                  /* where ops go */
-    Binding *scope;
+    ScopeName *scope;
     Loop *loop;
     FnFrame *frame;
     bool ended;                      /* the block has met `continue` or `return` */
     bool in_par, in_range, in_roles, in_role, in_get;
     bool later_phase;                /* ranges may load what an ordered phase before wrote */
+    bool local_constants;            /* into the region, not the kernel's head: the debugger */
     bool any_par;                    /* a phase stands before */
-    Binding *role_floor;             /* innermost binding outside the current role */
+    ScopeName *role_floor;             /* innermost binding outside the current role */
     Op *header_end;                  /* constants go behind it, in the kernel's body */
     struct { uint64_t bits; Type type; Value *v; } *constants;
     int nconstants, constants_capacity;
@@ -107,11 +108,11 @@ typedef struct Elab {
 /* The variant's IR, or NULL after errors. */
 Kernel *elaborate(Arena *, Diag *, const Program *, const Item *kernel, const Variant *);
 /* An expression over names of a running program (the debugger): ops go to `region`. */
-Term elab_in_scope(Elab *, Region *region, Binding *scope, const Expr *);
+Term elab_in_scope(Elab *, Region *region, ScopeName *scope, const Expr *);
 
-Binding *scope_find(const Elab *, Name);
+ScopeName *scope_find(const Elab *, Name);
 /* Binds a name; reports one that hides a visible name. */
-Binding *scope_bind(Elab *, Ident, Term);
+ScopeName *scope_bind(Elab *, Ident, Term);
 Term term_error(void);
 Term term_int(Wide);
 Term term_bool(bool);
@@ -126,8 +127,8 @@ Term fail(Elab *, Pos, const char *hint, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
 /* Appends an op and gives it, or its first result. */
-Op *emit(Elab *, OpCode, Pos, int nargs, Value *const *args, int nresults, const Type *types);
-Value *emit1(Elab *, OpCode, Pos, int nargs, Value *const *args, Type);
+Op *make_op(Elab *, OpCode, Pos, int nargs, Value *const *args, int nresults, const Type *types);
+Value *make_op1(Elab *, OpCode, Pos, int nargs, Value *const *args, Type);
 /* A constant of any shape; equal ones are one value. */
 Value *constant(Elab *, Type, uint64_t bits);
 Value *constant_int(Elab *, int64_t);
@@ -152,12 +153,12 @@ bool elab_int(Elab *, const Expr *, const char *what, int64_t *out);
 Term elab_condition(Elab *, const Expr *, const char *what);
 Term elab_binary(Elab *, ExprKind, Pos, const Term *a, const Term *b);
 Term elab_select_lazy(Elab *, Pos, Value *cond, const Expr *a, const Expr *b);
-Value *emit_binary(Elab *, OpCode, Pos, Value *a, Value *b);
+Value *make_binary(Elab *, OpCode, Pos, Value *a, Value *b);
 /* The broadcast shape of two tiles into `out`; reports by `what`. */
 bool broadcast_shape(Elab *, Pos, const char *what, const Type *a, const Type *b, Type *out);
 /* Widens two integer tiles to one type, or reports that the types differ. */
 bool unify_types(Elab *, Pos, const char *what, Value **a, Value **b);
-Value *emit_cast(Elab *, Pos, Value *, DType);
+Value *make_cast(Elab *, Pos, Value *, DType);
 
 /* elab_const.c: constant expressions. */
 Term const_unary(Elab *, ExprKind, Pos, const Term *);
@@ -180,6 +181,12 @@ Term elab_fn(Elab *, const Item *fn, const Expr *call);
 /* elab_stmt.c */
 void elab_block(Elab *, const StmtList *);           /* in a scope of its own */
 void elab_stmts(Elab *, const StmtList *);           /* in the current scope */
+
+/* dims.c: every dim can be solved from tensors, or a schedule binds it (R2). */
+void check_dims(Elab *);
+
+/* nondet.c: what depends on the order of atomics reaches only @ nondet tensors (R19). */
+void check_nondet(Elab *);
 
 /* pipes.c: roles of an OP_ROLES take from each pipe as many items as are put, and cannot deadlock. */
 void check_roles(Elab *, const Op *roles);

@@ -11,7 +11,7 @@ Value *tensor_extent(Elab *e, Pos pos, Value *t, int axis)
         return t->op->args[axis];
     if (t->op && t->op->code == OP_VIEW_RESHAPE)
         return t->op->args[1 + axis];
-    Op *op = emit(e, OP_EXTENT, pos, 1, &t, 1, &(Type){.kind = TY_TILE, .dtype = DT_I64});
+    Op *op = make_op(e, OP_EXTENT, pos, 1, &t, 1, &(Type){.kind = TY_TILE, .dtype = DT_I64});
     op->axis = axis;
     return op->results[0];
 }
@@ -146,7 +146,7 @@ static bool pad_bits(Elab *e, const Expr *pad, DType t, uint64_t *bits)
 static Term scalar_as_i64(Elab *e, Pos pos, Value *v)
 {
     if (v->type.rank == 0 && dtype_is_int(v->type.dtype) && v->type.dtype != DT_U64)
-        v = emit_cast(e, pos, v, DT_I64);
+        v = make_cast(e, pos, v, DT_I64);
     return term_value(v);
 }
 
@@ -162,7 +162,7 @@ static Term load(Elab *e, const Expr *x, const Term *base, OpCode code)
     Type t = access_type(base->v->type.dtype, a, args + 1);
     if (!size_fits(e, x->pos, &t))
         return term_error();
-    Op *op = emit(e, code, x->pos, n + 1, args, 1, &t);
+    Op *op = make_op(e, code, x->pos, n + 1, args, 1, &t);
     op->access = a;
     op->bits = bits;
     return scalar_as_i64(e, x->pos, op->results[0]);
@@ -179,7 +179,7 @@ static Term table_entry(Elab *e, const Expr *x, const Term *base)
         return term_error();
     Type t = base->v->type;
     t.kind = TY_TENSOR;
-    Value *v = emit1(e, OP_TABLE, x->pos, 2, (Value *[]){base->v, l}, t);
+    Value *v = make_op1(e, OP_TABLE, x->pos, 2, (Value *[]){base->v, l}, t);
     v->name = base->v->name;
     return term_tensor(v);
 }
@@ -226,7 +226,7 @@ Value *broadcast_to(Elab *e, Pos pos, Value *v, const Type *want)
         return v;
     if (v->op && v->op->code == OP_CONST)
         return constant(e, *want, v->op->bits);
-    return emit1(e, OP_BROADCAST, pos, 1, &v, *want);
+    return make_op1(e, OP_BROADCAST, pos, 1, &v, *want);
 }
 
 /* The value as the access of the target wants it: same element type, shape or broadcast. */
@@ -301,7 +301,7 @@ void elab_store(Elab *e, const Expr *target, const Expr *value, Pos pos)
     if (!v || !size_fits(e, pos, &want))
         return;
     args[n + 1] = v;
-    emit(e, OP_STORE, pos, n + 2, args, 0, NULL)->access = a;
+    make_op(e, OP_STORE, pos, n + 2, args, 0, NULL)->access = a;
 }
 
 /* Views */
@@ -332,7 +332,7 @@ static Term view_reshape(Elab *e, const Expr *call, const Term *base, int first)
     if (have >= 0 && want >= 0 && have != want)
         return fail(e, call->pos, NULL, "reshape of %s to %lld elements",
                     type_text(e->arena, &base->v->type), (long long)want);
-    return term_tensor(emit1(e, OP_VIEW_RESHAPE, call->pos, n + 1, args, t));
+    return term_tensor(make_op1(e, OP_VIEW_RESHAPE, call->pos, n + 1, args, t));
 }
 
 static Term view_flat(Elab *e, const Expr *call, const Term *base)
@@ -343,11 +343,11 @@ static Term view_flat(Elab *e, const Expr *call, const Term *base)
     for (int i = 0; i < from->rank; i++) {
         t.dims[0] = t.dims[0] < 0 || from->dims[i] < 0 ? -1 : t.dims[0] * from->dims[i];
         Value *x = tensor_extent(e, call->pos, base->v, i);
-        n = i == 0 ? x : emit_binary(e, OP_MUL, call->pos, n, x);
+        n = i == 0 ? x : make_binary(e, OP_MUL, call->pos, n, x);
     }
     if (t.dims[0] >= 0)
         n = constant_int(e, t.dims[0]);
-    return term_tensor(emit1(e, OP_VIEW_RESHAPE, call->pos, 2, (Value *[]){base->v, n}, t));
+    return term_tensor(make_op1(e, OP_VIEW_RESHAPE, call->pos, 2, (Value *[]){base->v, n}, t));
 }
 
 static Term view_slice(Elab *e, const Expr *call, const Term *base)
@@ -376,7 +376,7 @@ static Term view_slice(Elab *e, const Expr *call, const Term *base)
         hi = hi < 0 ? 0 : hi > from->dims[axis] ? from->dims[axis] : hi;
         t.dims[axis] = hi < lo ? 0 : hi - lo;
     }
-    Op *op = emit(e, OP_VIEW_SLICE, call->pos, 3, (Value *[]){base->v, bound[0], bound[1]}, 1, &t);
+    Op *op = make_op(e, OP_VIEW_SLICE, call->pos, 3, (Value *[]){base->v, bound[0], bound[1]}, 1, &t);
     op->axis = (int)axis;
     return term_tensor(op->results[0]);
 }
@@ -398,7 +398,7 @@ static Term view_upsample(Elab *e, const Expr *call, const Term *base)
             return fail(e, call->args.items[i + 1]->pos, NULL, "a factor is at least 1");
         t.dims[i] = f < 0 || from->dims[i] < 0 ? -1 : f * from->dims[i];
     }
-    return term_tensor(emit1(e, OP_VIEW_UPSAMPLE, call->pos, from->rank + 1, args, t));
+    return term_tensor(make_op1(e, OP_VIEW_UPSAMPLE, call->pos, from->rank + 1, args, t));
 }
 
 static Term view_trans(Elab *e, const Expr *call, const Term *base)
@@ -410,7 +410,7 @@ static Term view_trans(Elab *e, const Expr *call, const Term *base)
     int64_t d = t.dims[t.rank - 1];
     t.dims[t.rank - 1] = t.dims[t.rank - 2];
     t.dims[t.rank - 2] = d;
-    return term_tensor(emit1(e, OP_VIEW_TRANS, call->pos, 1, &base->v, t));
+    return term_tensor(make_op1(e, OP_VIEW_TRANS, call->pos, 1, &base->v, t));
 }
 
 Term view_call(Elab *e, const char *name, const Expr *call, const Term *base)

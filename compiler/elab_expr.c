@@ -22,13 +22,13 @@ static DType literal_type(const Term *t, DType hint)
     return hint != DT_NONE && hint != DT_BOOL ? hint : DT_I64;
 }
 
-Value *emit_cast(Elab *e, Pos pos, Value *v, DType t)
+Value *make_cast(Elab *e, Pos pos, Value *v, DType t)
 {
     if (v->type.dtype == t)
         return v;
     Type type = v->type;
     type.dtype = t;
-    return emit1(e, OP_CAST, pos, 1, &v, type);
+    return make_op1(e, OP_CAST, pos, 1, &v, type);
 }
 
 /* True if every value of integer type `from` is one of `to` (R4). */
@@ -76,7 +76,7 @@ Value *term_to(Elab *e, Pos pos, const Term *t, DType type, const char *what)
     if (!v || v->type.dtype == type)
         return v;
     if (widens(v->type.dtype, type))
-        return emit_cast(e, pos, v, type);
+        return make_cast(e, pos, v, type);
     fail(e, pos, arena_format(e->arena, "convert it with %s(..)", dtype_info[type].name),
          "%s: %s is expected, not %s", what, dtype_info[type].name, type_text(e->arena, &v->type));
     return NULL;
@@ -101,7 +101,7 @@ Value *term_index(Elab *e, Pos pos, const Term *t, const char *what)
         fail(e, pos, NULL, "%s is an integer scalar, not %s", what, type_text(e->arena, &v->type));
         return NULL;
     }
-    return emit_cast(e, pos, v, DT_I64);
+    return make_cast(e, pos, v, DT_I64);
 }
 
 Value *elab_index(Elab *e, const Expr *x, const char *what)
@@ -178,11 +178,11 @@ bool unify_types(Elab *e, Pos pos, const char *what, Value **a, Value **b)
     if (ta == tb)
         return true;
     if (widens(ta, tb)) {
-        *a = emit_cast(e, pos, *a, tb);
+        *a = make_cast(e, pos, *a, tb);
         return true;
     }
     if (widens(tb, ta)) {
-        *b = emit_cast(e, pos, *b, ta);
+        *b = make_cast(e, pos, *b, ta);
         return true;
     }
     const char *na = dtype_info[ta].name, *nb = dtype_info[tb].name;
@@ -238,13 +238,13 @@ static bool operator_takes(Elab *e, OpCode code, Pos pos, const char *sign, cons
     return false;
 }
 
-Value *emit_binary(Elab *e, OpCode code, Pos pos, Value *a, Value *b)
+Value *make_binary(Elab *e, OpCode code, Pos pos, Value *a, Value *b)
 {
     Type out;
     if (!broadcast_shape(e, pos, op_info[code].name, &a->type, &b->type, &out))
         return NULL;
     out.dtype = strchr(op_info[code].flags, 'B') ? DT_BOOL : a->type.dtype;
-    return emit1(e, code, pos, 2, (Value *[]){a, b}, out);
+    return make_op1(e, code, pos, 2, (Value *[]){a, b}, out);
 }
 
 static Value *shift_amount(Elab *e, Pos pos, const char *sign, Value *a, Value *b)
@@ -253,7 +253,7 @@ static Value *shift_amount(Elab *e, Pos pos, const char *sign, Value *a, Value *
     if (ta == tb)
         return b;
     if (widens(tb, ta))
-        return emit_cast(e, pos, b, ta);
+        return make_cast(e, pos, b, ta);
     fail(e, pos, arena_format(e->arena, "convert the amount with %s(..)", dtype_info[ta].name),
          "%s: %s by %s", sign, type_text(e->arena, &a->type), type_text(e->arena, &b->type));
     return NULL;
@@ -293,7 +293,7 @@ Term elab_binary(Elab *e, ExprKind k, Pos pos, const Term *a, const Term *b)
     } else if (!unify_types(e, pos, sign, &va, &vb)) {
         return term_error();
     }
-    return term_value(emit_binary(e, code, pos, va, vb));
+    return term_value(make_binary(e, code, pos, va, vb));
 }
 
 static Term elab_unary(Elab *e, const Expr *x)
@@ -316,7 +316,7 @@ static Term elab_unary(Elab *e, const Expr *x)
         ok = false;
     if (!ok)
         return fail(e, x->pos, NULL, "%s on %s", sign, dtype_info[t].name);
-    return term_value(emit1(e, code, x->pos, 1, &v, v->type));
+    return term_value(make_op1(e, code, x->pos, 1, &v, v->type));
 }
 
 /* Lazy: c ? a : b, && and || with a run-time condition (R21) */
@@ -370,7 +370,7 @@ static bool same_tiles(Elab *e, Pos pos, Region *rt[2], Term t[2], Value *v[2])
         int narrow = widens(v[0]->type.dtype, v[1]->type.dtype) ? 0 : 1;
         if (widens(v[narrow]->type.dtype, v[1 - narrow]->type.dtype)) {
             e->region = rt[narrow];
-            v[narrow] = emit_cast(e, pos, v[narrow], v[1 - narrow]->type.dtype);
+            v[narrow] = make_cast(e, pos, v[narrow], v[1 - narrow]->type.dtype);
             e->region = outer;
         }
     }
@@ -392,9 +392,9 @@ static Value *join(Elab *e, Pos pos, Value *cond, Region *r[2], Value *v[2])
     if (speculable(r[0]) && speculable(r[1])) {
         splice(e, r[0]);
         splice(e, r[1]);
-        return emit1(e, OP_SELECT, pos, 3, (Value *[]){cond, v[0], v[1]}, v[0]->type);
+        return make_op1(e, OP_SELECT, pos, 3, (Value *[]){cond, v[0], v[1]}, v[0]->type);
     }
-    Op *op = emit(e, OP_IF, pos, 1, &cond, 1, &v[0]->type);
+    Op *op = make_op(e, OP_IF, pos, 1, &cond, 1, &v[0]->type);
     for (int i = 0; i < 2; i++) {
         end_region(e, r[i], pos, 1, &v[i]);
         op_add_region(e->kernel, op, r[i]);
@@ -451,7 +451,7 @@ static Term global_constant(Elab *e, const Item *it)
 {
     if (e->const_depth >= 100)
         return fail(e, it->pos, NULL, "const %s is defined by itself", it->name.name);
-    Binding *scope = e->scope;
+    ScopeName *scope = e->scope;
     Region *region = e->region;
     e->scope = NULL;
     e->region = region_new(e->kernel, NULL, 0, NULL);
@@ -490,7 +490,7 @@ static Term global_term(Elab *e, Name name)
 
 static Term elab_name(Elab *e, const Expr *x)
 {
-    Binding *b = scope_find(e, x->name);
+    ScopeName *b = scope_find(e, x->name);
     if (b)
         return b->term;
     for (int f = FORMAT_ROW; f <= FORMAT_UE8M0X4; f++)

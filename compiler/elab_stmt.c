@@ -15,7 +15,7 @@ static void name_value(Elab *e, Pos pos, Name name, const Term *t)
     if (!t->v->name && t->v->op && t->v->op->code != OP_CONST)
         t->v->name = name;
     if (t->kind == T_VALUE && e->in_par)
-        emit(e, OP_BIND, pos, 1, &t->v, 0, NULL)->name = name;
+        make_op(e, OP_BIND, pos, 1, &t->v, 0, NULL)->name = name;
 }
 
 void elab_stmts(Elab *e, const StmtList *list)
@@ -33,7 +33,7 @@ void elab_stmts(Elab *e, const StmtList *list)
 
 void elab_block(Elab *e, const StmtList *list)
 {
-    Binding *scope = e->scope;
+    ScopeName *scope = e->scope;
     elab_stmts(e, list);
     e->scope = scope;
 }
@@ -134,7 +134,7 @@ static void s_local(Elab *e, const Stmt *s)
     Term r = term_error();
     if (static_type(e, s->value, &t, "a local tensor")) {
         t.kind = TY_TENSOR;
-        Op *op = emit(e, OP_LOCAL, s->pos, 0, NULL, 1, &t);
+        Op *op = make_op(e, OP_LOCAL, s->pos, 0, NULL, 1, &t);
         op->name = id.name;
         op->results[0]->name = id.name;
         r = term_tensor(op->results[0]);
@@ -153,14 +153,14 @@ static void s_assign(Elab *e, const Stmt *s)
         return;
     }
     Name name = s->target->name;
-    Binding *b = scope_find(e, name);
+    ScopeName *b = scope_find(e, name);
     if (!b || !b->is_var) {
         fail(e, s->target->pos, b ? arena_format(e->arena, "declare it with var %s", name) : NULL,
              b ? "`%s` is not a var: it cannot be assigned" : "unknown name `%s`", name);
         return;
     }
     if (e->in_role) {
-        for (Binding *o = e->role_floor; o; o = o->next)
+        for (ScopeName *o = e->role_floor; o; o = o->next)
             if (o == b) {
                 fail(e, s->target->pos, "declare a var inside the role, or use a pipe",
                      "a role cannot change `%s`, which stands outside of `roles`", name);
@@ -201,7 +201,7 @@ static void s_expr(Elab *e, const Stmt *s)
 /* Carried values: the vars that a block assigns and that live on behind it */
 
 typedef struct Carried {
-    Binding **items;
+    ScopeName **items;
     int count, capacity;
 } Carried;
 
@@ -210,7 +210,7 @@ static void collect_assigned(Elab *e, const StmtList *list, Carried *c);
 static void collect_one(Elab *e, const Stmt *s, Carried *c)
 {
     if (s->kind == S_ASSIGN && s->target->kind == E_NAME) {
-        Binding *b = scope_find(e, s->target->name);
+        ScopeName *b = scope_find(e, s->target->name);
         if (!b || !b->is_var || b->term.kind != T_VALUE)
             return;
         for (int i = 0; i < c->count; i++)
@@ -262,7 +262,7 @@ static void carried_set(Elab *e, Pos pos, const Carried *c, Value *const *v)
 
 static Op *terminate(Elab *e, OpCode code, Pos pos, int n, Value *const *v)
 {
-    return emit(e, code, pos, n, v, 0, NULL);
+    return make_op(e, code, pos, n, v, 0, NULL);
 }
 
 /* Elaborates a block into region `r`; ends it with YIELD of the carried vars unless it ended. */
@@ -372,7 +372,7 @@ static void s_for(Elab *e, const Stmt *s)
     Op *op = op_new(e->kernel, OP_FOR, s->pos, 3 + c.count, carried_values(e, &c, bounds, 3),
                     c.count, carried_types(e, &c, NULL, 0));
     Region *body = region_new(e->kernel, NULL, 1 + c.count, carried_types(e, &c, &index, 1));
-    Binding *scope = e->scope;
+    ScopeName *scope = e->scope;
     Loop loop = push_loop(e, OP_FOR, &c);
     e->loop = &loop;
     if (e->frame)
@@ -400,7 +400,7 @@ static bool range_regions(Elab *e, Op *op, const RangeList *ranges)
     for (int i = 0; i < ranges->count; i++)
         index[i] = scalar_type(DT_I64);
     for (int i = 0; i < ranges->count; i++) {
-        Binding *scope = e->scope;
+        ScopeName *scope = e->scope;
         Region *outer = e->region, *r = region_new(e->kernel, NULL, i, index);
         e->region = r;
         bool in_range = e->in_range;
@@ -435,7 +435,7 @@ static void s_share(Elab *e, const Stmt *s)
     for (int i = 0; i < n; i++)
         index[i] = scalar_type(DT_I64);
     Region *body = region_new(e->kernel, NULL, n + c.count, carried_types(e, &c, index, n));
-    Binding *scope = e->scope;
+    ScopeName *scope = e->scope;
     Loop loop = push_loop(e, OP_SHARE, &c);
     e->loop = &loop;
     if (e->frame)
@@ -479,7 +479,7 @@ static void par_attributes(Elab *e, const Stmt *s, Op *op)
 static int64_t constant_programs(const Op *par)
 {
     Wide n = 1;
-    for (int i = 0; i + 1 < par->nregions; i++) {
+    for (int i = 0; i < par->nregions; i++) {
         const Op *yield = par->regions[i]->last;
         int64_t lo, hi, step;
         if (!yield || !value_int(yield->args[0], &lo) || !value_int(yield->args[1], &hi) ||
@@ -510,7 +510,7 @@ static void s_par(Elab *e, const Stmt *s)
     for (int i = 0; i < n; i++)
         index[i] = scalar_type(DT_I64);
     Region *body = region_new(e->kernel, NULL, n, index);
-    Binding *scope = e->scope;
+    ScopeName *scope = e->scope;
     Loop loop = push_loop(e, OP_PAR, &none);
     e->par_programs = ok ? constant_programs(op) : -1;
     e->loop = &loop;
@@ -553,7 +553,7 @@ static void s_pipe(Elab *e, const Stmt *s)
     }
     Term t = term_error();
     if (ok) {
-        Op *op = emit(e, OP_PIPE, s->pos, 0, NULL, 1, &(Type){.kind = TY_PIPE, .dtype = DT_NONE});
+        Op *op = make_op(e, OP_PIPE, s->pos, 0, NULL, 1, &(Type){.kind = TY_PIPE, .dtype = DT_NONE});
         op->name = id.name;
         op->pipe = p;
         op->results[0]->name = id.name;
@@ -632,7 +632,7 @@ static void s_roles(Elab *e, const Stmt *s)
 
 static const PipeInfo *pipe_named(Elab *e, Ident id, Value **pipe)
 {
-    Binding *b = scope_find(e, id.name);
+    ScopeName *b = scope_find(e, id.name);
     if (b && b->term.kind == T_PIPE && e->in_role) {
         *pipe = b->term.v;
         return b->term.v->op->pipe;
@@ -686,7 +686,7 @@ static void s_put(Elab *e, const Stmt *s)
             ok = false;
         }
     if (ok)
-        emit(e, OP_PUT, s->pos, p->fields + 1, args, 0, NULL);
+        make_op(e, OP_PUT, s->pos, p->fields + 1, args, 0, NULL);
 }
 
 static void s_get(Elab *e, const Stmt *s)
@@ -709,7 +709,7 @@ static void s_get(Elab *e, const Stmt *s)
         item.items[i] = term_value(body->args[i]);
         item.names[i] = p->names[i];
     }
-    Binding *scope = e->scope;
+    ScopeName *scope = e->scope;
     Loop *loop = e->loop;
     e->loop = NULL;
     scope_bind(e, s->item, item);

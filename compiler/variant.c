@@ -117,13 +117,13 @@ static void remember(Choice *c, SettingList *list, Ident id, Setting s, const Te
 {
     s.name = id.name;
     PUSH(c->program->arena, list, s);
-    Binding *b = NEW(c->elab.arena, Binding);
-    *b = (Binding){.name = id.name, .term = *t, .pos = id.pos, .next = c->elab.scope};
+    ScopeName *b = NEW(c->elab.arena, ScopeName);
+    *b = (ScopeName){.name = id.name, .term = *t, .pos = id.pos, .next = c->elab.scope};
     c->elab.scope = b;
 }
 
 /* Undoes what was chosen since. */
-typedef struct Mark { int statics, forms, params; Binding *scope; } Mark;
+typedef struct Mark { int statics, forms, params; ScopeName *scope; } Mark;
 
 static Mark mark(const Choice *c)
 {
@@ -461,7 +461,7 @@ static DType param_dtype(Choice *c, const Param *p)
         x = x->args.items[1];
     if (x->kind != E_INDEX || x->a->kind != E_NAME)
         return DT_NONE;
-    Binding *b = scope_find(&c->elab, x->a->name);
+    ScopeName *b = scope_find(&c->elab, x->a->name);
     if (b)
         return b->term.kind == T_TYPE ? b->term.dtype : DT_NONE;
     return dtype_find(x->a->name, (unsigned)strlen(x->a->name));
@@ -670,8 +670,8 @@ static void run_time_dim(Choice *c, const Static *st)
     Type t = scalar_type(DT_I64);
     Op *op = op_new(c->elab.kernel, OP_DIM, st->name.pos, 0, NULL, 1, &t);
     op->name = st->name.name;
-    Binding *b = NEW(c->elab.arena, Binding);
-    *b = (Binding){.name = st->name.name, .term = term_value(op->results[0]), .pos = st->name.pos,
+    ScopeName *b = NEW(c->elab.arena, ScopeName);
+    *b = (ScopeName){.name = st->name.name, .term = term_value(op->results[0]), .pos = st->name.pos,
                    .next = c->elab.scope};
     c->elab.scope = b;
 }

@@ -327,10 +327,12 @@ static int source_column(const Piece *p)
     return text_width((Pos){p->pos.source, line, p->pos.at - line});
 }
 
-/* A comment after code keeps its column where it can. */
+/* A comment that stands apart from the code before it keeps its column where it can. */
 static void put_trailing(Fmt *f, const Piece *p)
 {
-    int column = source_column(p);
+    const char *text = p->pos.source->text + p->pos.at;
+    bool apart = p->pos.at > 1 && text[-1] == ' ' && text[-2] == ' ';
+    int column = apart ? source_column(p) : 0;
     if (column < f->column + 2 || column > WIDTH)
         column = f->column + 2;
     blanks(f, column - f->column);

@@ -13,13 +13,6 @@
 %token BAD.
 
 %include {
-#if defined __GNUC__                 // Lemon's own driver is not written for these warnings
-#pragma GCC diagnostic ignored "-Wconversion"
-#pragma GCC diagnostic ignored "-Wsign-conversion"
-#pragma GCC diagnostic ignored "-Wshadow"
-#pragma GCC diagnostic ignored "-Wunused-parameter"
-#pragma GCC diagnostic ignored "-Wunused-variable"
-#endif
 #include <stdlib.h>
 
 #include "dsl/parse.h"

@@ -6,13 +6,17 @@
 #include "dsl/utf8.h"
 #include "grammar.h"
 
+/* A byte order mark is no part of the text. */
+static const unsigned char *text_begin(const Source *source)
+{
+    bool mark = source->length >= 3 && memcmp(source->text, "\xEF\xBB\xBF", 3) == 0;
+    return (const unsigned char *)source->text + (mark ? 3 : 0);
+}
+
 Lexer lexer_new(Arena *arena, Diag *diag, struct Interner *names, const Source *source,
                 CommentList *comments)
 {
-    const unsigned char *text = (const unsigned char *)source->text;
-    if (source->length >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
-        text += 3;                   /* a byte order mark */
-    return (Lexer){arena, diag, names, source, text, comments};
+    return (Lexer){arena, diag, names, source, text_begin(source), comments};
 }
 
 static Pos place(const Lexer *l, const unsigned char *from, const unsigned char *to)
@@ -28,7 +32,7 @@ static const unsigned char *text_end(const Lexer *l)
 
 static bool first_on_line(const Lexer *l, const unsigned char *at)
 {
-    const unsigned char *text = (const unsigned char *)l->source->text;
+    const unsigned char *text = text_begin(l->source);
     while (at > text && (at[-1] == ' ' || at[-1] == '\t' || at[-1] == '\r'))
         at--;
     return at == text || at[-1] == '\n';
@@ -46,7 +50,9 @@ static void comment(Lexer *l, const unsigned char *start)
         diag_error(l->diag, place(l, nul, nul + 1), NULL, "unexpected NUL byte");
     while (end > start && (end[-1] == '\r' || end[-1] == ' ' || end[-1] == '\t'))
         end--;
-    if (l->comments)
+    if (l->comments && l->comments->count >= TOKEN_LIMIT)
+        l->at = text_end(l);         /* the driver says so */
+    else if (l->comments)
         PUSH(l->arena, l->comments, ((Comment){place(l, start, end), first_on_line(l, start)}));
 }
 

@@ -20,7 +20,8 @@ static int next(Parser *p, Token *t)
     }
     int code = lex(&p->lexer, t);
     if (++p->tokens + p->unit->comments.count > TOKEN_LIMIT) {
-        diag_error(p->diag, t->pos, NULL, "the file is too large: more than %d tokens", TOKEN_LIMIT);
+        diag_error(p->diag, t->pos, NULL, "the file is too large: more than %d tokens and comments",
+                   TOKEN_LIMIT);
         stop(p);
     }
     if (diag_full(p->diag))
@@ -160,7 +161,10 @@ static void skip(Parser *p, int code, Token t, int popped, int kept)
             }
             nested++;
         } else if (code == TK_RBRACE && nested + popped > 0) {
-            nested > 0 ? nested-- : popped--;
+            if (nested > 0)
+                nested--;
+            else
+                popped--;
             if (nested + popped == 0) {
                 end_skipped(p, t);
                 return;
@@ -312,11 +316,12 @@ static void index_lines(Arena *arena, Source *s)
     if (s->line_starts || s->length > LARGE)
         return;
     struct { uint32_t *items; int count, capacity; } v = {0};
-    const char *at = s->text;
-    do {
+    PUSH(arena, &v, 0);
+    for (const char *at = s->text;
+         (at = memchr(at, '\n', s->length - (size_t)(at - s->text))) != NULL;) {
+        at++;
         PUSH(arena, &v, (uint32_t)(at - s->text));
-        at = memchr(at, '\n', s->length - (size_t)(at - s->text));
-    } while (at++);
+    }
     s->line_starts = v.items;
     s->line_count = v.count;
 }
@@ -346,6 +351,7 @@ Unit *parse_unit(Arena *arena, Diag *diag, struct Interner *names, Source *sourc
 Expr *parse_expr(Arena *arena, Diag *diag, struct Interner *names, Source *source)
 {
     int errors = diag->errors;
+    diag->seen_count = 0;            /* the same mistake again is told again */
     Parser *p = new_parser(arena, diag, names, source);
     p->one_expression = true;
     if (source->length < UINT32_MAX)

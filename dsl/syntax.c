@@ -112,6 +112,8 @@ static void group(Expected *e)
          TK_SHL, TK_SHR, TK_PLUS, TK_STAR, TK_SLASH, TK_FLOOR);
     if (expression)
         DROP(e, TK_MINUS, TK_PERCENT, TK_QUESTION);
+    if (e->ok[TK_AT])
+        DROP(e, TK_LPAREN);
     if (e->ok[TK_DOT])
         DROP(e, TK_DOT, TK_LPAREN, TK_LBRACKET);
     for (size_t i = 0; i < sizeof listed / sizeof *listed; i++)

@@ -227,7 +227,7 @@ static const char *axis_name(const Binder *b, const Op *tensor, int axis)
 
 static bool check_fact(Binder *b, const Fact *f)
 {
-    int64_t want;
+    int64_t want = 0;
     if (!header_int(b, f->tensor, f->value, axis_name(b, f->tensor, f->axis), &want))
         return false;
     if (want == f->found)
@@ -300,7 +300,7 @@ static bool check_requirements(Binder *b)
 {
     bool ok = true;
     for (const Op *op = b->kernel->body->first; op; op = op->next) {
-        int64_t holds;
+        int64_t holds = 0;
         if (op->code != OP_REQUIRE)
             continue;
         const char *text = op->name ? op->name : bind_text(b, op->args[0]);

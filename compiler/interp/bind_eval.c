@@ -501,7 +501,8 @@ static const char *infix(OpCode code)
     }
 }
 
-static const char *value_text(const Binder *b, const Value *v, int depth)
+/* `inner`: an operand of an infix operator. */
+static const char *value_text(const Binder *b, const Value *v, int depth, bool inner)
 {
     const Op *op = v->op;
     int64_t n;
@@ -511,24 +512,26 @@ static const char *value_text(const Binder *b, const Value *v, int depth)
         return "...";
     if ((op->code == OP_DIM || op->code == OP_SCALAR) && op->name)
         return op->name;
+    if (op->code == OP_CAST && op->args[0]->type.dtype == v->type.dtype)
+        return value_text(b, op->args[0], depth, inner);
     if (op->nargs == 2 && ceiling_of(op))
-        return arena_format(b->arena, "cdiv(%s, %s)", value_text(b, ceiling_of(op), depth + 1),
-                            value_text(b, op->args[1], depth + 1));
-    if (op->nargs == 2 && infix(op->code)) {
-        const char *format = depth ? "(%s %s %s)" : "%s %s %s";
-        return arena_format(b->arena, format, value_text(b, op->args[0], depth + 1),
-                            infix(op->code), value_text(b, op->args[1], depth + 1));
-    }
+        return arena_format(b->arena, "cdiv(%s, %s)",
+                            value_text(b, ceiling_of(op), depth + 1, false),
+                            value_text(b, op->args[1], depth + 1, false));
+    if (op->nargs == 2 && infix(op->code))
+        return arena_format(b->arena, "%s%s %s %s%s", inner ? "(" : "",
+                            value_text(b, op->args[0], depth + 1, true), infix(op->code),
+                            value_text(b, op->args[1], depth + 1, true), inner ? ")" : "");
     const char *args = "";
     for (int i = 0; i < op->nargs; i++)
         args = arena_format(b->arena, "%s%s%s", args, i ? ", " : "",
-                            value_text(b, op->args[i], depth + 1));
+                            value_text(b, op->args[i], depth + 1, false));
     return arena_format(b->arena, "%s(%s)", op_info[op->code].name, args);
 }
 
 const char *bind_text(const Binder *b, const Value *v)
 {
-    return value_text(b, v, 0);
+    return value_text(b, v, 0, false);
 }
 
 /* Values are shared: without the budget a chain of squares would take for ever. */

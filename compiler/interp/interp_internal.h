@@ -85,17 +85,17 @@ struct Insn {
 
 /* ---- phases and programs ---- */
 
-typedef struct Range {
+typedef struct PhaseRange {
     int32_t code;                    /* its range region: gives lo, hi, step in the slots */
     Slot lo, hi, step, index;
     bool fixed;                      /* depends on no index: evaluated once a phase */
-} Range;
+} PhaseRange;
 
 typedef struct Phase {
     const Op *op;
     int32_t body;                    /* first instruction */
     int nranges;
-    Range ranges[MAX_RANK];
+    PhaseRange ranges[MAX_RANK];
     size_t frame_bytes;
     bool syncs;                      /* has grid_sync or exchange: all programs live together */
     bool one_thread;                 /* its results depend on the order of atomics */
@@ -148,7 +148,7 @@ struct Worker {
     Task task;
     Point point;
     char *frame, *scratch;
-    int64_t position;
+    struct Set *set;                 /* what it takes programs from */
     void *memory;                    /* what to free */
 };
 
@@ -178,6 +178,7 @@ struct Machine {
     struct { const Op **items; int count, capacity; } sites;   /* memory operations, by number */
 
     int epoch;                       /* grows at every grid_sync and phase */
+    bool peeking;                    /* an expression of the debugger runs: leave no trace */
     bool threaded;                   /* several threads run programs now */
     atomic_bool stop;                /* a fault was found: end */
     pthread_mutex_t lock;            /* of the fault */
@@ -230,7 +231,7 @@ void worker_free(Worker *);
 /* Evaluates ranges and counts the programs of a phase; false: reported. */
 bool phase_enumerate(Machine *, Worker *, Phase *, int64_t first);
 /* The indices of program `number` (within the phase). */
-void phase_point(Phase *, int64_t number, int64_t *index);
+void phase_point(const Phase *, int64_t number, int64_t *index);
 void phase_free(Phase *);
 /* A bijection on [0, count) chosen by the seed. */
 typedef struct Permutation { uint64_t count, key[4]; int half_bits; } Permutation;

@@ -150,9 +150,10 @@ bool interp_run(const Kernel *k, const Binding *bindings, int nbindings, const A
         m.options.threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
     if (m.options.debugger || m.options.threads < 1)
         m.options.threads = 1;
-    m.report = true;
     pthread_mutex_init(&m.lock, NULL);
     bool good = run_once(&m);
+    if (m.faulted)
+        diag_error(diag, m.fault_pos, NULL, "%s", m.fault_text);
     pthread_mutex_destroy(&m.lock);
     machine_free(&m);
     return good;

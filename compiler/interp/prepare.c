@@ -264,7 +264,7 @@ static void note_effects(Phase *ph, const Region *r)
 
 static void emit_range(Preparer *p, Phase *ph, const Op *op, int k)
 {
-    Range *r = &ph->ranges[k];
+    PhaseRange *r = &ph->ranges[k];
     r->code = p->code->count;
     const Op *yield = emit_region(p, op->regions[k]);
     emit(p, run_end, op);

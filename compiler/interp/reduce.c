@@ -148,25 +148,25 @@ void emit_sum(Preparer *p, const Op *op)
 /* Integer keys in the order of max: -NaN < -inf < .. < -0 < +0 < .. < inf < NaN. */
 static inline int32_t order_key(uint32_t u)
 {
-    return (int32_t)(u ^ ((u >> 31) ? 0x7FFFFFFFu : 0u));
+    return (int32_t)(u ^ (uint32_t)((int32_t)u >> 31 & 0x7FFFFFFF));
 }
 
-static float extreme_line_f32(const float *x, int64_t n, bool max)
-{
-    int32_t best = max ? INT32_MIN : INT32_MAX;
-    int32_t nan = 0;
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t u = tile_bits(x[i]);
-        int32_t key = order_key(u);
-        key = max ? key : ~key;
-        best = max ? (key > best ? key : best) : best;
-        nan |= (u & TILE_MAGNITUDE) > TILE_INF_BITS;
-        best = max ? best : (~key < best ? ~key : best);
+#define EXTREME_LINE(name, better)                                              \
+    static float name(const float *x, int64_t n)                                \
+    {                                                                           \
+        int32_t best = order_key(tile_bits(x[0])), nan = 0;                     \
+        for (int64_t i = 0; i < n; i++) {                                       \
+            uint32_t u = tile_bits(x[i]);                                       \
+            int32_t key = order_key(u);                                         \
+            best = key better best ? key : best;                                \
+            nan |= (u & TILE_MAGNITUDE) > TILE_INF_BITS;                        \
+        }                                                                       \
+        /* The key's order reverses itself. */                                  \
+        uint32_t u = (uint32_t)order_key((uint32_t)best);                       \
+        return tile_float(nan ? TILE_NAN_BITS : u);                             \
     }
-    if (nan)
-        return tile_float(TILE_NAN_BITS);
-    return tile_float((uint32_t)best ^ (best < 0 ? 0x7FFFFFFFu : 0u));
-}
+EXTREME_LINE(largest, >)
+EXTREME_LINE(smallest, <)
 
 static void extreme_f32(const Lines *l, char *to, const char *from, bool max)
 {
@@ -174,7 +174,7 @@ static void extreme_f32(const Lines *l, char *to, const char *from, bool max)
     const float *x = (const float *)(const void *)from;
     if (l->inner == 1 && l->n) {
         for (int64_t o = 0; o < l->outer; o++)
-            y[o] = extreme_line_f32(x + o * l->n, l->n, max);
+            y[o] = (max ? largest : smallest)(x + o * l->n, l->n);
         return;
     }
     const BinaryRows *rows = binary_rows(max ? OP_MAX : OP_MIN, DT_F32);

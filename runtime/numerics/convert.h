@@ -114,15 +114,15 @@ TILE_FN uint8_t tile_f32_to_ue8m0(float x)
     return (uint8_t)(x != x ? 0xFFu : y);
 }
 
-/* Ties away from zero (cvt.rna). */
+/* Ties away from zero. A NaN is cut, as cvt.rna does: the canonical one stays a NaN, one with a
+ * payload in the low 13 bits only becomes inf. */
 TILE_FN float tile_f32_to_tf32(float x)
 {
-    unsigned y = (tile_bits(x) + 0x1000u) & 0xFFFFE000u;
-    return tile_float(x != x ? 0x7FFFE000u : y);
+    unsigned u = tile_bits(x);
+    return tile_float((x != x ? u : u + 0x1000u) & 0xFFFFE000u);
 }
 
-/* What a tensor core reads of an f32, of a NaN too: one with a payload only in the low bits becomes
- * inf. The canonical NaN stays one. */
+/* What a tensor core reads of an f32, of a NaN too. */
 TILE_FN float tile_f32_to_tf32_zero(float x)
 {
     return tile_float(tile_bits(x) & 0xFFFFE000u);
@@ -192,17 +192,17 @@ TILE_FN uint8_t tile_f64_to_bool(double x)
         return x <= (from)(below) ? (type)(least) : y;                        \
     }
 
-#define TILE_TO_INTS(from, f)                                                                    \
-    TILE_TO_INT(tile_##f##_to_i8, from, int8_t, int, -128, 127, -129.0f, 0x1p+7f)                \
-    TILE_TO_INT(tile_##f##_to_u8, from, uint8_t, int, 0, 0xFF, -1.0f, 0x1p+8f)                   \
-    TILE_TO_INT(tile_##f##_to_i16, from, int16_t, int, -32768, 32767, -32769.0f, 0x1p+15f)       \
-    TILE_TO_INT(tile_##f##_to_u16, from, uint16_t, int, 0, 0xFFFF, -1.0f, 0x1p+16f)              \
-    TILE_TO_INT(tile_##f##_to_i32, from, int32_t, int32_t, -0x7FFFFFFF - 1, 0x7FFFFFFF,          \
-                -0x1p+31f, 0x1p+31f)                                                             \
-    TILE_TO_INT(tile_##f##_to_u32, from, uint32_t, uint32_t, 0, 0xFFFFFFFFu, -1.0f, 0x1p+32f)    \
-    TILE_TO_INT(tile_##f##_to_i64, from, int64_t, int64_t, -0x7FFFFFFFFFFFFFFFll - 1,            \
-                0x7FFFFFFFFFFFFFFFll, -0x1p+63f, 0x1p+63f)                                       \
-    TILE_TO_INT(tile_##f##_to_u64, from, uint64_t, uint64_t, 0, 0xFFFFFFFFFFFFFFFFull, -1.0f,    \
+#define TILE_TO_INTS(from, f)                                                                      \
+    TILE_TO_INT(tile_##f##_to_i8, from, int8_t, int, -128, 127, -129.0f, 0x1p+7f)                  \
+    TILE_TO_INT(tile_##f##_to_u8, from, uint8_t, int, 0, 0xFF, -1.0f, 0x1p+8f)                     \
+    TILE_TO_INT(tile_##f##_to_i16, from, int16_t, int, -32768, 32767, -32769.0f, 0x1p+15f)         \
+    TILE_TO_INT(tile_##f##_to_u16, from, uint16_t, int, 0, 0xFFFF, -1.0f, 0x1p+16f)                \
+    TILE_TO_INT(tile_##f##_to_i32, from, int32_t, int32_t, -0x7FFFFFFF - 1, 0x7FFFFFFF, -0x1p+31f, \
+                0x1p+31f)                                                                          \
+    TILE_TO_INT(tile_##f##_to_u32, from, uint32_t, uint32_t, 0, 0xFFFFFFFFu, -1.0f, 0x1p+32f)      \
+    TILE_TO_INT(tile_##f##_to_i64, from, int64_t, int64_t, -0x7FFFFFFFFFFFFFFFll - 1,              \
+                0x7FFFFFFFFFFFFFFFll, -0x1p+63f, 0x1p+63f)                                         \
+    TILE_TO_INT(tile_##f##_to_u64, from, uint64_t, uint64_t, 0, 0xFFFFFFFFFFFFFFFFull, -1.0f,      \
                 0x1p+64f)
 
 TILE_TO_INTS(float, f32)

@@ -19,7 +19,7 @@ struct Pair {
     const char *name;
     unsigned (*ours)(float x);
     unsigned (*cuda)(float x);
-    bool negative;      /* compared for negative values too */
+    bool negative; /* compared for negative values too */
 };
 
 static unsigned cuda_bf16(float x)
@@ -62,10 +62,10 @@ static unsigned cuda_ue8m0(float x)
     return __nv_cvt_float_to_e8m0(x, __NV_SATFINITE, cudaRoundPosInf);
 }
 
-#define OURS(t)                                          \
-    static unsigned ours_##t(float x)                    \
-    {                                                    \
-        return tile_f32_to_##t(x);                       \
+#define OURS(t)                       \
+    static unsigned ours_##t(float x) \
+    {                                 \
+        return tile_f32_to_##t(x);    \
     }
 OURS(bf16)
 OURS(bf16_zero)
@@ -77,14 +77,10 @@ OURS(e2m1)
 OURS(ue8m0)
 
 static const Pair pairs[] = {
-    {"bf16", ours_bf16, cuda_bf16, true},
-    {"bf16 to zero", ours_bf16_zero, cuda_bf16_zero, true},
-    {"f16", ours_f16, cuda_f16, true},
-    {"f16 to zero", ours_f16_zero, cuda_f16_zero, true},
-    {"e4m3", ours_e4m3, cuda_e4m3, true},
-    {"e5m2", ours_e5m2, cuda_e5m2, true},
-    {"e2m1", ours_e2m1, cuda_e2m1, true},
-    {"ue8m0", ours_ue8m0, cuda_ue8m0, false},
+    {"bf16", ours_bf16, cuda_bf16, true}, {"bf16 to zero", ours_bf16_zero, cuda_bf16_zero, true},
+    {"f16", ours_f16, cuda_f16, true},    {"f16 to zero", ours_f16_zero, cuda_f16_zero, true},
+    {"e4m3", ours_e4m3, cuda_e4m3, true}, {"e5m2", ours_e5m2, cuda_e5m2, true},
+    {"e2m1", ours_e2m1, cuda_e2m1, true}, {"ue8m0", ours_ue8m0, cuda_ue8m0, false},
 };
 
 static bool from_f32(const Pair &p)
@@ -94,8 +90,7 @@ static bool from_f32(const Pair &p)
             float x = tile_float(top << 13 | low);
             if ((!p.negative && x < 0) || p.ours(x) == p.cuda(x))
                 continue;
-            printf("%s of %a (%08x): %x, cuda %x\n", p.name, x, tile_bits(x), p.ours(x),
-                   p.cuda(x));
+            printf("%s of %a (%08x): %x, cuda %x\n", p.name, x, tile_bits(x), p.ours(x), p.cuda(x));
             return false;
         }
     return true;
@@ -124,8 +119,10 @@ static bool to_f32()
     bool ok = true;
     for (unsigned c = 0; c < 256; c++) {
         uint8_t b = (uint8_t)c;
-        ok &= same("e4m3", c, tile_e4m3_to_f32(b), half_value(__nv_cvt_fp8_to_halfraw(b, __NV_E4M3)));
-        ok &= same("e5m2", c, tile_e5m2_to_f32(b), half_value(__nv_cvt_fp8_to_halfraw(b, __NV_E5M2)));
+        ok &= same("e4m3", c, tile_e4m3_to_f32(b),
+                   half_value(__nv_cvt_fp8_to_halfraw(b, __NV_E4M3)));
+        ok &= same("e5m2", c, tile_e5m2_to_f32(b),
+                   half_value(__nv_cvt_fp8_to_halfraw(b, __NV_E5M2)));
         ok &= same("ue8m0", c, tile_ue8m0_to_f32(b), bf16_value(__nv_cvt_e8m0_to_bf16raw(b)));
         if (c < 16)
             ok &= same("e2m1", c, tile_e2m1_to_f32(b),

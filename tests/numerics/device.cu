@@ -8,7 +8,7 @@
  * 2. Conversions: the bits are those of the hardware's own instructions, or of CUDA's headers
  *    where this GPU has none.
  * 3. What the hardware does with NaN, for docs/numerics.md.
- * Exits 1 if a bit differs.
+ * Exits 1 if a bit differs or an error is above 2 ulp.
  */
 #include "runtime/numerics/convert.h"
 #include "runtime/numerics/math.h"
@@ -52,15 +52,15 @@ __device__ double ulps(float y, double r)
 }
 
 struct Worst {
-    Word ulp;       /* bits of a double, and */
+    Word ulp; /* bits of a double, and */
     unsigned at;
-    Word above;     /* how many are above one ulp */
+    Word above; /* how many are above one ulp */
 };
 
 template <class F> __global__ void function(Word *hashes, Worst *worst)
 {
     Word sum = 0, above = 0;
-    double most = -1;
+    double most = 0;
     unsigned at = 0;
     for (unsigned i = threadIdx.x; i < BLOCK; i += blockDim.x) {
         unsigned u = blockIdx.x * BLOCK + i;
@@ -111,38 +111,39 @@ static void cpu_hashes(Bulk *bulk, Word *hashes)
 
 template <class F> static bool check_function(const char *name, Bulk *bulk)
 {
-    Word *hashes;
-    Worst *worst;
-    cudaMallocHost(&hashes, BLOCKS * sizeof *hashes);
-    cudaMallocHost(&worst, sizeof *worst);
-    memset(hashes, 0, BLOCKS * sizeof *hashes);
-    memset(worst, 0, sizeof *worst);
-    function<F><<<BLOCKS, THREADS>>>(hashes, worst);
-    std::vector<Word> cpu(BLOCKS);
+    Word *device_hashes;
+    Worst *device_worst, worst;
+    cudaMalloc(&device_hashes, BLOCKS * sizeof *device_hashes);
+    cudaMalloc(&device_worst, sizeof worst);
+    cudaMemset(device_hashes, 0, BLOCKS * sizeof *device_hashes);
+    cudaMemset(device_worst, 0, sizeof worst);
+    function<F><<<BLOCKS, THREADS>>>(device_hashes, device_worst);
+    std::vector<Word> cpu(BLOCKS), gpu(BLOCKS);
     cpu_hashes(bulk, cpu.data());
-    cudaError_t status = cudaDeviceSynchronize();
+    cudaMemcpy(gpu.data(), device_hashes, BLOCKS * sizeof gpu[0], cudaMemcpyDeviceToHost);
+    cudaError_t status = cudaMemcpy(&worst, device_worst, sizeof worst, cudaMemcpyDeviceToHost);
     int wrong = 0;
     for (int b = 0; b < BLOCKS; b++)
-        wrong += hashes[b] != cpu[b];
+        wrong += gpu[b] != cpu[b];
     double most;
     float at;
-    memcpy(&most, &worst->ulp, sizeof most);
-    memcpy(&at, &worst->at, sizeof at);
+    memcpy(&most, &worst.ulp, sizeof most);
+    memcpy(&at, &worst.at, sizeof at);
     printf("%-10s %s; blocks that differ from the CPU: %d; %.4f ulp about %a, above 1: %llu\n",
-           name, cudaGetErrorString(status), wrong, most, at, worst->above);
-    return status == cudaSuccess && wrong == 0;
+           name, cudaGetErrorString(status), wrong, most, at, worst.above);
+    return status == cudaSuccess && wrong == 0 && most <= 2;
 }
 
-#define FUNCTION(name, reference)                                     \
-    struct F_##name {                                                 \
-        static __device__ float ours(float x)                         \
-        {                                                             \
-            return tile_##name(x);                                    \
-        }                                                             \
-        static __device__ double exact(double x)                      \
-        {                                                             \
-            return reference;                                         \
-        }                                                             \
+#define FUNCTION(name, reference)                \
+    struct F_##name {                            \
+        static __device__ float ours(float x)    \
+        {                                        \
+            return tile_##name(x);               \
+        }                                        \
+        static __device__ double exact(double x) \
+        {                                        \
+            return reference;                    \
+        }                                        \
     };
 FUNCTION(exp, exp(x))
 FUNCTION(log, log(x))
@@ -153,8 +154,9 @@ FUNCTION(rsqrt, 1 / sqrt(x))
 FUNCTION(sqrt, sqrt(x))
 FUNCTION(sin, sin(x))
 FUNCTION(cos, cos(x))
-FUNCTION(ceil_pow2, x < 0 ? NAN : x == 0 || isinf(x) ? fabs(x)
-                    : ldexp(1.0, ilogb(x) + (ldexp(1.0, ilogb(x)) < x)))
+FUNCTION(ceil_pow2, !(x >= 0)            ? NAN
+                    : x == 0 || isinf(x) ? fabs(x)
+                                         : ldexp(1.0, ilogb(x) + (ldexp(1.0, ilogb(x)) < x)))
 
 /* The first difference of each pair, if any. */
 struct Difference {
@@ -174,16 +176,16 @@ template <class F> __global__ void conversion(Difference *d)
 
 template <class F> static bool check_conversion(const char *name)
 {
-    Difference *d;
-    cudaMallocHost(&d, sizeof *d);
-    memset(d, 0, sizeof *d);
-    conversion<F><<<BLOCKS, THREADS>>>(d);
-    cudaError_t status = cudaDeviceSynchronize();
-    printf("%-14s %s; differences: %u", name, cudaGetErrorString(status), d->count);
-    if (d->count)
-        printf(", e.g. %08x: %x, hardware %x", d->x, d->ours, d->theirs);
+    Difference *device_d, d;
+    cudaMalloc(&device_d, sizeof d);
+    cudaMemset(device_d, 0, sizeof d);
+    conversion<F><<<BLOCKS, THREADS>>>(device_d);
+    cudaError_t status = cudaMemcpy(&d, device_d, sizeof d, cudaMemcpyDeviceToHost);
+    printf("%-14s %s; differences: %u", name, cudaGetErrorString(status), d.count);
+    if (d.count)
+        printf(", e.g. %08x: %x, hardware %x", d.x, d.ours, d.theirs);
     printf("\n");
-    return status == cudaSuccess && d->count == 0;
+    return status == cudaSuccess && d.count == 0;
 }
 
 __device__ unsigned rna(float x)
@@ -194,20 +196,20 @@ __device__ unsigned rna(float x)
 }
 
 /* COUNTS: the values for which the hardware must agree. */
-#define CONVERSION(name, ours_of, theirs_of, counts_of)               \
-    struct C_##name {                                                 \
-        static __device__ Word ours(float x)                          \
-        {                                                             \
-            return (Word)(ours_of);                                   \
-        }                                                             \
-        static __device__ Word theirs(float x)                        \
-        {                                                             \
-            return (Word)(theirs_of);                                 \
-        }                                                             \
-        static __device__ bool counts(float x)                        \
-        {                                                             \
-            return counts_of;                                         \
-        }                                                             \
+#define CONVERSION(name, ours_of, theirs_of, counts_of) \
+    struct C_##name {                                   \
+        static __device__ Word ours(float x)            \
+        {                                               \
+            return (Word)(ours_of);                     \
+        }                                               \
+        static __device__ Word theirs(float x)          \
+        {                                               \
+            return (Word)(theirs_of);                   \
+        }                                               \
+        static __device__ bool counts(float x)          \
+        {                                               \
+            return counts_of;                           \
+        }                                               \
     };
 CONVERSION(bf16, tile_f32_to_bf16(x), __nv_bfloat16_raw(__float2bfloat16_rn(x)).x, true)
 CONVERSION(bf16_zero, tile_f32_to_bf16_zero(x), __nv_bfloat16_raw(__float2bfloat16_rz(x)).x, true)
@@ -216,9 +218,9 @@ CONVERSION(f16_zero, tile_f32_to_f16_zero(x), __half_raw(__float2half_rz(x)).x, 
 CONVERSION(e4m3, tile_f32_to_e4m3(x), __nv_cvt_float_to_fp8(x, __NV_SATFINITE, __NV_E4M3), true)
 CONVERSION(e5m2, tile_f32_to_e5m2(x), __nv_cvt_float_to_fp8(x, __NV_SATFINITE, __NV_E5M2), true)
 CONVERSION(e2m1, tile_f32_to_e2m1(x), __nv_cvt_float_to_fp4(x, __NV_E2M1, cudaRoundNearest), true)
-CONVERSION(ue8m0, tile_f32_to_ue8m0(x),
-           __nv_cvt_float_to_e8m0(x, __NV_SATFINITE, cudaRoundPosInf), !(x < 0))
-CONVERSION(tf32, tile_bits(tile_f32_to_tf32(x)), rna(x) & 0xFFFFE000u, x == x)
+CONVERSION(ue8m0, tile_f32_to_ue8m0(x), __nv_cvt_float_to_e8m0(x, __NV_SATFINITE, cudaRoundPosInf),
+           !(x < 0))
+CONVERSION(tf32, tile_bits(tile_f32_to_tf32(x)), rna(x), true)
 CONVERSION(i8, (unsigned char)tile_f32_to_i8(x),
            (unsigned char)max(-128, min(127, __float2int_rz(x))), true)
 CONVERSION(i16, (unsigned short)tile_f32_to_i16(x),
@@ -253,7 +255,8 @@ __global__ void facts()
            rz_tf32, __float2ll_rz(payload), __float2ull_rz(payload),
            tile_bits((float)__longlong_as_double(0xFFF8000012345678ll)));
     printf("inf to f16.rz %x, bf16.rz %x; 1e30 to f16.rz %x; f16 NaN fe01 to f32 %08x\n",
-           __half_raw(__float2half_rz(1 / zero)).x, __nv_bfloat16_raw(__float2bfloat16_rz(1 / zero)).x,
+           __half_raw(__float2half_rz(1 / zero)).x,
+           __nv_bfloat16_raw(__float2bfloat16_rz(1 / zero)).x,
            __half_raw(__float2half_rz(1e30f + zero)).x,
            tile_bits(__half2float(__ushort_as_half(0xFE01 + threadIdx.x))));
 }
@@ -261,14 +264,16 @@ __global__ void facts()
 int main()
 {
     bool ok = true;
+    setvbuf(stdout, NULL, _IOLBF, 0);
 #define CHECK_F(name) ok &= check_function<F_##name>(#name, tile_v##name);
-    CHECK_F(exp) CHECK_F(log) CHECK_F(sigmoid) CHECK_F(softplus) CHECK_F(tanh) CHECK_F(rsqrt)
-    CHECK_F(sqrt) CHECK_F(sin) CHECK_F(cos) CHECK_F(ceil_pow2)
+    CHECK_F(exp)
+    CHECK_F(log) CHECK_F(sigmoid) CHECK_F(softplus) CHECK_F(tanh) CHECK_F(rsqrt) CHECK_F(sqrt)
+        CHECK_F(sin) CHECK_F(cos) CHECK_F(ceil_pow2)
 #define CHECK_C(name) ok &= check_conversion<C_##name>(#name);
-    CHECK_C(bf16) CHECK_C(bf16_zero) CHECK_C(f16) CHECK_C(f16_zero) CHECK_C(e4m3) CHECK_C(e5m2)
-    CHECK_C(e2m1) CHECK_C(ue8m0) CHECK_C(tf32) CHECK_C(i8) CHECK_C(i16) CHECK_C(i32) CHECK_C(u32)
-    CHECK_C(i64) CHECK_C(u64) CHECK_C(i32_back) CHECK_C(f16_to_f32) CHECK_C(bf16_to_f32)
-    facts<<<1, 1>>>();
+            CHECK_C(bf16) CHECK_C(bf16_zero) CHECK_C(f16) CHECK_C(f16_zero) CHECK_C(e4m3)
+                CHECK_C(e5m2) CHECK_C(e2m1) CHECK_C(ue8m0) CHECK_C(tf32) CHECK_C(i8) CHECK_C(i16)
+                    CHECK_C(i32) CHECK_C(u32) CHECK_C(i64) CHECK_C(u64) CHECK_C(i32_back)
+                        CHECK_C(f16_to_f32) CHECK_C(bf16_to_f32) facts<<<1, 1>>>();
     cudaDeviceSynchronize();
     return ok ? 0 : 1;
 }

@@ -6,14 +6,18 @@ keeps the sign and payload of NaN (R6 has one NaN), has no NaN rule for e2m1 and
 nearest.
 """
 import ctypes
+import os
+import pathlib
+import shutil
+import subprocess
 
 import ml_dtypes
 import mpmath as mp
 import numpy as np
 import pytest
 
-from library import (CODE, DTYPES, LEVEL, NEAREST, ZERO, assert_bits, bits, convert, floats, lib,
-                     pointer, spread)
+from library import (CODE, DTYPES, LEVEL, NEAREST, ROOT, ZERO, assert_bits, bits, convert, floats,
+                     lib, pointer, spread)
 
 np.seterr(all="ignore")   # signalling NaNs, overflows: what is tested here
 
@@ -60,15 +64,14 @@ def to_zero(t, x):
 
 
 def tf32(x):
-    """Half away from zero at 11 significant bits, in f64."""
+    """Half away from zero at 11 significant bits, in f64; NaNs cut."""
     a = np.abs(x.astype(np.float64))
     finite = np.where(np.isfinite(a), a, 1)
     unit = np.exp2(np.maximum(np.frexp(finite)[1] - 1, -126) - 10.0)
     y = np.floor(finite / unit + 0.5) * unit
     y = np.where(np.isinf(a), np.inf, y)
     y = np.copysign(y, x).astype(np.float32)
-    y[np.isnan(x)] = floats([0x7FFFE000])[0]
-    return y
+    return floats(np.where(np.isnan(x), bits(x) & np.uint32(0xFFFFE000), bits(y)))
 
 
 def to_int(t, x):
@@ -286,6 +289,24 @@ def test_pack_e2m1():
     back = np.empty_like(codes)
     lib.tile_unpack_e2m1(pointer(back), pointer(packed), n)
     assert np.array_equal(back, codes)
+
+
+def test_cuda_headers(tmp_path):
+    """The host functions of CUDA's fp16, bf16, fp8 and fp4 headers give the same bits."""
+    nvcc = shutil.which("nvcc")
+    homes = [os.environ.get("CUDA_HOME"), os.environ.get("CUDA_PATH"), "/usr/local/cuda",
+             nvcc and pathlib.Path(nvcc).resolve().parents[1]]
+    include = [pathlib.Path(h) / "include" for h in homes if h]
+    include = [i for i in include if (i / "cuda_fp4.h").exists()]
+    compiler = shutil.which("g++") or shutil.which("clang++")
+    if not include or not compiler:
+        pytest.skip("needs a C++ compiler and the headers of CUDA 12.8 or later (CUDA_HOME)")
+    program = tmp_path / "cuda_headers"
+    subprocess.run([compiler, "-x", "c++", "-std=c++17", "-O2", "-ffp-contract=off", "-I.",
+                    f"-isystem{include[0]}", "tests/numerics/cuda_headers.cu", "-o", program],
+                   cwd=ROOT, check=True)
+    done = subprocess.run([program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_dtype_numbers():

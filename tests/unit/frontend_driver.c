@@ -1,4 +1,11 @@
-/* The front end alone, for tests: parse FILE (dump of the tree), fmt FILE, expr TEXT, time FILE... */
+/* The front end alone, for tests:
+ *
+ *   parse FILE     the tree
+ *   fmt FILE       the file in canonical form
+ *   expr TEXT      the expression's text
+ *   places TEXT    for each node its kind, what its caret stands at, and its text in the source
+ *   time FILE...   milliseconds
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -50,10 +57,23 @@ static int parse_all(Arena *arena, Diag *diag, int count, char **names)
     return diag->errors > 0;
 }
 
+static void print_places(const Expr *e)
+{
+    const char *text = e->pos.source->text;
+    printf("%s\t%.*s\t%.*s\n", expr_kind_text(e->kind), (int)e->pos.length, text + e->pos.at,
+           (int)e->span.length, text + e->span.at);
+    const Expr *const parts[] = {e->a, e->b, e->c};
+    for (int i = 0; i < 3; i++)
+        if (parts[i])
+            print_places(parts[i]);
+    for (int i = 0; i < e->args.count; i++)
+        print_places(e->args.items[i]);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 3) {
-        fputs("usage: frontend_driver parse|fmt FILE, expr TEXT, time FILE...\n", stderr);
+        fputs("usage: frontend_driver parse|fmt FILE, expr|places TEXT, time FILE...\n", stderr);
         return 2;
     }
     Arena arena = {0};
@@ -62,11 +82,13 @@ int main(int argc, char **argv)
     int status = 0;
     if (strcmp(argv[1], "time") == 0) {
         status = parse_all(&arena, &diag, argc - 2, argv + 2);
-    } else if (strcmp(argv[1], "expr") == 0) {
+    } else if (strcmp(argv[1], "expr") == 0 || strcmp(argv[1], "places") == 0) {
         Source s = {.name = "expression", .text = argv[2], .length = strlen(argv[2])};
         Expr *e = parse_expr(&arena, &diag, names, &s);
-        if (e)
+        if (e && argv[1][0] == 'e')
             puts(expr_text(&arena, e));
+        else if (e)
+            print_places(e);
     } else {
         Source *s = read_source(&arena, argv[2]);
         Unit *unit = parse_unit(&arena, &diag, names, s);

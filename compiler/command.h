@@ -1,0 +1,142 @@
+/* The command line: what tilec.c reads from it, and one function a verb. */
+#ifndef TILE_COMMAND_H
+#define TILE_COMMAND_H
+
+#include <inttypes.h>
+
+#include "compiler/interp/interp.h"
+#include "compiler/npy.h"
+#include "compiler/program.h"
+
+enum { EXIT_USER = 1, EXIT_USAGE = 2, EXIT_BUG = 3 };
+
+/* NAME=VALUE of -s, -i and -o. */
+typedef struct Pair { const char *name, *value; } Pair;
+typedef struct PairList { Pair *items; int count, capacity; } PairList;
+typedef struct TextList { const char **items; int count, capacity; } TextList;
+
+typedef struct Command {
+    Arena *arena;                    /* lives as long as the process */
+    Diag *diag;
+    const char *verb;
+    TextList operands;
+    PairList settings, inputs, outputs;
+    uint64_t seed;
+    int threads;
+    bool verbose, check_only;
+    const char *dump;                /* -d: "ast", "ir" or NULL */
+} Command;
+
+/* Each returns the process's exit code. */
+int command_check(Command *);
+int command_run(Command *);
+int command_debug(Command *);
+int command_fmt(Command *);
+
+/* ---- command.c ---- */
+
+/* "tilec: text" on stderr; returns false. */
+bool user_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same with what to do next; returns EXIT_USAGE. */
+int usage_error(const Command *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A whole file with a NUL behind it, "-": standard input. NULL after a message. */
+Source *read_file(Command *, const char *path);
+/* Parses and checks the names of one file and its imports. */
+bool load_program(Command *, Program *, const char *path);
+/* The kernel of that name; NULL: the only one. NULL after a message. */
+const Item *pick_kernel(Command *, Program *, const char *name);
+/* "a, b, c" */
+const char *join_texts(Arena *, const TextList *);
+double seconds_now(void);
+/* elab.c; elab.h cannot stand beside interp.h, each has a Binding of its own. */
+Kernel *elaborate(Arena *, Diag *, const Program *, const Item *kernel, const Variant *);
+
+/* ---- settings.c: -s ---- */
+
+/* Reports settings of names that nothing has: `item` is NULL for a kernel that was read as IR. */
+bool settings_known(Command *, const Program *, const Item *, const Kernel *);
+/* All settings for variant_choose. */
+Given *settings_given(Command *);
+/* The values of the kernel's dims and scalars among the settings, and of schedule parameters that
+ * are run-time values. `used` names what the variant has taken; NULL for IR. */
+bool settings_arguments(Command *, const Kernel *, const Variant *, const Given *used,
+                        Argument **arguments, int *count);
+/* The code of a number in a scalar's type; NULL, or what is wrong with the text. */
+const char *scalar_parse(DType, const char *text, uint64_t *bits);
+
+/* ---- command_run.c: a run in three steps; the debugger takes the same ---- */
+
+/* A file of -i or -o. */
+typedef struct RunFile {
+    const char *name;                /* the tensor's */
+    int entry;                       /* of a table: xs[entry]; else -1 */
+    const char *path;
+    int fd;                          /* of an input, at its data; else -1 */
+    NpyInfo info;
+    int tensor;                      /* which of the plan's bindings */
+} RunFile;
+typedef struct RunFileList { RunFile *items; int count, capacity; } RunFileList;
+
+typedef struct RunPlan {
+    Command *command;
+    Arena *arena;
+    Diag *diag;
+    Program program;                 /* empty for a kernel that was read as IR */
+    const Item *item;                /* NULL likewise */
+    Variant variant;
+    Kernel *kernel;
+    RunFileList inputs, outputs;
+    Binding *bindings;               /* one an OP_TENSOR of the body, in order */
+    int nbindings;
+    Solution solution;
+    Argument *arguments;             /* every dim and scalar */
+    int narguments;
+    double seconds;                  /* of the interpreter */
+} RunPlan;
+
+/* From the command line to buffers that hold the inputs. Returns 0 or an exit code. */
+int run_prepare(RunPlan *, Command *);
+bool run_execute(RunPlan *, const RunOptions *);
+/* Writes the outputs. */
+bool run_finish(RunPlan *);
+void run_free(RunPlan *);
+RunOptions run_options(const Command *);
+
+/* ---- run_files.c: which file belongs to which tensor ---- */
+
+/* Splits the names of -i and -o and opens the inputs. Returns 0 or an exit code. */
+int run_open_files(RunPlan *);
+/* variant_choose's questions about files. */
+bool run_is_named(void *plan, Name tensor);
+bool run_knows_dim(void *plan, Name dim, int64_t *value);
+/* Finds the tensor of each file and checks element type, rank and completeness of tables. */
+bool run_match_files(RunPlan *);
+/* The shapes that the inputs show, for bind_solve. */
+Shape *run_shapes(RunPlan *, int *count);
+/* Solves dims and extents; every input must be there. */
+bool run_solve(RunPlan *);
+/* "bf16[M, K]" as declared. */
+const char *run_declared(RunPlan *, const Op *tensor);
+/* "(3, 4)" */
+const char *shape_text(Arena *, int rank, const int64_t *extent);
+RunFile *run_file_of(RunFileList *, int tensor, int entry);
+
+/* ---- run_io.c: between .npy files and buffers ---- */
+
+/* The buffers of every tensor, zeroed, with their inputs read. */
+bool run_allocate(RunPlan *);
+bool run_read(RunPlan *, const RunFile *, Buffer *);
+bool run_write(RunPlan *, const RunFile *, const Buffer *);
+/* Can the outputs be written? Asked before a long run. */
+bool run_check_targets(RunPlan *);
+
+/* ---- run_alias.c ---- */
+
+/* `where alias(x, y)`: runs again with x and y in the same memory; results must not differ. */
+bool run_aliases(RunPlan *, const RunOptions *);
+
+/* ---- debug.c ---- */
+
+int debugger_main(RunPlan *);
+
+#endif
