@@ -27,7 +27,8 @@ static bool read_kernel(RunPlan *plan, const char *path, const char *name)
     if (name && strcmp(name, plan->kernel->name) != 0)
         return user_error("%s: has no kernel %s; it has %s", path, name, plan->kernel->name);
     return settings_known(c, NULL, NULL, plan->kernel) &&
-           settings_arguments(c, plan->kernel, NULL, NULL, &plan->arguments, &plan->narguments);
+           settings_arguments(c, NULL, plan->kernel, NULL, NULL, &plan->arguments,
+                              &plan->narguments);
 }
 
 /* A kernel of a program, in the variant that settings and files ask for. */
@@ -45,8 +46,9 @@ static bool choose_kernel(RunPlan *plan, const char *path, const char *name)
         return false;
     plan->variant.presence_known = true;
     plan->kernel = elaborate(plan->arena, plan->diag, &plan->program, plan->item, &plan->variant);
-    return plan->kernel && settings_arguments(c, plan->kernel, &plan->variant, request.given,
-                                              &plan->arguments, &plan->narguments);
+    return plan->kernel &&
+           settings_arguments(c, plan->item, plan->kernel, &plan->variant, request.given,
+                              &plan->arguments, &plan->narguments);
 }
 
 int run_prepare(RunPlan *plan, Command *c)

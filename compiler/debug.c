@@ -50,7 +50,7 @@ const char *op_role(const Op *op)
 static bool is_silent(const Op *op)
 {
     return op->code == OP_YIELD || op->code == OP_CONST || op->code == OP_BIND ||
-           op->code == OP_CONTINUE;
+           op->code == OP_CONTINUE || op->code == OP_PAR;
 }
 
 static bool break_here(Debugger *d, const Op *op, bool new_program)

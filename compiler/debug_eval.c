@@ -121,10 +121,11 @@ typedef struct Result {
     void *memory;
 } Result;
 
+/* The tile or tensor of a term or of a part of it. */
 static Value *tile_of(const Term *t, int i)
 {
     const Term *part = t->kind == T_TUPLE ? &t->items[i] : t;
-    return part->kind == T_VALUE ? part->v : NULL;
+    return part->kind == T_VALUE || part->kind == T_TENSOR ? part->v : NULL;
 }
 
 /* Runs the code of the expression against the stopped program's frame; leaves no trace of it. */
@@ -209,11 +210,21 @@ static bool evaluate(Debugger *d, const char *text, Result *out)
     return run_expression(d, r, out);
 }
 
+static void print_tensor(Debugger *d, const char *name, const View *v)
+{
+    fprintf(d->out, "%s = tensor %s[", name, dtype_info[v->memory->dtype].name);
+    for (int i = 0; i < v->rank; i++)
+        fprintf(d->out, "%s%lld", i ? ", " : "", (long long)v->axis[i].extent);
+    fprintf(d->out, "]; index it to see elements\n");
+}
+
 static void print_term(Debugger *d, const char *name, const Term *t, const void *data)
 {
     Elab e = {.arena = d->arena};
     if (t->kind == T_VALUE)
         show_tile(d->out, name, t->v->type.dtype, t->v->type.rank, t->v->type.dims, data);
+    else if (t->kind == T_TENSOR)
+        print_tensor(d, name, data);
     else
         fprintf(d->out, "%s = %s\n", name, term_text(&e, t));
 }

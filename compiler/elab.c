@@ -217,7 +217,10 @@ bool constant_bits(Elab *e, Pos pos, const Term *t, DType type, uint64_t *bits)
         bool arithmetic = type == DT_F32 || type == DT_F64;
         if (float_bits(type, f, !arithmetic || t->kind == T_INT, bits))
             return true;
-        fail(e, pos, NULL, "%.9g is not representable in %s", f, name);
+        const char *hint = NULL;
+        if (dtype_info[type].kind == 's' && t->kind == T_FLOAT && type != DT_UE8M0)
+            hint = arena_format(e->arena, "%s(f32(..)) rounds it", name);
+        fail(e, pos, hint, "%.9g is not representable in %s", f, name);
         return false;
     }
     const char *hint = NULL;
@@ -324,6 +327,10 @@ static bool tensor_type(Elab *e, const Expr *x, Type *type, Value **extents)
             fail(e, x->a->pos, NULL, "an element type is expected, not %s", term_text(e, &t));
         return false;
     }
+    if (t.dtype == DT_F64) {
+        fail(e, x->a->pos, NULL, "f64 exists only inside the interpreter");
+        return false;
+    }
     if (x->args.count > MAX_RANK) {
         fail(e, x->pos, NULL, "%d axes; a tensor has at most %d", x->args.count, MAX_RANK);
         return false;
@@ -371,12 +378,19 @@ static void check_storage(Elab *e, const Param *p, TensorInfo *info, const Type 
                     fail(e, a->pos, NULL, "a stride is `any` or an integer");
             }
         } else if (strcmp(w->name, "store") == 0) {
+            int allowed = 0;
             for (int k = 0; k < w->args.count; k++) {
                 const Expr *a = w->args.items[k];
-                if (a->kind != E_NAME || (int)format_find(a->name) < 0)
+                int f = a->kind == E_NAME ? (int)format_find(a->name) : -1;
+                if (f < 0)
                     fail(e, a->pos, "formats are row, col_pad16, ue8m0x4",
                          "unknown storage format");
+                allowed += f != FORMAT_UE8M0X4 || type->dtype == DT_UE8M0;
             }
+            if (!allowed)
+                fail(e, w->pos, "ue8m0x4 needs elements of type ue8m0",
+                     "@ store lists no format that %s of %s can have", p->name.name,
+                     dtype_info[type->dtype].name);
         } else if (strcmp(w->name, "nondet") == 0) {
             info->nondet = true;
         } else if (strcmp(w->name, "symm") == 0) {
@@ -483,6 +497,8 @@ static void bind_scalar(Elab *e, const Param *p)
         scope_bind(e, p->name, term_error());
         return;
     }
+    if (t.dtype == DT_F64)
+        fail(e, p->type->pos, NULL, "f64 exists only inside the interpreter");
     Op *op = header_op(e, OP_SCALAR, p->name.pos, p->name.name, scalar_type(t.dtype), 0, NULL);
     Value *v = op->results[0];
     scope_bind(e, p->name, term_value(v));
@@ -551,22 +567,31 @@ static void elab_where(Elab *e, const Expr *x)
     require(e, x->pos, &c, expr_text(e->arena, x));
 }
 
+/* A statement outside every par: its names stay known, so that their uses are no errors. */
+static void misplaced(Elab *e, const Stmt *s)
+{
+    fail(e, s->pos, "move it into the par",
+         "a kernel's body is consts, views and par; this statement stands outside every par");
+    bool declares = s->kind == S_LET || s->kind == S_VAR || s->kind == S_LOCAL || s->kind == S_PIPE;
+    for (int i = 0; declares && i < s->names.count; i++)
+        scope_bind(e, s->names.items[i], term_error())->is_var = s->kind == S_VAR;
+}
+
 static void elab_kernel_body(Elab *e)
 {
     const StmtList *body = &e->item->body;
     bool any = false;
     for (int i = 0; i < body->count; i++) {
-        const Stmt *s = body->items[i];
-        if (s->kind == S_PAR)
-            any = true;
-        else if (s->kind != S_CONST && s->kind != S_VIEW)
-            fail(e, s->pos, "move it into the par", "a kernel's body is consts, views and par; "
-                 "this statement stands outside every par");
+        Stmt *s = body->items[i];
+        if (s->kind != S_PAR && s->kind != S_CONST && s->kind != S_VIEW)
+            misplaced(e, s);
+        else
+            elab_stmts(e, &(StmtList){.items = &s, .count = 1});
+        any |= s->kind == S_PAR;
     }
     if (!any)
         fail(e, e->item->name.pos, "write par (i in 0..N) { .. }", "kernel %s has no par",
              e->item->name.name);
-    elab_stmts(e, body);
 }
 
 Kernel *elaborate(Arena *arena, Diag *diag, const Program *program, const Item *item,

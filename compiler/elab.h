@@ -171,6 +171,8 @@ void elab_store(Elab *, const Expr *target, const Expr *value, Pos);
  * MAX_RANK), `pad` gets the pad argument. Returns their number, -1 after a message. */
 int elab_access(Elab *, const Expr *, const Term *base, Access *, Value **args, const Expr **pad);
 Value *broadcast_to(Elab *, Pos, Value *, const Type *);
+/* Equal extents, 1 stretches, and rank 0 becomes any shape. */
+bool stretches_to(const Type *, const Type *want);
 Value *tensor_extent(Elab *, Pos, Value *tensor, int axis);
 Term view_call(Elab *, const char *name, const Expr *call, const Term *base);
 

@@ -229,6 +229,14 @@ Value *broadcast_to(Elab *e, Pos pos, Value *v, const Type *want)
     return make_op1(e, OP_BROADCAST, pos, 1, &v, *want);
 }
 
+bool stretches_to(const Type *t, const Type *want)
+{
+    bool ok = t->rank == 0 || t->rank == want->rank;
+    for (int i = 0; ok && i < t->rank; i++)
+        ok = t->dims[i] == want->dims[i] || t->dims[i] == 1;
+    return ok;
+}
+
 /* The value as the access of the target wants it: same element type, shape or broadcast. */
 static Value *stored_value(Elab *e, Pos pos, const Expr *value, const Type *want, const char *name)
 {
@@ -238,10 +246,7 @@ static Value *stored_value(Elab *e, Pos pos, const Expr *value, const Type *want
     Value *v = term_to(e, value->pos, &t, want->dtype, arena_format(e->arena, "store to %s", name));
     if (!v)
         return NULL;
-    bool ok = v->type.rank == 0 || v->type.rank == want->rank;
-    for (int i = 0; ok && v->type.rank && i < want->rank; i++)
-        ok = v->type.dims[i] == want->dims[i] || v->type.dims[i] == 1;
-    if (ok)
+    if (stretches_to(&v->type, want))
         return broadcast_to(e, pos, v, want);
     const char *hint = type_elements(&v->type) == type_elements(want) ? "reshape or squeeze it?"
                                                                        : NULL;
@@ -282,7 +287,8 @@ void elab_store(Elab *e, const Expr *target, const Expr *value, Pos pos)
         fail(e, target->pos, arena_format(e->arena, "use it only where has(%s) holds", base.text),
              "%s is used where it may be absent", base.text);
     else if (base.kind != T_TENSOR && base.kind != T_ERROR)
-        fail(e, target->pos, NULL, "%s cannot be stored to", term_text(e, &base));
+        fail(e, target->pos, base.kind == T_TABLE ? "xs[l][i, :] = .. stores to entry l" : NULL,
+             "%s cannot be stored to", term_text(e, &base));
     if (base.kind != T_TENSOR || !may_store(e, target->pos, &base))
         return;
     Access *a = NEW(e->arena, Access);

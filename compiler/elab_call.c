@@ -193,8 +193,7 @@ static Term call_atomic_add(Elab *e, const Expr *call)
     if (!root || root->code != OP_TENSOR)
         return fail(e, target->pos, NULL, "atomic_add to %s: an inout or scratch tensor is expected",
                     term_text(e, &base));
-    if (root->tensor->dir != PARAM_INOUT && root->tensor->dir != PARAM_SCRATCH &&
-        root->tensor->dir != PARAM_OUT)
+    if (root->tensor->dir != PARAM_INOUT && root->tensor->dir != PARAM_SCRATCH)
         return fail(e, target->pos, "declare it inout", "atomic_add to %s, which is %s", root->name,
                     dir_name[root->tensor->dir]);
     DType t = base.v->type.dtype;
@@ -214,11 +213,9 @@ static Term call_atomic_add(Elab *e, const Expr *call)
     Term x = elab_expr(e, call->args.items[1]);
     Type want = access_type(t, a, args + 1);
     Value *v = term_to(e, call->args.items[1]->pos, &x, t, "atomic_add");
-    Type shape;
     if (!v)
         return term_error();
-    if (!broadcast_shape(e, call->pos, "atomic_add", &want, &v->type, &shape) ||
-        !type_equal(&shape, &want))
+    if (!stretches_to(&v->type, &want))
         return fail(e, call->pos, NULL, "atomic_add of %s to %s", type_text(e->arena, &v->type),
                     type_text(e->arena, &want));
     args[n + 1] = broadcast_to(e, call->pos, v, &want);
@@ -250,6 +247,12 @@ static Term call_signal(Elab *e, const Expr *call)
     if (base.kind != T_TENSOR)
         return fail(e, target->pos, "signal(f[r][i], v)",
                     "signal: the first argument is a word of a symmetric tensor");
+    const Op *root = base.v->op;
+    while (root->code != OP_TENSOR && root->code != OP_LOCAL)
+        root = root->args[0]->op;
+    if (!root->tensor || !root->tensor->symm)
+        return fail(e, target->pos, "declare it as a table: f: inout table(R, i64[N]) @ symm",
+                    "signal: %s is no symmetric tensor", root->name);
     Access *a = NEW(e->arena, Access);
     Value *args[MAX_RANK + 2] = {base.v};
     int n = elab_access(e, target, &base, a, args + 1, &pad);

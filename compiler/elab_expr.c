@@ -98,7 +98,9 @@ Value *term_index(Elab *e, Pos pos, const Term *t, const char *what)
     if (!v)
         return NULL;
     if (v->type.rank != 0 || !dtype_is_int(v->type.dtype) || v->type.dtype == DT_U64) {
-        fail(e, pos, NULL, "%s is an integer scalar, not %s", what, type_text(e->arena, &v->type));
+        const char *hint = v->type.rank == 0 && v->type.dtype == DT_U64 ? "convert it with i64(..)"
+                                                                        : NULL;
+        fail(e, pos, hint, "%s is an integer scalar, not %s", what, type_text(e->arena, &v->type));
         return NULL;
     }
     return make_cast(e, pos, v, DT_I64);
@@ -139,9 +141,16 @@ Term elab_condition(Elab *e, const Expr *x, const char *what)
     if (t.kind == T_VALUE && t.v->type.dtype == DT_BOOL && t.v->type.rank == 0)
         return t;
     const char *hint = NULL;
-    if (t.kind == T_VALUE && t.v->type.dtype == DT_BOOL)
+    bool is_tile = t.kind == T_VALUE && t.v->type.rank > 0;
+    if (is_tile && strcmp(what, "? :") == 0)
+        hint = "select(c, a, b) chooses element by element";
+    else if (is_tile && (strcmp(what, "&&") == 0 || strcmp(what, "||") == 0))
+        hint = arena_format(e->arena, "write %c for tiles", what[0]);
+    else if (is_tile && t.v->type.dtype == DT_BOOL)
         hint = "any(..) or all(..) makes one bool of it";
-    return fail(e, x->pos, hint, "%s: a bool scalar is expected, not %s", what, term_text(e, &t));
+    else if (t.kind == T_INT || (t.kind == T_VALUE && dtype_is_int(t.v->type.dtype)))
+        hint = "compare it: x != 0";
+    return fail(e, x->pos, hint, "%s takes a bool scalar, not %s", what, term_text(e, &t));
 }
 
 /* Shapes */
@@ -234,8 +243,17 @@ static bool operator_takes(Elab *e, OpCode code, Pos pos, const char *sign, cons
     else if (t == DT_BOOL)
         fail(e, pos, "convert with i32(..)", "%s on bools", sign);
     else
-        fail(e, pos, NULL, "%s on %s", sign, name);
+        fail(e, pos, dtype_is_float(t) ? "bits(x) gives the bits as an integer" : NULL,
+             "%s on %s", sign, name);
     return false;
+}
+
+/* An operator of numbers between f32 and an integer: what is wrong is that the types differ. */
+static bool f32_meets_integer(OpCode code, const Type *a, const Type *b)
+{
+    return strchr(op_info[code].flags, 'F') &&
+           ((a->dtype == DT_F32 && dtype_is_int(b->dtype)) ||
+            (b->dtype == DT_F32 && dtype_is_int(a->dtype)));
 }
 
 Value *make_binary(Elab *e, OpCode code, Pos pos, Value *a, Value *b)
@@ -278,14 +296,18 @@ Term elab_binary(Elab *e, ExprKind k, Pos pos, const Term *a, const Term *b)
     Value *va = NULL, *vb = NULL;
     if (a->kind == T_VALUE) {
         va = a->v;
-        if (!operator_takes(e, code, pos, sign, &va->type))
+        if (!(b->kind == T_VALUE && f32_meets_integer(code, &va->type, &b->v->type)) &&
+            !operator_takes(e, code, pos, sign, &va->type))
             return term_error();
     }
     if (b->kind == T_VALUE)
         vb = b->v;
+    if ((k == E_FDIV || k == E_MOD) && b->kind == T_INT && b->i == 0)
+        return fail(e, pos, NULL, "division by zero");
     va = va ? va : term_to(e, pos, a, vb->type.dtype, sign);
     vb = vb ? vb : term_to(e, pos, b, va ? va->type.dtype : DT_NONE, sign);
-    if (!va || !vb || !operator_takes(e, code, pos, sign, &vb->type))
+    if (!va || !vb || (!f32_meets_integer(code, &va->type, &vb->type) &&
+                       !operator_takes(e, code, pos, sign, &vb->type)))
         return term_error();
     if (k == E_SHL || k == E_SHR) {
         if (!(vb = shift_amount(e, pos, sign, va, vb)))
@@ -315,7 +337,10 @@ static Term elab_unary(Elab *e, const Expr *x)
     if (t == DT_UE8M0 && code == OP_NEG)
         ok = false;
     if (!ok)
-        return fail(e, x->pos, NULL, "%s on %s", sign, dtype_info[t].name);
+        return fail(e, x->pos,
+                    code == OP_NEG && t == DT_BOOL ? "write !x"
+                    : code == OP_LNOT && dtype_is_int(t) ? "write x == 0" : NULL,
+                    "%s on %s", sign, dtype_info[t].name);
     return term_value(make_op1(e, code, x->pos, 1, &v, v->type));
 }
 
@@ -556,6 +581,22 @@ static Term elab_tuple(Elab *e, const Expr *x)
     return t;
 }
 
+static bool is_bool(const Term *t)
+{
+    return t->kind == T_BOOL || (t->kind == T_VALUE && t->v->type.dtype == DT_BOOL);
+}
+
+/* a & b == c is a & (b == c), as in C: on an integer a, (a & b) == c was meant. */
+static bool meant_otherwise(const Expr *x, const Term *a, const Term *b)
+{
+    if (x->kind != E_BAND && x->kind != E_BOR && x->kind != E_BXOR)
+        return false;
+    bool left = x->a->kind >= E_EQ && x->a->kind <= E_GE && !x->a->parens;
+    bool right = x->b->kind >= E_EQ && x->b->kind <= E_GE && !x->b->parens;
+    return a->kind != T_ERROR && b->kind != T_ERROR &&
+           ((right && is_bool(b) && !is_bool(a)) || (left && is_bool(a) && !is_bool(b)));
+}
+
 Term elab_expr(Elab *e, const Expr *x)
 {
     switch (x->kind) {
@@ -582,5 +623,12 @@ Term elab_expr(Elab *e, const Expr *x)
     default: break;
     }
     Term a = elab_expr(e, x->a), b = elab_expr(e, x->b);
+    if (meant_otherwise(x, &a, &b)) {
+        const char *sign = expr_kind_text(x->kind);
+        return fail(e, x->pos,
+                    arena_format(e->arena, "comparisons bind tighter than %s: write (a %s b) == c",
+                                 sign, sign),
+                    "%s on %s and %s", sign, term_text(e, &a), term_text(e, &b));
+    }
     return elab_binary(e, x->kind, x->pos, &a, &b);
 }

@@ -10,6 +10,14 @@ static void elab_stmt(Elab *e, const Stmt *s);
 /* Shows a source name of a value to people: debugger, dumps, emitted code. */
 static void name_value(Elab *e, Pos pos, Name name, const Term *t)
 {
+    Term shown;
+    if (t->kind == T_INT || t->kind == T_FLOAT || t->kind == T_BOOL) {
+        bool large = t->kind == T_INT && (t->i > INT64_MAX || t->i < INT64_MIN);
+        shown = term_value(large ? NULL : term_any(e, pos, t, DT_NONE));
+        if (shown.kind == T_VALUE)
+            make_op(e, OP_BIND, pos, 1, &shown.v, 0, NULL)->name = name;
+        return;
+    }
     if (t->kind != T_VALUE && t->kind != T_TENSOR)
         return;
     if (!t->v->name && t->v->op && t->v->op->code != OP_CONST)
@@ -79,6 +87,7 @@ static void s_const(Elab *e, const Stmt *s)
     if (t.kind != T_ERROR && !term_is_constant(&t))
         t = fail(e, s->value->pos, "write let", "const %s is %s, not a constant",
                  s->names.items[0].name, term_text(e, &t));
+    name_value(e, s->names.items[0].pos, s->names.items[0].name, &t);
     scope_bind(e, s->names.items[0], t);
 }
 
@@ -736,6 +745,7 @@ static void s_return(Elab *e, const Stmt *s)
         return;
     }
     if (e->frame->run_time_blocks) {
+        e->frame->result = term_error();
         fail(e, s->pos, "assign to a var, and return at the function's end",
              "return inside a loop or an `if` that is decided at run time");
         return;

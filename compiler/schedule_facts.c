@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "dsl/builtins.h"
+
 static void scan_stmts(KernelFacts *f, const StmtList *list, int phase);
 
 Name phase_name(const Stmt *par)
@@ -97,12 +99,18 @@ static void scan_place(KernelFacts *f, const Expr *x, int phase)
         scan_place(f, x->args.items[0], phase);
 }
 
+static bool calls_unknown(const Expr *x)
+{
+    return x->kind == E_CALL && x->a->kind == E_NAME && !builtin_find(x->a->name) &&
+           dtype_find(x->a->name, (unsigned)strlen(x->a->name)) == DT_NONE;
+}
+
 /* Whether the expression has a call of `name`, or of a function that could have one. */
 static bool has_call(const KernelFacts *f, const Expr *x, const char *name)
 {
     if (!x)
         return false;
-    if (calls(x, name))
+    if (calls(x, name) || calls_unknown(x))
         return true;
     for (int i = 0; i < x->args.count; i++)
         if (has_call(f, x->args.items[i], name))

@@ -186,8 +186,8 @@ static bool is_chosen(const Variant *v, const char *name)
     return false;
 }
 
-static bool add_argument(Command *c, const Kernel *k, const Variant *v, const Pair *s,
-                         Argument *out, int *count)
+static bool add_argument(const Kernel *k, const Variant *v, const Pair *s, Argument *out,
+                         int *count)
 {
     const Op *op = find_unknown(k, s->name);
     if (!op && v && is_chosen(v, s->name))
@@ -201,22 +201,55 @@ static bool add_argument(Command *c, const Kernel *k, const Variant *v, const Pa
     if (wrong)
         return user_error("-s %s=%s: %s is %s: %s", s->name, s->value, s->name,
                           op->code == OP_DIM ? "a dim" : dtype_info[t].name, wrong);
-    (void)c;
     out[(*count)++] = (Argument){op->name, bits};
     return true;
 }
 
-bool settings_arguments(Command *c, const Kernel *k, const Variant *v, const Given *used,
-                        Argument **arguments, int *count)
+static bool mentions(const Expr *x, Name name)
 {
-    int params = v ? v->params.count : 0;
-    Argument *out = NEW_ARRAY(c->arena, Argument, c->settings.count + params + 1);
+    if (!x)
+        return false;
+    if (x->kind == E_NAME && x->name == name)
+        return true;
+    for (int i = 0; i < x->args.count; i++)
+        if (mentions(x->args.items[i], name))
+            return true;
+    return mentions(x->a, name) || mentions(x->b, name) || mentions(x->c, name);
+}
+
+/* A dim that only absent tensors show is 0 (R17). */
+static void absent_dims(const Item *item, const Variant *v, const Kernel *k, Argument *out,
+                        int *count)
+{
+    int given = *count;
+    for (int i = 0; i < item->statics.count; i++) {
+        Name dim = item->statics.items[i].name.name;
+        bool absent = false, present = find_unknown(k, dim) == NULL;
+        for (int g = 0; g < given; g++)
+            present |= strcmp(out[g].name, dim) == 0;
+        for (int p = 0; p < item->params.count && !present; p++) {
+            const Param *param = &item->params.items[p];
+            const Setting *form = setting_find(&v->forms, param->name.name);
+            bool here = mentions(param->type, dim);
+            absent |= here && form && form->integer < 0;
+            present |= here && !(form && form->integer < 0);
+        }
+        if (absent && !present)
+            out[(*count)++] = (Argument){dim, 0};
+    }
+}
+
+bool settings_arguments(Command *c, const Item *item, const Kernel *k, const Variant *v,
+                        const Given *used, Argument **arguments, int *count)
+{
+    int params = v ? v->params.count : 0, statics = item ? item->statics.count : 0;
+    Argument *out = NEW_ARRAY(c->arena, Argument, c->settings.count + params + statics + 1);
     bool ok = true;
     *arguments = out;
     *count = 0;
     for (int i = 0; i < c->settings.count; i++)
         if (!used || !used[i].used)
-            ok = add_argument(c, k, v, &c->settings.items[i], out, count) && ok;
+            ok = add_argument(k, v, &c->settings.items[i], out, count) && ok;
     int given = *count;
     for (int i = 0; i < params; i++) {
         const Setting *s = &v->params.items[i];
@@ -226,5 +259,7 @@ bool settings_arguments(Command *c, const Kernel *k, const Variant *v, const Giv
         if (!again)
             out[(*count)++] = (Argument){s->name, (uint64_t)s->integer};
     }
+    if (item)
+        absent_dims(item, v, k, out, count);
     return ok;
 }

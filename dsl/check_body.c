@@ -37,6 +37,10 @@ static void check_named(Scope *s, const Expr *x)
         diag_error(s->diag, x->a->pos, NULL, "order is seq or tree");
     else if (strcmp(x->name, "round") == 0)
         diag_error(s->diag, x->a->pos, NULL, "round = zero is the only rounding to choose");
+    else if (strcmp(x->name, "scope") == 0)
+        diag_error(s->diag, x->a->pos, NULL, "scope is gpu or sys");
+    else if (strcmp(x->name, "op") == 0)
+        diag_error(s->diag, x->a->pos, NULL, "op is set or add");
     else
         check_expr(s, x->a);
 }
@@ -63,16 +67,17 @@ static void check_arguments(Scope *s, const Expr *call, const char *name, int mi
                             const char *allowed)
 {
     int n = 0;
-    bool seen_named = false;
+    bool seen_named = false, unknown = false;
     for (int i = 0; i < call->args.count; i++) {
         const Expr *x = call->args.items[i];
         if (x->kind == E_NAMED) {
             seen_named = true;
-            if (!word_in(x->name, allowed))
+            if (!word_in(x->name, allowed)) {
                 diag_error(s->diag, x->pos,
                            *allowed ? arena_format(s->arena, "it takes %s", allowed) : NULL,
                            "%s takes no argument `%s =`", name, x->name);
-            else if (repeated(call, i))
+                unknown = true;
+            } else if (repeated(call, i))
                 diag_error(s->diag, x->pos, NULL, "%s: `%s =` twice", name, x->name);
             continue;
         }
@@ -82,7 +87,7 @@ static void check_arguments(Scope *s, const Expr *call, const char *name, int mi
         else if (seen_named)
             diag_error(s->diag, x->pos, NULL, "%s: a positional argument after a named one", name);
     }
-    if (n < min || (max >= 0 && n > max))
+    if (!unknown && (n < min || (max >= 0 && n > max)))
         wrong_count(s, call, name, min, max, n);
 }
 
@@ -263,7 +268,11 @@ static void check_assign(Scope *s, const Stmt *st)
     if (!e && !diag_full(s->diag))
         diag_error(s->diag, t->pos, scope_nearest(s, t->name), "unknown name `%s`", t->name);
     else if (e && e->kind != NAME_VAR)
-        diag_error(s->diag, t->pos, arena_format(s->arena, "declare it with var %s", t->name),
+        diag_error(s->diag, t->pos,
+                   arena_format(s->arena, e->kind == NAME_LOCAL || e->kind == NAME_TENSOR ||
+                                                  e->kind == NAME_VIEW
+                                              ? "store to its elements: %s[..] = .."
+                                              : "declare it with var %s", t->name),
                    "`%s` is not a var: it cannot be assigned", t->name);
     else if (e && e - s->entries.items < s->role_floor)
         diag_error(s->diag, t->pos, "declare a var inside the role, or use a pipe",

@@ -504,6 +504,26 @@ int grammar_braces(void *grammar)
     return n;
 }
 
+// After a `;` or a `}` what they end is reduced only when the next token is known.  If that token is
+// wrong, this reduces it all the same, so that the error does not take it back.
+void grammar_settle(void *grammar)
+{
+    yyParser *g = grammar;
+    if (g->yytos->major != TK_SEMI && g->yytos->major != TK_RBRACE)
+        return;
+    for (int token = 0; token < YYNTOKEN;) {
+        YYACTIONTYPE state = g->yytos->stateno;
+        if (yy_find_reduce_action(state, YYERRORSYMBOL) <= YY_MAX_SHIFTREDUCE)
+            return;
+        YYACTIONTYPE act = yy_find_shift_action((YYCODETYPE)token, state);
+        token++;
+        if (act >= YY_MIN_REDUCE) {
+            yy_reduce(g, act - YY_MIN_REDUCE, YYNOCODE, (Token){0}, g->p);
+            token = 0;
+        }
+    }
+}
+
 void grammar_restart(void *grammar)
 {
     yyParser *g = grammar;

@@ -16,7 +16,7 @@ static const unsigned char *text_begin(const Source *source)
 Lexer lexer_new(Arena *arena, Diag *diag, struct Interner *names, const Source *source,
                 CommentList *comments)
 {
-    return (Lexer){arena, diag, names, source, text_begin(source), comments};
+    return (Lexer){arena, diag, names, source, text_begin(source), comments, NULL};
 }
 
 static Pos place(const Lexer *l, const unsigned char *from, const unsigned char *to)
@@ -74,13 +74,8 @@ static const char *replacement(uint32_t c)
     return c >= 0x80 ? "names are made of ASCII letters, digits and _" : NULL;
 }
 
-/* A run of bytes that begin no token: one message, about its first character. */
-static int stray(Lexer *l, const unsigned char *start)
+static void report_stray(Lexer *l, Pos pos, const unsigned char *start, int n, uint32_t c)
 {
-    uint32_t c = 0;
-    int n = utf8_decode(start, text_end(l), &c);
-    l->at = start + (n > 0 ? n : 1);
-    Pos pos = place(l, start, l->at);
     if (n == 0)
         diag_error(l->diag, pos, start[0] >= 0xFE ? "is this file UTF-16? save it as UTF-8" : NULL,
                    "byte 0x%02X is not valid UTF-8", start[0]);
@@ -92,8 +87,20 @@ static int stray(Lexer *l, const unsigned char *start)
         diag_error(l->diag, pos, replacement(c), "unexpected character U+%04X '%.*s'", c, n, start);
     else
         diag_error(l->diag, pos, replacement(c), "unexpected character '%c'", (int)c);
-    while (l->at < text_end(l) && (*l->at >= 0x80 || *l->at < ' ') && *l->at != '\n' &&
-           *l->at != '\t' && *l->at != '\r')
+}
+
+/* Bytes that begin no token: one message a line, about the first of them. */
+static int stray(Lexer *l, const unsigned char *start)
+{
+    uint32_t c = 0;
+    int n = utf8_decode(start, text_end(l), &c);
+    l->at = start + (n > 0 ? n : 1);
+    if (!l->told || memchr(l->told, '\n', (size_t)(start - l->told)))
+        report_stray(l, place(l, start, l->at), start, n, c);
+    l->told = start;
+    while (l->at < text_end(l) && (*l->at >= 0x80 || *l->at < ' ') && !strchr("\n\t\r", *l->at))
+        l->at++;
+    while (l->at < text_end(l) && *l->at == '\0')
         l->at++;
     return TK_BAD;
 }
@@ -119,6 +126,8 @@ static void malformed(Lexer *l, const unsigned char *from, const unsigned char *
         hint = "hexadecimal: 0x1FFF; with a point or an exponent: 0x1.8p-3";
     else if (memchr(from, '_', (size_t)length))
         hint = "digits are written without _";
+    else if (!memchr(from, '.', (size_t)length))
+        hint = "numbers have no suffix, and names begin with a letter";
     diag_error(l->diag, place(l, from, to), hint, "malformed number `%.*s%s`",
                length < 60 ? length : 60, from, length < 60 ? "" : "...");
 }

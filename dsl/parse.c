@@ -90,14 +90,12 @@ static void feed(Parser *p, int code, Token t)
     p->previous_code = code;
 }
 
-/* A token that is not in the text: feeds it without moving `previous`. */
-static void feed_missing(Parser *p, int code, Token near)
+/* A `;` that is not in the text: feeds it, but `previous` stays what is before it. */
+static void feed_missing(Parser *p, Token near)
 {
     Token previous = p->previous;
-    int previous_code = p->previous_code;
-    feed(p, code, (Token){.pos = {near.pos.source, near.pos.at, 0}});
+    feed(p, TK_SEMI, (Token){.pos = {near.pos.source, near.pos.at, 0}});
     p->previous = previous;
-    p->previous_code = previous_code;
 }
 
 static void restart(Parser *p)
@@ -131,7 +129,7 @@ static void end_skipped(Parser *p, Token brace)
         feed(p, code, t);
         return;
     }
-    feed_missing(p, TK_SEMI, brace);
+    feed_missing(p, brace);
     p->fresh = true;
     put_back(p, code, t);
 }
@@ -148,13 +146,14 @@ static void skip(Parser *p, int code, Token t, int popped, int kept)
             put_back(p, code, t);
             return;
         }
-        if (code == TK_SEMI && nested == 0 && (popped == 0 || ends_line(t))) {
+        bool header = popped == 0 && grammar_accepts(p->grammar, TK_LBRACE);
+        if (code == TK_SEMI && nested == 0 && ((popped == 0 && !header) || ends_line(t))) {
             feed(p, code, t);
             p->fresh = true;
             return;
         }
         if (code == TK_LBRACE) {
-            if (nested == 0 && popped == 0 && grammar_accepts(p->grammar, code)) {
+            if (nested == 0 && header) {
                 feed(p, code, t);
                 p->fresh = true;
                 return;
@@ -170,7 +169,7 @@ static void skip(Parser *p, int code, Token t, int popped, int kept)
                 return;
             }
         } else if (code == TK_RBRACE && kept > 0) {
-            feed_missing(p, TK_SEMI, t);
+            feed_missing(p, t);
             p->fresh = true;
             put_back(p, code, t);
             return;
@@ -198,6 +197,7 @@ static int open_braces(const Parser *p)
 /* Gives up the statement or item that is being read. */
 static void recover(Parser *p, int code, Token t)
 {
+    grammar_settle(p->grammar);
     int braces = open_braces(p);
     bool lost = line_lost(p);
     if (!lost || !grammar_accepts(p->grammar, TK_SEMI))
@@ -209,8 +209,7 @@ static void recover(Parser *p, int code, Token t)
     int kept = grammar_braces(p->grammar);
     p->depth = kept;                 /* blocks stand in no parentheses */
     if (lost && kept == braces) {
-        feed_missing(p, TK_SEMI, t);
-        p->previous_code = TK_SEMI;
+        feed_missing(p, t);
         p->fresh = true;
         put_back(p, code, t);
         return;
@@ -238,7 +237,7 @@ static bool repair_semicolon(Parser *p, int code, Token t)
         (code != TK_RBRACE && same_line(&p->previous, &t)) || code == 0)
         return false;
     syntax_error(p, code, t);
-    feed_missing(p, TK_SEMI, t);
+    feed_missing(p, t);
     p->fresh = true;
     put_back(p, code, t);
     return true;
@@ -268,6 +267,18 @@ static bool repair_spelling(Parser *p, int code, Token t)
     return true;
 }
 
+/* A comment of C. */
+static bool repair_comment(Parser *p, int code, Token t)
+{
+    const char *s = t.pos.source->text + t.pos.at;
+    if ((code != TK_FLOOR && (code != TK_SLASH || s[1] != '*')) ||
+        !(grammar_accepts(p->grammar, TK_LET) || grammar_accepts(p->grammar, TK_KERNEL)))
+        return false;
+    diag_error(p->diag, t.pos, NULL, "a comment begins with `#`");
+    p->lexer.at = (const unsigned char *)s + strcspn(s, "\n");
+    return true;
+}
+
 static bool repair_closer(Parser *p, int code, Token t)
 {
     if ((code != TK_RBRACE && code != TK_RPAREN && code != TK_RBRACKET) || p->depth > 0 ||
@@ -290,7 +301,7 @@ static void take(Parser *p, int code, Token t)
     bool quiet = code == TK_BAD || p->fresh || line_lost(p);
     if (!quiet && !p->one_expression &&
         (repair_reserved(p, code, t) || repair_item(p, code, t) || repair_semicolon(p, code, t) ||
-         repair_spelling(p, code, t) || repair_closer(p, code, t)))
+         repair_spelling(p, code, t) || repair_comment(p, code, t) || repair_closer(p, code, t)))
         return;
     if (!quiet)
         syntax_error(p, code, t);

@@ -28,6 +28,7 @@ typedef struct Lexer {
     const Source *source;
     const unsigned char *at;         /* the next byte to read */
     CommentList *comments;           /* where comments go, or NULL */
+    const unsigned char *told;       /* the last character that was reported as no token */
 } Lexer;
 
 Lexer lexer_new(Arena *, Diag *, struct Interner *, const Source *, CommentList *);
@@ -60,6 +61,7 @@ typedef struct Parser {
 bool grammar_accepts(void *grammar, int token);
 int grammar_stack(void *grammar);                       /* entries on the stack */
 int grammar_braces(void *grammar);                      /* `{` on the stack */
+void grammar_settle(void *grammar);                     /* a statement or item that has ended ends */
 void grammar_restart(void *grammar);                    /* forgets the unfinished item */
 
 /* grammar.y, as Lemon names them */

@@ -114,6 +114,8 @@ static void group(Expected *e)
         DROP(e, TK_MINUS, TK_PERCENT, TK_QUESTION);
     if (e->ok[TK_AT])
         DROP(e, TK_LPAREN);
+    if (e->ok[TK_RPAREN])
+        DROP(e, TK_SLICE);
     if (e->ok[TK_DOT])
         DROP(e, TK_DOT, TK_LPAREN, TK_LBRACKET);
     for (size_t i = 0; i < sizeof listed / sizeof *listed; i++)
@@ -174,8 +176,15 @@ static const char *hint_for(Parser *p, const Expected *e, int code, Token t)
         hint = foreign(p->first.name);
     if (hint)
         return hint;
-    if (t.pos.length == 1 && strchr("+-*/%|&^", text[0]) && text[1] == '=' && e->ok[TK_ASSIGN])
-        return "there is no assignment with an operator: write `a = a + b`";
+    if (e->ok[TK_ASSIGN] && t.pos.length == 1 && strchr("+-*/%|&^", text[0]) &&
+        (text[1] == '=' || (strchr("+-", text[0]) && text[1] == text[0])))
+        return "write `a = a + b`";
+    if (code == TK_SEMI && p->previous_code == TK_RBRACE)
+        return "no `;` after a block";
+    if (code == TK_COLON && p->first.name && strcmp(p->first.name, "fn") == 0 && !e->ok[TK_PLUS])
+        return "parameters of a fn have no types";
+    if (code == TK_DOT && p->previous_code == TK_DOTDOT)
+        return "a range is written a..b";
     if (code == TK_ASSIGN && e->ok[TK_PLUS])
         return "`==` compares";
     if (code == TK_DOT && e->ok[TK_TILDE])
@@ -229,13 +238,17 @@ void syntax_error(Parser *p, int code, Token t)
     if (near && !hint)
         hint = arena_format(p->arena, "did you mean %s?", texts[near]);
     Pos place = error_place(p, &e, code, t);
-    bool closes = e.ok[TK_RPAREN] || e.ok[TK_RBRACKET] || e.ok[TK_RBRACE];
+    bool open = e.ok[TK_RPAREN] || e.ok[TK_RBRACKET], block = !open && e.ok[TK_RBRACE];
+    bool ends = code == 0 || token_starts_item(code);
+    if (block && ends)               /* of all that may stand here, what is missing */
+        for (int i = 0; i < TOKENS; i++)
+            e.ok[i] = i == TK_RBRACE;
     diag_error(p->diag, place, hint, "expected %s, found %s", expected(p, &e),
                found_text(p, code, t));
-    if (!closes || p->depth == 0)
+    if (p->depth == 0 || !(open || (block && ends)))
         return;
     Token opener = p->open[p->depth - 1];
-    if (p->suspect.pos.source && (code == 0 || token_starts_item(code)))
+    if (block && p->suspect.pos.source)
         diag_note(p->diag, p->suspect.pos, "the `}` of this `{` stands at another indentation");
     if (!same_line(&opener, &t))
         diag_note(p->diag, opener.pos, "`%c` opened here", opener.pos.source->text[opener.pos.at]);

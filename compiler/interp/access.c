@@ -1,5 +1,6 @@
 /* load, store, atomic_add, and v[..] on a tile (R3, R19, R24). */
 #include "compiler/interp/access.h"
+#include "compiler/interp/roles.h"
 
 #include <stdlib.h>
 
@@ -170,6 +171,8 @@ static void load_view(Task *t, const Insn *i, const View *v, char *data)
     if (!w.whole)
         fill_pad(p, x.tile);
     walk_runs(&w, load_each, &x);
+    if (t->roles)
+        role_pause(t);
 }
 
 static void run_load(Task *t, const Insn *i)
@@ -245,6 +248,8 @@ static void run_store(Task *t, const Insn *i)
     if (p->scatters && !w.empty && !targets_differ(t, i, p, &w, v->memory))
         return;
     walk_runs(&w, store_each, &x);
+    if (t->roles)
+        role_pause(t);
 }
 
 /* ---- atomics ---- */
@@ -364,6 +369,15 @@ static void plan_tile(AccessPlan *a, const Type *t)
     }
 }
 
+/* Short, since every record of an access holds one; 0: one of too many. */
+static int site_number(Machine *m, const Op *op)
+{
+    if (m->sites.count == UINT16_MAX)
+        return 0;
+    PUSH(&m->arena, &m->sites, op);
+    return m->sites.count;
+}
+
 void emit_access(Preparer *p, const Op *op)
 {
     AccessPlan *a = NEW(&p->m->arena, AccessPlan);
@@ -385,6 +399,7 @@ void emit_access(Preparer *p, const Op *op)
                                             : run_atomic;
     Insn *i = emit_plain(p, run, op);
     i->plan = a;
+    i->aux = site_number(p->m, op);
     if (op->code == OP_ATOMIC_ADD)
         a->pad = 0;
 }

@@ -456,15 +456,25 @@ void bind_evaluate(Binder *b)
     evaluate_region(b, b->kernel->body);
 }
 
-/* cdiv(a, c) as it is computed: (a + (c - 1)) // c. */
-static const Value *ceiling_of(const Op *op)
+/* a where the op computes cdiv(a, c) = (a + (c - 1)) // c with a constant c, else NULL. */
+static const Value *cdiv_of(const Op *op)
 {
     int64_t c, add;
+    if (!op || op->code != OP_FDIV || !value_int(op->args[1], &c))
+        return NULL;
     const Op *sum = op->args[0]->op;
-    if (op->code != OP_FDIV || !sum || sum->code != OP_ADD || !value_int(op->args[1], &c) ||
-        !value_int(sum->args[1], &add) || add != c - 1)
+    if (!sum || sum->code != OP_ADD || !value_int(sum->args[1], &add) || add != c - 1)
         return NULL;
     return sum->args[0];
+}
+
+/* a where the op computes align(a, c) = cdiv(a, c) * c, else NULL. */
+static const Value *align_of(const Op *op)
+{
+    const Op *quotient = op->args[0]->op;
+    if (op->code != OP_MUL || !cdiv_of(quotient) || quotient->args[1] != op->args[1])
+        return NULL;
+    return cdiv_of(quotient);
 }
 
 static const char *infix(OpCode code)
@@ -514,9 +524,10 @@ static const char *value_text(const Binder *b, const Value *v, int depth, bool i
         return op->name;
     if (op->code == OP_CAST && op->args[0]->type.dtype == v->type.dtype)
         return value_text(b, op->args[0], depth, inner);
-    if (op->nargs == 2 && ceiling_of(op))
-        return arena_format(b->arena, "cdiv(%s, %s)",
-                            value_text(b, ceiling_of(op), depth + 1, false),
+    const Value *whole = op->nargs == 2 && align_of(op) ? align_of(op) : cdiv_of(op);
+    if (whole)
+        return arena_format(b->arena, "%s(%s, %s)", op->code == OP_MUL ? "align" : "cdiv",
+                            value_text(b, whole, depth + 1, false),
                             value_text(b, op->args[1], depth + 1, false));
     if (op->nargs == 2 && infix(op->code))
         return arena_format(b->arena, "%s%s %s %s%s", inner ? "(" : "",

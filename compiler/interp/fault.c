@@ -1,5 +1,5 @@
 /* What goes wrong in a run, in words. */
-#include "compiler/interp/interp_internal.h"
+#include "compiler/interp/roles.h"
 
 #include <stdarg.h>
 
@@ -90,7 +90,7 @@ void element_text(char *text, size_t size, const Memory *m, int64_t element)
 void fault(Task *t, Pos pos, const char *format, ...)
 {
     Machine *m = t->machine;
-    char text[768], where[256];
+    char text[1280], where[256];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
@@ -106,6 +106,9 @@ void fault(Task *t, Pos pos, const char *format, ...)
         if (t->point) {
             point_text(where, sizeof where, t->point);
             at = append(m->fault_text, sizeof m->fault_text, at, "; program %s", where);
+            if (t->role >= 0)
+                at = append(m->fault_text, sizeof m->fault_text, at, ", role %s",
+                            t->roles->op->regions[t->role]->name);
         }
         append(m->fault_text, sizeof m->fault_text, at, "; seed %llu replays",
                (unsigned long long)m->options.seed);

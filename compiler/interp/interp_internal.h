@@ -149,6 +149,7 @@ struct Worker {
     Point point;
     char *frame, *scratch;
     struct Set *set;                 /* what it takes programs from */
+    bool first;                      /* it shows the progress */
     void *memory;                    /* what to free */
 };
 
@@ -180,11 +181,15 @@ struct Machine {
     int epoch;                       /* grows at every grid_sync and phase */
     bool peeking;                    /* an expression of the debugger runs: leave no trace */
     bool threaded;                   /* several threads run programs now */
+    bool was_threaded;
+    struct Set *set;                 /* that runs now */
+    double next_progress;
+    bool progress_shown;
     atomic_bool stop;                /* a fault was found: end */
     pthread_mutex_t lock;            /* of the fault */
     bool faulted;
     Pos fault_pos;
-    char fault_text[1024];
+    char fault_text[2048];
 };
 
 static inline void *slot_pointer(const Task *t, Slot s)
@@ -240,6 +245,8 @@ uint64_t permutation_at(const Permutation *, uint64_t position);
 uint64_t random_next(uint64_t *state);
 /* Runs phases [from, to): one set of programs. */
 bool run_phases(Machine *, int from, int to);
+/* Program `number` of the set that runs now. */
+bool machine_point(const Machine *, int64_t number, Point *);
 
 /* ---- fault.c ---- */
 
@@ -254,6 +261,8 @@ void element_text(char *text, size_t size, const Memory *, int64_t element);
 
 typedef enum AccessKind { ACCESS_READ, ACCESS_WRITE, ACCESS_ATOMIC } AccessKind;
 
+/* What programs did before the call is ordered before what they do after it. */
+void machine_next_epoch(Machine *);
 bool shadow_new(Memory *);
 void shadow_free(Memory *);
 /* `count` elements from `element` on, `stride` apart. False: faulted. */

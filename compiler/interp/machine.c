@@ -5,11 +5,21 @@
 
 #include "compiler/interp/prepare.h"
 
+enum { MOST_VALUES = 1 << 24 };
+
 int64_t read_int(const void *p, DType t)
 {
     uint64_t bits = 0;
     memcpy(&bits, p, dtype_info[t].size);
     return bits_to_int(t, bits);
+}
+
+/* debug.c has the real one. */
+__attribute__((weak)) void debugger_step(Debugger *d, Task *t, const Op *next)
+{
+    (void)d;
+    (void)t;
+    (void)next;
 }
 
 void run_end(Task *t, const Insn *i)
@@ -117,18 +127,35 @@ static bool bind_memories(Machine *m)
 
 /* ---- a run ---- */
 
-/* One execution from the state of the buffers at entry. */
+static bool region_has(const Region *r, OpCode code)
+{
+    for (const Op *op = r->first; op; op = op->next) {
+        if (op->code == code)
+            return true;
+        for (int i = 0; i < op->nregions; i++)
+            if (region_has(op->regions[i], code))
+                return true;
+    }
+    return false;
+}
+
 static bool run_once(Machine *m)
 {
     Worker w;
-    m->stop = false;
-    m->epoch = 0;
-    m->faulted = false;
+    if (m->kernel->next_id > MOST_VALUES)
+        return diag_error(m->diag, m->kernel->pos, NULL, "values are numbered above %d",
+                          MOST_VALUES);
     if (!bind_memories(m) || !prepare_kernel(m) || !worker_init(m, &w, 0))
         return false;
     bool good = task_run_at(&w.task, &m->code.items[0]);
     worker_free(&w);
     return good && !m->faulted;
+}
+
+static void machine_init(Machine *m)
+{
+    pthread_mutex_init(&m->lock, NULL);
+    atomic_init(&m->stop, false);
 }
 
 static void machine_free(Machine *m)
@@ -139,22 +166,86 @@ static void machine_free(Machine *m)
         phase_free(m->phases.items[i]);
     free(m->globals);
     arena_free(&m->arena);
+    pthread_mutex_destroy(&m->lock);
+}
+
+/* ---- replaying a fault ---- */
+
+/* What inout tensors held at entry. */
+typedef struct Snapshot {
+    char *bytes;
+    bool taken;
+} Snapshot;
+
+enum { MOST_SNAPSHOT = 256 << 20 };
+
+/* Copies into the buffers, or out of them. */
+static void each_inout(Machine *m, char *bytes, bool restore, size_t *total)
+{
+    *total = 0;
+    for (int i = 0; i < m->nbindings; i++) {
+        const Binding *b = &m->bindings[i];
+        for (int k = 0; k < b->entries; k++) {
+            const Buffer *y = &b->buffers[k];
+            if (b->tensor->tensor->dir == PARAM_IN || !y->defined)
+                continue;
+            if (bytes && y->bytes)
+                memcpy(restore ? y->data : bytes + *total, restore ? bytes + *total : y->data,
+                       y->bytes);
+            *total += y->bytes;
+        }
+    }
+}
+
+static Snapshot snapshot_take(Machine *m)
+{
+    Snapshot s = {0};
+    size_t total;
+    each_inout(m, NULL, false, &total);
+    if (m->options.threads < 2 || total > MOST_SNAPSHOT)
+        return s;
+    s.bytes = malloc(total + 1);
+    s.taken = s.bytes != NULL;
+    if (s.taken)
+        each_inout(m, s.bytes, false, &total);
+    return s;
+}
+
+/* Which fault threads find first depends on their timing. On one thread it is always the same;
+ * only if that run finds none (it should) what the threads found stays. */
+static void replay(Machine *m, const Machine *start, const Snapshot *s)
+{
+    Machine again = *start;
+    size_t total;
+    again.options.threads = 1;
+    machine_init(&again);
+    each_inout(&again, s->bytes, true, &total);
+    run_once(&again);
+    if (again.faulted) {
+        m->fault_pos = again.fault_pos;
+        memcpy(m->fault_text, again.fault_text, sizeof m->fault_text);
+    }
+    machine_free(&again);
 }
 
 bool interp_run(const Kernel *k, const Binding *bindings, int nbindings, const Argument *arguments,
                 int narguments, const RunOptions *options, Diag *diag)
 {
-    Machine m = {.kernel = k, .diag = diag, .options = *options, .bindings = bindings,
-                 .nbindings = nbindings, .arguments = arguments, .narguments = narguments};
-    if (m.options.threads <= 0)
-        m.options.threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
-    if (m.options.debugger || m.options.threads < 1)
-        m.options.threads = 1;
-    pthread_mutex_init(&m.lock, NULL);
+    Machine start = {.kernel = k, .diag = diag, .options = *options, .bindings = bindings,
+                     .nbindings = nbindings, .arguments = arguments, .narguments = narguments};
+    if (start.options.threads <= 0)
+        start.options.threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    if (options->debugger || start.options.threads < 1 || region_has(k->body, OP_PRINT))
+        start.options.threads = 1;
+    Machine m = start;
+    machine_init(&m);
+    Snapshot s = snapshot_take(&m);
     bool good = run_once(&m);
+    if (m.faulted && m.was_threaded && s.taken)
+        replay(&m, &start, &s);
     if (m.faulted)
         diag_error(diag, m.fault_pos, NULL, "%s", m.fault_text);
-    pthread_mutex_destroy(&m.lock);
+    free(s.bytes);
     machine_free(&m);
     return good;
 }

@@ -187,6 +187,10 @@ static void run_occurrence(Task *t, const Insn *i)
 void emit_occurrence(Preparer *p, const Op *op)
 {
     Insn *i = emit_plain(p, run_occurrence, op);
+    if (i->n > 1 << 28) {
+        prepare_error(p, op, "occurrence of %lld elements", (long long)i->n);
+        return;
+    }
     i->aux = 2;
     while (i->aux < 2 * i->n)
         i->aux *= 2;

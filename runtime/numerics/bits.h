@@ -8,7 +8,7 @@
 #ifndef TILE_BITS_H
 #define TILE_BITS_H
 
-#if defined(__FAST_MATH__) || defined(__USE_FAST_MATH__)
+#ifdef __FAST_MATH__
 #error "runtime/numerics must be compiled without fast math"
 #endif
 

@@ -142,6 +142,16 @@ def test_the_same_dim_twice(frame):
         ops, "x=8,5", s=["B=0", "C=0"])
 
 
+def test_align_is_named(frame):
+    ops = """%9 = const 1 : i64
+%10 = add %A.0, %9 : i64
+%11 = fdiv %10, %5 : i64
+%12 = mul %11, %5 : i64
+""" + tensor(20, "x", "%12") + tensor(21, "y", "%A.0")
+    assert "x: axis 0 is 3, align(A, 2) is 6; A is 5 (from y)" in frame(
+        ops, "x=3", "y=5", s=["B=0", "C=0"])
+
+
 def test_tables(frame):
     ops = tensor(20, "xs", "%A.0", "%B.1", kind="table") + tensor(
         21, "ys", "%C.2", "%B.1", kind="table")

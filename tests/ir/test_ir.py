@@ -183,3 +183,25 @@ def test_damaged_texts_never_crash(unit, tmp_path, level):
     said = unit("ir_driver", "verify", *paths).stdout.splitlines()
     assert len(said) == len(paths) and all(said)
     assert len(set(said)) > len(said) // 4
+
+
+def test_the_corpus_and_damaged_copies_of_it(unit, repository, level):
+    """Read, print, read and verify, by the fuzzing harness without its fuzzer."""
+    corpus = sorted((repository / "tests/fuzz/corpus/ir").iterdir())
+    done = unit("fuzz_ir", "-n", 20000 * level, *corpus)
+    assert done.stdout.startswith(f"{len(corpus)} files, ")
+
+
+@pytest.mark.parametrize("family", ["gemm", "mhc", "quant", "routing", "gating", "engram"])
+def test_elaborated_kernels(tilec, unit, repository, tmp_path, family):
+    """The first variants of each kernel of the library verify and read back as printed."""
+    count = 0
+    for path in sorted((repository / "kernels.tile" / family).glob("*.tile")):
+        text = tilec("check", "-d", "ir", path).stdout
+        for variant in re.split(r"^(?=kernel )", text, flags=re.M)[1:][:4]:
+            (tmp_path / "k.ir").write_text(variant)
+            assert unit("ir_driver", "round", tmp_path / "k.ir").stdout == "same\n"
+            done = unit("ir_driver", "print", tmp_path / "k.ir")
+            assert (done.returncode, done.stdout) == (0, variant)
+            count += 1
+    assert count > 0

@@ -5,13 +5,15 @@ One ulp is the spacing of f32 in the binade of the true value, at least 2^-149.
 """
 import ctypes
 import re
+import shutil
+import subprocess
 
 import mpmath as mp
 import numpy as np
 import pytest
 
 import polynomials
-from library import LEVEL, ROOT, apply, assert_bits, bits, floats, lib, pointer, spread
+from library import CC, FLAGS, LEVEL, ROOT, apply, assert_bits, bits, floats, lib, pointer, spread
 
 np.seterr(all="ignore")
 
@@ -182,6 +184,29 @@ def test_copies_agree(name):
     z = x.copy()
     getattr(lib, "tile_v" + name)(pointer(z), pointer(z), ctypes.c_size_t(z.size))
     assert_bits(z, y, x, "in place")
+
+
+def test_sweep(tmp_path):
+    """The program that goes over all f32 by hand, here over 2^22 of them: libm's doubles."""
+    program = tmp_path / "sweep"
+    subprocess.run(CC + FLAGS + ["tests/numerics/sweep.c", "runtime/numerics/vector.c", "-lm",
+                                 "-o", program], cwd=ROOT, check=True)
+    done = subprocess.run([program, "1" if LEVEL >= 2 else "1021"], capture_output=True, text=True)
+    print(done.stdout)
+    assert done.returncode == 0 and len(done.stdout.splitlines()) == 10
+
+
+@pytest.mark.skipif(LEVEL < 2 or not (shutil.which("nvcc") and shutil.which("nvidia-smi")),
+                    reason="needs nvcc, a GPU and TILE_TEST_LEVEL=2")
+def test_device(tmp_path):
+    """Equal bits on the GPU for every f32, and the hardware's own conversions."""
+    vector, program = tmp_path / "vector.o", tmp_path / "device"
+    subprocess.run(CC + FLAGS + ["-c", "runtime/numerics/vector.c", "-o", vector], cwd=ROOT,
+                   check=True)
+    subprocess.run(["nvcc", "-arch=native", "-std=c++17", "-O2", "-fmad=false", "-I.",
+                    "tests/numerics/device.cu", vector, "-o", program], cwd=ROOT, check=True)
+    done = subprocess.run([program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
 
 
 def test_coefficients():
