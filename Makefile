@@ -40,18 +40,27 @@ BASE := -std=c11 -g -D_POSIX_C_SOURCE=200809L -D_FILE_OFFSET_BITS=64 -I. -I$(GEN
         -ffp-contract=off -pthread $(OPTIMIZE) $(SANITIZE)
 # Lemon's parser is not ours to make clean.
 GEN_WARN := -Wall -Wno-unused $(WERROR)
-LIBS := -ledit -lm -lpthread
+LIBS := -ledit -lm -lpthread -ldl
 
-SOURCES := $(sort $(wildcard dsl/*.c compiler/*.c compiler/interp/*.c runtime/numerics/*.c))
+SOURCES := $(sort $(wildcard dsl/*.c compiler/*.c compiler/interp/*.c runtime/*.c \
+                             runtime/numerics/*.c))
+# What emitted CUDA may include: it goes into the binary as text.
+DEVICE_HEADERS := $(patsubst %,runtime/numerics/%.h,bits math convert) \
+                  $(sort $(wildcard runtime/device/*.h))
 GENERATED := $(patsubst dsl/%.re,$(GEN)/%.c,$(wildcard dsl/lex.re)) \
-             $(patsubst dsl/%.y,$(GEN)/%.c,$(wildcard dsl/grammar.y))
+             $(patsubst dsl/%.y,$(GEN)/%.c,$(wildcard dsl/grammar.y)) \
+             $(GEN)/device_text.c
 OBJECTS := $(patsubst %.c,$(B)/obj/%.o,$(SOURCES)) \
            $(patsubst $(GEN)/%.c,$(B)/obj/gen/%.o,$(GENERATED))
 # The library is everything but the command line; test programs link against it.
 LIBRARY := $(B)/libtilec.a
-UNITS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c)) \
+FAKE_CUDA := $(B)/tests/libfake_cuda.so
+UNITS := $(FAKE_CUDA) \
+         $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c)) \
          $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz_%,$(wildcard tests/fuzz/*.c))
 HARNESSES := $(patsubst tests/fuzz/%.c,$(B)/harness/%,$(wildcard tests/fuzz/*.c))
+# What the harnesses share: the generator of programs.
+GENERATOR := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/generate/*.c))
 OWN_C = $(shell find dsl compiler runtime tests -name '*.[ch]' 2>/dev/null)
 
 .PHONY: all demo test check deps debug units fuzz harnesses bench-interp format check-format \
@@ -118,6 +127,10 @@ $(GEN)/grammar.c $(GEN)/grammar.h &: dsl/grammar.y | $(B)/flags
 	lemon -c -d$(GEN) $<
 	@touch $(GEN)/grammar.c $(GEN)/grammar.h
 
+$(GEN)/device_text.c: runtime/embed.sh $(DEVICE_HEADERS)
+	@mkdir -p $(@D)
+	sh $< $(DEVICE_HEADERS) > $@
+
 # The first compilation needs the generated header; later ones know who includes it.
 $(B)/obj/%.o: %.c $(B)/flags | $(filter %/grammar.c,$(GENERATED))
 	@mkdir -p $(@D)
@@ -137,6 +150,11 @@ $(B)/obj/gen/grammar.o: $(GEN)/grammar.c $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(GEN_WARN) -MMD -MP -c $< -o $@
 
+# Its strings are longer than -Wpedantic takes.
+$(B)/obj/gen/device_text.o: $(GEN)/device_text.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(GEN_WARN) -MMD -MP -c $< -o $@
+
 $(LIBRARY): $(filter-out $(B)/obj/compiler/tilec.o,$(OBJECTS))
 	@rm -f $@
 	@ar rcs $@ $^
@@ -148,8 +166,13 @@ $(B)/tests/%: $(B)/obj/tests/unit/%.o $(LIBRARY)
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $^ $(LIBS) -o $@
 
+# The CUDA driver and NVRTC for tests: names what is called, fails where told to.
+$(FAKE_CUDA): tests/runtime/fake_cuda.c runtime/driver.h $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(BASE) $(WARN) -fPIC -shared $< -o $@
+
 # A harness without libFuzzer, for the test suite: replays files and damaged copies of them.
-$(B)/tests/fuzz_%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/setup/fuzz_main.o $(LIBRARY)
+$(B)/tests/fuzz_%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/setup/fuzz_main.o $(GENERATOR) $(LIBRARY)
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $^ $(LIBS) -o $@
 
@@ -164,7 +187,7 @@ fuzz:
 
 harnesses: $(HARNESSES)
 
-$(B)/harness/%: $(B)/obj/tests/fuzz/%.o $(LIBRARY)
+$(B)/harness/%: $(B)/obj/tests/fuzz/%.o $(GENERATOR) $(LIBRARY)
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -fsanitize=fuzzer $^ $(LIBS) -o $@
 

@@ -11,12 +11,20 @@
 enum { EXIT_USER = 1, EXIT_USAGE = 2, EXIT_BUG = 3 };
 
 /* NAME=VALUE of -s, -i and -o. */
-typedef struct Pair { const char *name, *value; } Pair;
-typedef struct PairList { Pair *items; int count, capacity; } PairList;
-typedef struct TextList { const char **items; int count, capacity; } TextList;
+typedef struct Pair {
+    const char *name, *value;
+} Pair;
+typedef struct PairList {
+    Pair *items;
+    int count, capacity;
+} PairList;
+typedef struct TextList {
+    const char **items;
+    int count, capacity;
+} TextList;
 
 typedef struct Command {
-    Arena *arena;                    /* lives as long as the process */
+    Arena *arena; /* lives as long as the process */
     Diag *diag;
     const char *verb;
     TextList operands;
@@ -24,7 +32,7 @@ typedef struct Command {
     uint64_t seed;
     int threads;
     bool verbose, check_only;
-    const char *dump;                /* -d: "ast", "ir" or NULL */
+    const char *dump; /* -d: "ast", "ir" or NULL */
 } Command;
 
 /* Each returns the process's exit code. */
@@ -60,8 +68,8 @@ Given *settings_given(Command *);
 /* The values of the kernel's dims and scalars among the settings, of schedule parameters that are
  * run-time values, and 0 for dims that only absent tensors show. `used` says what the variant has
  * taken. Item, variant and `used` are NULL for IR. */
-bool settings_arguments(Command *, const Item *, const Kernel *, const Variant *,
-                        const Given *used, Argument **arguments, int *count);
+bool settings_arguments(Command *, const Item *, const Kernel *, const Variant *, const Given *used,
+                        Argument **arguments, int *count);
 /* The code of a number in a scalar's type; NULL, or what is wrong with the text. */
 const char *scalar_parse(DType, const char *text, uint64_t *bits);
 
@@ -69,30 +77,33 @@ const char *scalar_parse(DType, const char *text, uint64_t *bits);
 
 /* A file of -i or -o. */
 typedef struct RunFile {
-    const char *name;                /* the tensor's */
-    int entry;                       /* of a table: xs[entry]; else -1 */
+    const char *name; /* the tensor's */
+    int entry;        /* of a table: xs[entry]; else -1 */
     const char *path;
-    int fd;                          /* of an input, at its data; else -1 */
+    int fd; /* of an input, at its data; else -1 */
     NpyInfo info;
-    int tensor;                      /* which of the plan's bindings */
+    int tensor; /* which of the plan's bindings */
 } RunFile;
-typedef struct RunFileList { RunFile *items; int count, capacity; } RunFileList;
+typedef struct RunFileList {
+    RunFile *items;
+    int count, capacity;
+} RunFileList;
 
 typedef struct RunPlan {
     Command *command;
     Arena *arena;
     Diag *diag;
-    Program program;                 /* empty for a kernel that was read as IR */
-    const Item *item;                /* NULL likewise */
+    Program program;  /* empty for a kernel that was read as IR */
+    const Item *item; /* NULL likewise */
     Variant variant;
     Kernel *kernel;
     RunFileList inputs, outputs;
-    Binding *bindings;               /* one an OP_TENSOR of the body, in order */
+    Binding *bindings; /* one an OP_TENSOR of the body, in order */
     int nbindings;
     Solution solution;
-    Argument *arguments;             /* every dim and scalar */
+    Argument *arguments; /* every dim and scalar */
     int narguments;
-    double seconds;                  /* of the interpreter */
+    double seconds; /* of the interpreter */
 } RunPlan;
 
 /* From the command line to buffers that hold the inputs. Returns 0 or an exit code. */

@@ -1,4 +1,5 @@
 /* tilec check: every kernel of every file, in every variant. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "compiler/command.h"
@@ -6,39 +7,75 @@
 typedef struct Check {
     Command *command;
     Program *program;
-    Arena arena;                     /* of one variant's IR at a time */
-    int variants;
+    Arena arena;  /* of one variant's IR at a time */
+    int errors;   /* of Diag before the kernel */
+    int variants; /* of the kernel */
+    bool failed;  /* a variant of the kernel has errors */
+    FILE *dump;   /* the IR of the kernel's variants, into `text` */
+    char *text;
+    size_t length;
 } Check;
+
+static void begin_kernel(Check *check)
+{
+    check->errors = check->command->diag->errors;
+    check->variants = 0;
+    check->failed = false;
+    check->text = NULL;
+    check->dump = check->command->dump ? open_memstream(&check->text, &check->length) : NULL;
+}
+
+/* Prints the dump, or drops it. */
+static void end_kernel(Check *check, bool show)
+{
+    if (!check->dump)
+        return;
+    fclose(check->dump);
+    if (show)
+        fwrite(check->text, 1, check->length, stdout);
+    free(check->text);
+}
 
 static void check_variant(void *context, const Item *kernel, const Variant *variant)
 {
     Check *check = context;
-    Command *c = check->command;
-    if (diag_full(c->diag))
+    Diag *diag = check->command->diag;
+    if (diag_full(diag))
         return;
-    const Kernel *k = elaborate(&check->arena, c->diag, check->program, kernel, variant);
+    if (check->failed && diag->errors == check->errors) {
+        end_kernel(check, false); /* values were guessed in vain; these are the next ones */
+        begin_kernel(check);
+    }
+    const Kernel *k = elaborate(&check->arena, diag, check->program, kernel, variant);
     check->variants++;
-    if (k && c->dump && c->diag->out)
-        kernel_print(stdout, k);
+    check->failed |= !k;
+    if (k && check->dump)
+        kernel_print(check->dump, k);
     arena_free(&check->arena);
 }
 
+/* Optional tensors are present unless -s NAME=none. */
 static bool is_present(void *context, Name name)
 {
-    (void)context, (void)name;
+    const PairList *settings = context;
+    for (int i = 0; i < settings->count; i++)
+        if (strcmp(settings->items[i].name, name) == 0)
+            return strcmp(settings->items[i].value, "none") != 0;
     return true;
 }
 
 /* The variant that -s asks for. */
-static void check_chosen(Check *check, const Item *kernel)
+static bool check_chosen(Check *check, const Item *kernel)
 {
     Command *c = check->command;
     Given *given = settings_given(c);
-    VariantRequest request = {given, c->settings.count, is_present, NULL, NULL};
+    VariantRequest request = {given, c->settings.count, is_present, NULL, &c->settings};
     Variant v = {0};
-    if (settings_known(c, check->program, kernel, NULL) &&
-        variant_choose(check->program, kernel, &request, &v))
-        check_variant(check, kernel, &v);
+    if (!settings_known(c, check->program, kernel, NULL) ||
+        !variant_choose(check->program, kernel, &request, &v))
+        return false;
+    check_variant(check, kernel, &v);
+    return true;
 }
 
 static bool is_wanted(const Command *c, const char *kernel)
@@ -54,9 +91,8 @@ static bool check_file(Check *check, const char *path)
     Command *c = check->command;
     Program program;
     double start = seconds_now();
-    int before = c->diag->errors;
+    int before = c->diag->errors, variants = 0;
     check->program = &program;
-    check->variants = 0;
     if (!load_program(c, &program, path))
         return false;
     if (c->dump && strcmp(c->dump, "ast") == 0) {
@@ -70,15 +106,18 @@ static bool check_file(Check *check, const char *path)
         const Item *kernel = program.kernels.items[i];
         if (!is_wanted(c, kernel->name.name))
             continue;
+        begin_kernel(check);
         if (c->settings.count)
-            check_chosen(check, kernel);
+            ok = check_chosen(check, kernel) && ok;
         else
-            variants_each(&program, kernel, check_variant, check);
+            ok = variants_each(&program, kernel, check_variant, check) && ok;
+        end_kernel(check, true);
+        variants += check->variants;
     }
     if (c->verbose)
         printf("%s: %d kernel%s, %d variant%s, %.1f ms\n", path, program.kernels.count,
-               program.kernels.count == 1 ? "" : "s", check->variants,
-               check->variants == 1 ? "" : "s", 1e3 * (seconds_now() - start));
+               program.kernels.count == 1 ? "" : "s", variants, variants == 1 ? "" : "s",
+               1e3 * (seconds_now() - start));
     return ok && c->diag->errors == before;
 }
 

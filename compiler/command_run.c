@@ -46,9 +46,8 @@ static bool choose_kernel(RunPlan *plan, const char *path, const char *name)
         return false;
     plan->variant.presence_known = true;
     plan->kernel = elaborate(plan->arena, plan->diag, &plan->program, plan->item, &plan->variant);
-    return plan->kernel &&
-           settings_arguments(c, plan->item, plan->kernel, &plan->variant, request.given,
-                              &plan->arguments, &plan->narguments);
+    return plan->kernel && settings_arguments(c, plan->item, plan->kernel, &plan->variant,
+                                              request.given, &plan->arguments, &plan->narguments);
 }
 
 int run_prepare(RunPlan *plan, Command *c)
@@ -131,8 +130,7 @@ static void tell(RunPlan *plan)
                 snprintf(entry, sizeof entry, "[%d]", e);
             printf("  %s %s%s: %s%s %s, %s%s\n", dir_name[info->dir], t->name, entry,
                    dtype_info[t->dtype].name, shape_text(plan->arena, t->rank, t->extent),
-                   format_name[t->format], f ? "written to " : "not written",
-                   f ? f->path : "");
+                   format_name[t->format], f ? "written to " : "not written", f ? f->path : "");
         }
     }
     printf("  %.3f s\n", plan->seconds);
@@ -143,8 +141,8 @@ int command_run(Command *c)
     RunPlan plan;
     RunOptions options = run_options(c);
     int code = run_prepare(&plan, c);
-    if (!code && !(run_execute(&plan, &options) && run_aliases(&plan, &options) &&
-                   run_finish(&plan)))
+    if (!code &&
+        !(run_execute(&plan, &options) && run_aliases(&plan, &options) && run_finish(&plan)))
         code = EXIT_USER;
     if (!code && c->verbose)
         tell(&plan);

@@ -105,8 +105,8 @@ static bool special_made(Debugger *d)
         if (at < 0)
             continue;
         char *type = type_text(d->arena, &v->type);
-        fprintf(d->out, "watch: line %d made a %s: %s%s%s, element %lld\n", op_line(op),
-                debug_find_special(d->task, v, true, false) == at ? "NaN" : "Inf",
+        fprintf(d->out, "watch: line %d made %s: %s%s%s, element %lld\n", op_line(op),
+                debug_find_special(d->task, v, true, false) == at ? "a NaN" : "an Inf",
                 v->name ? v->name : op_info[op->code].name, v->name ? " " : " gives ", type,
                 (long long)at);
         return true;
@@ -121,9 +121,10 @@ void debugger_step(Debugger *d, Task *t, const Op *next)
     bool new_program = t->point->number != d->last_program;
     d->task = t;
     d->next = next;
-    bool stop = (!new_program && special_made(d)) | break_here(d, next, new_program) |
-                step_ends(d, next, new_program);
-    if (stop) {
+    /* Each of them also takes note of where the run is. */
+    bool special = !new_program && special_made(d);
+    bool at_break = break_here(d, next, new_program), stepped = step_ends(d, next, new_program);
+    if (special || at_break || stepped) {
         debug_where(d);
         debug_prompt(d);
         d->stop_line = op_line(next);

@@ -186,7 +186,7 @@ static bool float_bits(DType t, double f, bool must_be_exact, uint64_t *bits)
         *bits = 0x7FFFFFFF;
         return true;
     }
-    if (t == DT_UE8M0 && f < 0)
+    if ((t == DT_UE8M0 && f < 0) || (isinf(x) && !isinf(f)))
         return false;
     tile_convert(t, &code, DT_F32, &x, 1, TILE_ROUND_NEAREST);
     float back = 0;
@@ -220,13 +220,15 @@ bool constant_bits(Elab *e, Pos pos, const Term *t, DType type, uint64_t *bits)
         const char *hint = NULL;
         if (dtype_info[type].kind == 's' && t->kind == T_FLOAT && type != DT_UE8M0)
             hint = arena_format(e->arena, "%s(f32(..)) rounds it", name);
+        if (type == DT_F32 && t->kind == T_FLOAT)
+            hint = "it is beyond the largest f32; write inf if that is meant";
         fail(e, pos, hint, "%.9g is not representable in %s", f, name);
         return false;
     }
     const char *hint = NULL;
     if (t->kind == T_FLOAT && dtype_is_int(type))
         hint = "integers take no fraction; convert the other side with f32(..)?";
-    fail(e, pos, hint, "%s meets %s", term_text(e, t), name);
+    fail(e, pos, hint, "%s is expected, not %s", name, term_text(e, t));
     return false;
 }
 
@@ -318,7 +320,8 @@ static void bind_params(Elab *e)
 static bool tensor_type(Elab *e, const Expr *x, Type *type, Value **extents)
 {
     if (x->kind != E_INDEX || x->a->kind != E_NAME) {
-        fail(e, x->pos, "write it as bf16[M, K]", "a tensor's type is an element type with extents");
+        fail(e, x->pos, "write it as bf16[M, K]",
+             "a tensor's type is an element type with extents");
         return false;
     }
     Term t = elab_expr(e, x->a);
@@ -368,8 +371,8 @@ static void check_storage(Elab *e, const Param *p, TensorInfo *info, const Type 
         const Word *w = &p->storage.items[i];
         if (strcmp(w->name, "stride") == 0) {
             if (w->args.count != type->rank)
-                fail(e, w->pos, NULL, "stride names %d axes, %s has %d", w->args.count,
-                     p->name.name, type->rank);
+                fail(e, w->pos, NULL, "stride is given for %d of the axes, %s has %d",
+                     w->args.count, p->name.name, type->rank);
             for (int k = 0; k < w->args.count && k < type->rank; k++) {
                 const Expr *a = w->args.items[k];
                 if (a->kind == E_NAME && strcmp(a->name, "any") == 0)
@@ -449,7 +452,8 @@ static void bind_tensor(Elab *e, const Param *p, ParamDir dir)
     const Expr *x = p->type;
     bool table = x->kind == E_CALL && x->a->kind == E_NAME && strcmp(x->a->name, "table") == 0;
     if (table && x->args.count != 2) {
-        fail(e, x->pos, "write it as table(L, f32[N, D])", "table takes a length and a tensor type");
+        fail(e, x->pos, "write it as table(L, f32[N, D])",
+             "table takes a length and a tensor type");
         scope_bind(e, p->name, term_error());
         return;
     }
@@ -555,8 +559,8 @@ static void elab_where(Elab *e, const Expr *x)
             }
         }
         if (!type_equal(&t[0].v->type, &t[1].v->type)) {
-            fail(e, x->pos, NULL, "aliased tensors have one type: %s, %s", term_text(e, &t[0]),
-                 term_text(e, &t[1]));
+            fail(e, x->pos, NULL, "aliased tensors have one type, not %s and %s",
+                 term_text(e, &t[0]), term_text(e, &t[1]));
             return;
         }
         t[0].v->op->tensor->alias = t[1].v->op->name;
@@ -611,6 +615,7 @@ Kernel *elaborate(Arena *arena, Diag *diag, const Program *program, const Item *
     elab_kernel_body(&e);
     if (diag->errors == before) {
         check_dims(&e);
+        check_phases(&e);
         check_nondet(&e);
     }
     if (diag->errors != before)

@@ -167,6 +167,8 @@ Term const_binary(Elab *, ExprKind, Pos, const Term *, const Term *);
 /* elab_access.c */
 Term elab_index_expr(Elab *, const Expr *);          /* base[ args ] */
 void elab_store(Elab *, const Expr *target, const Expr *value, Pos);
+/* An integer scalar that is loaded or taken out of a tile: an i64, but for u64 (R4). */
+Term scalar_as_i64(Elab *, Pos, Value *);
 /* Builds an access of `base` from E_INDEX args; extra args (index values) go to `args` (room for
  * MAX_RANK), `pad` gets the pad argument. Returns their number, -1 after a message. */
 int elab_access(Elab *, const Expr *, const Term *base, Access *, Value **args, const Expr **pad);
@@ -186,6 +188,9 @@ void elab_stmts(Elab *, const StmtList *);           /* in the current scope */
 
 /* dims.c: every dim can be solved from tensors, or a schedule binds it (R2). */
 void check_dims(Elab *);
+
+/* phases.c: every program reaches a barrier (R13); ranges and unordered phases (R14b). */
+void check_phases(Elab *);
 
 /* nondet.c: what depends on the order of atomics reaches only @ nondet tensors (R19). */
 void check_nondet(Elab *);

@@ -35,6 +35,20 @@ static bool axis_scalar(Elab *e, const Expr *x, Access *a, int k, Value **arg)
     return *arg != NULL;
 }
 
+/* Two e2m1 share a byte: a slice along the last axis starts with the first of them (R25). What is
+ * known only in a run is checked there. */
+static bool starts_even(Elab *e, const Expr *x, const Access *a, const Type *t, Value *const *args)
+{
+    int64_t start;
+    int last = t->rank - 1;
+    if (t->kind != TY_TENSOR || t->dtype != DT_E2M1 || last < 0 || a->axis[last].kind != AX_SLICE ||
+        !value_int(*args, &start) || start % 2 == 0)
+        return true;
+    fail(e, x->args.items[last]->a->pos, "two elements share a byte",
+         "a slice of e2m1 starts at an even index, not %lld", (long long)start);
+    return false;
+}
+
 static bool axis_slice(Elab *e, const Expr *x, Access *a, int k, Value **arg)
 {
     a->axis[k].kind = AX_SLICE;
@@ -112,7 +126,7 @@ int elab_access(Elab *e, const Expr *x, const Term *base, Access *a, Value **arg
             n++;
         }
     }
-    return index_tiles_agree(e, x, a) ? n : -1;
+    return index_tiles_agree(e, x, a) && starts_even(e, x, a, t, args + n - 1) ? n : -1;
 }
 
 static bool size_fits(Elab *e, Pos pos, const Type *t)
@@ -142,8 +156,8 @@ static bool pad_bits(Elab *e, const Expr *pad, DType t, uint64_t *bits)
     return constant_bits(e, pad->pos, &p, t, bits);
 }
 
-/* Scalar integer loads are i64 (R4); u64 stays, i64 could not hold it. */
-static Term scalar_as_i64(Elab *e, Pos pos, Value *v)
+/* u64 stays: i64 could not hold it. */
+Term scalar_as_i64(Elab *e, Pos pos, Value *v)
 {
     if (v->type.rank == 0 && dtype_is_int(v->type.dtype) && v->type.dtype != DT_U64)
         v = make_cast(e, pos, v, DT_I64);
@@ -202,9 +216,9 @@ Term elab_index_expr(Elab *e, const Expr *x)
     case T_VALUE: return load(e, x, &base, OP_EXTRACT);
     case T_TENSOR: {
         const Op *root = root_tensor(base.v);
-        if (e->in_range && root && root->tensor && root->tensor->dir != PARAM_IN &&
+        if (e->in_range && !e->in_par && root && root->tensor && root->tensor->dir != PARAM_IN &&
             !e->later_phase)
-            return fail(e, x->pos, "ranges may load from `in` tensors",
+            return fail(e, x->pos, "ranges of a first phase load from `in` tensors only",
                         "a par range loads from %s, which is %s", root->name,
                         dir_name[root->tensor->dir]);
         if (!e->in_par && !e->in_range)
@@ -250,8 +264,8 @@ static Value *stored_value(Elab *e, Pos pos, const Expr *value, const Type *want
         return broadcast_to(e, pos, v, want);
     const char *hint = type_elements(&v->type) == type_elements(want) ? "reshape or squeeze it?"
                                                                        : NULL;
-    fail(e, pos, hint, "store to %s: %s into %s", name, type_text(e->arena, &v->type),
-         type_text(e->arena, want));
+    fail(e, pos, hint, "store to %s: %s into %s: the shapes differ", name,
+         type_text(e->arena, &v->type), type_text(e->arena, want));
     return NULL;
 }
 
@@ -372,8 +386,8 @@ static Term view_slice(Elab *e, const Expr *call, const Term *base)
         }
     }
     if (axis < 0 || axis >= from->rank)
-        return fail(e, call->pos, NULL, "axis %lld of %s", (long long)axis,
-                    type_text(e->arena, from));
+        return fail(e, call->pos, "axes are counted from 0", "axis %lld of %s does not exist",
+                    (long long)axis, type_text(e->arena, from));
     Type t = *from;
     int64_t lo, hi;
     t.dims[axis] = -1;
@@ -382,7 +396,8 @@ static Term view_slice(Elab *e, const Expr *call, const Term *base)
         hi = hi < 0 ? 0 : hi > from->dims[axis] ? from->dims[axis] : hi;
         t.dims[axis] = hi < lo ? 0 : hi - lo;
     }
-    Op *op = make_op(e, OP_VIEW_SLICE, call->pos, 3, (Value *[]){base->v, bound[0], bound[1]}, 1, &t);
+    Op *op = make_op(e, OP_VIEW_SLICE, call->pos, 3, (Value *[]){base->v, bound[0], bound[1]}, 1,
+                     &t);
     op->axis = (int)axis;
     return term_tensor(op->results[0]);
 }
@@ -411,7 +426,8 @@ static Term view_trans(Elab *e, const Expr *call, const Term *base)
 {
     Type t = base->v->type;
     if (t.rank < 2)
-        return fail(e, call->pos, NULL, "trans of %s: it swaps the last two axes",
+        return fail(e, call->pos, NULL,
+                    "trans of %s, which has no two axes: it swaps the last two axes",
                     type_text(e->arena, &t));
     int64_t d = t.dims[t.rank - 1];
     t.dims[t.rank - 1] = t.dims[t.rank - 2];

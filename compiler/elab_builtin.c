@@ -36,7 +36,8 @@ Term call_convert(Elab *e, const Expr *call, DType to)
         return term_error();
     const Expr *round = call_named(call, "round"), *random = call_named(call, "bits");
     if (random)
-        return fail(e, random->pos, NULL, "stochastic rounding (`bits =`) is not in the language yet");
+        return fail(e, random->pos, NULL,
+                    "stochastic rounding (`bits =`) is not in the language yet");
     bool zero = expr_is(round, "zero");
     if (round && !zero)
         return fail(e, round->pos, NULL, "round = zero is the only rounding to choose");
@@ -57,7 +58,8 @@ Term call_convert(Elab *e, const Expr *call, DType to)
         return term_error();
     const char *why = cast_refused(v->type.dtype, to);
     if (why)
-        return fail(e, call->pos, why, "%s to %s", dtype_info[v->type.dtype].name, name);
+        return fail(e, call->pos, why, "there is no conversion from %s to %s",
+                    dtype_info[v->type.dtype].name, name);
     if (v->type.dtype == to)
         return term_value(v);
     Type type = v->type;
@@ -85,7 +87,7 @@ Term call_bits(Elab *e, const Expr *call)
         return term_error();
     DType t = unsigned_of(v->type.dtype);
     if (t == DT_NONE || v->type.dtype == DT_BOOL)
-        return fail(e, call->pos, NULL, "bits of %s", dtype_info[v->type.dtype].name);
+        return fail(e, call->pos, NULL, "bits takes no %s", dtype_info[v->type.dtype].name);
     Type type = v->type;
     type.dtype = t;
     return term_value(make_op1(e, OP_BITS, call->pos, 1, &v, type));
@@ -104,7 +106,7 @@ Term call_from_bits(Elab *e, const Expr *call)
     if (a.kind == T_ERROR)
         return a;
     if (want == DT_NONE || t.dtype == DT_BOOL)
-        return fail(e, call->pos, NULL, "from_bits to %s", dtype_info[t.dtype].name);
+        return fail(e, call->pos, NULL, "from_bits makes no %s", dtype_info[t.dtype].name);
     Value *v = term_any(e, call->pos, &a, want);
     if (!v)
         return term_error();
@@ -112,7 +114,8 @@ Term call_from_bits(Elab *e, const Expr *call)
     if (dtype_is_int(v->type.dtype) && dtype_info[v->type.dtype].bits > dtype_info[want].bits)
         v = make_cast(e, call->pos, v, want);
     if (v->type.dtype != want)
-        return fail(e, call->pos, arena_format(e->arena, "convert with %s(..)", dtype_info[want].name),
+        return fail(e, call->pos,
+                    arena_format(e->arena, "convert with %s(..)", dtype_info[want].name),
                     "from_bits(%s, ..) takes %s, not %s", dtype_info[t.dtype].name,
                     dtype_info[want].name, dtype_info[v->type.dtype].name);
     Type type = v->type;
@@ -135,7 +138,7 @@ static bool const_shape(Elab *e, const Expr *call, int first, Type *t)
         if (!elab_int(e, x, "an extent", &t->dims[i]))
             return false;
         if (t->dims[i] < 0) {
-            fail(e, x->pos, NULL, "the extent is %lld", (long long)t->dims[i]);
+            fail(e, x->pos, NULL, "the extent is %lld, which is negative", (long long)t->dims[i]);
             return false;
         }
         n *= t->dims[i] ? t->dims[i] : 1;
@@ -152,6 +155,8 @@ Term call_reshape(Elab *e, const Expr *call)
     Term t = elab_expr(e, call->args.items[0]);
     if (t.kind == T_TENSOR)
         return view_call(e, "reshape", call, &t);
+    if (t.kind == T_ABSENT)
+        return t;
     Value *v = term_any(e, call->args.items[0]->pos, &t, DT_NONE);
     Type type = {.kind = TY_TILE};
     if (!v || !const_shape(e, call, 1, &type))
@@ -171,12 +176,15 @@ Term call_trans(Elab *e, const Expr *call)
     Term t = elab_expr(e, call->args.items[0]);
     if (t.kind == T_TENSOR)
         return view_call(e, "trans", call, &t);
+    if (t.kind == T_ABSENT)
+        return t;
     Value *v = term_any(e, call->args.items[0]->pos, &t, DT_NONE);
     if (!v)
         return term_error();
     Type type = v->type;
     if (type.rank < 2)
-        return fail(e, call->pos, NULL, "trans of %s: it swaps the last two axes",
+        return fail(e, call->pos, NULL,
+                    "trans of %s, which has no two axes: it swaps the last two axes",
                     type_text(e->arena, &type));
     int64_t d = type.dims[type.rank - 1];
     type.dims[type.rank - 1] = type.dims[type.rank - 2];
@@ -226,7 +234,9 @@ Term call_concat(Elab *e, const Expr *call)
         for (int k = 0; ok && k < out.rank; k++)
             ok = k == axis || v[i]->type.dims[k] == out.dims[k];
         if (!ok)
-            return fail(e, call->args.items[i]->pos, NULL, "concat along axis %d: %s and %s", axis,
+            return fail(e, call->args.items[i]->pos,
+                        "ranks are equal, and so are the extents of the other axes",
+                        "concat along axis %d of %s and %s, which do not fit", axis,
                         type_text(e->arena, &v[0]->type), type_text(e->arena, &v[i]->type));
         out.dims[axis] += v[i]->type.dims[axis];
     }
@@ -268,7 +278,8 @@ Term call_size(Elab *e, const Expr *call)
     if (a.kind == T_ERROR)
         return a;
     if (a.kind != T_VALUE && a.kind != T_TENSOR)
-        return fail(e, call->pos, NULL, "size of %s", term_text(e, &a));
+        return fail(e, call->pos, "size(x, axis) is of a tile or a tensor", "%s has no size",
+                    term_text(e, &a));
     if (!call_axis(e, call->args.items[1], &a.v->type, "size", &axis))
         return term_error();
     if (a.v->type.dims[axis] >= 0)
@@ -316,7 +327,7 @@ Term call_take(Elab *e, const Expr *call)
     if (!x || !i)
         return term_error();
     if (x->type.rank < 1)
-        return fail(e, call->pos, NULL, "take from a scalar");
+        return fail(e, call->pos, NULL, "take from a scalar: it has no axis");
     if (!dtype_is_int(i->type.dtype) || i->type.rank > 1)
         return fail(e, call->args.items[1]->pos, NULL,
                     "take: the index is an integer scalar or tile of one axis, not %s",
@@ -339,7 +350,7 @@ Term call_take(Elab *e, const Expr *call)
     Op *op = make_op(e, OP_EXTRACT, call->pos, 2, (Value *[]){x, i}, 1, &t);
     op->access = a;
     op->bits = bits;
-    return term_value(op->results[0]);
+    return scalar_as_i64(e, call->pos, op->results[0]);
 }
 
 /* Elementwise */
@@ -355,6 +366,17 @@ static bool unary_takes(OpCode code, DType t)
         return dtype_is_float(t);
     return (strchr(flags, 'I') && dtype_is_int(t)) ||
            (strchr(flags, 'F') && (t == DT_F32 || t == DT_F64));
+}
+
+/* What the operation takes, for messages. */
+static const char *unary_text(OpCode code)
+{
+    const char *flags = op_info[code].flags;
+    if (code == OP_ABS || code == OP_NEG)
+        return "numbers";
+    if (code == OP_ISFINITE || code == OP_ISNAN)
+        return "numbers with a fraction";
+    return strchr(flags, 'I') ? "integers" : "f32";
 }
 
 static Term const_abs(const Term *t)
@@ -376,7 +398,8 @@ Term call_unary(Elab *e, const char *name, const Expr *call, OpCode code)
         const char *hint = NULL;
         if (strchr(op_info[code].flags, 'F'))
             hint = "convert first: f32(x)";
-        return fail(e, call->pos, hint, "%s of %s", name, dtype_info[v->type.dtype].name);
+        return fail(e, call->pos, hint, "%s takes %s, not %s", name, unary_text(code),
+                    dtype_info[v->type.dtype].name);
     }
     Type type = v->type;
     if (strchr(op_info[code].flags, 'B'))
@@ -391,17 +414,21 @@ Term call_minmax(Elab *e, const char *name, const Expr *call, OpCode code)
         return term_error();
     if (a.kind == T_INT && b.kind == T_INT)
         return (code == OP_MAX) == (a.i > b.i) ? a : b;
+    if (a.kind == T_BOOL && b.kind == T_BOOL)
+        return fail(e, call->pos, "write & or |", "%s takes no bools", name);
     if (term_is_constant(&a) && term_is_constant(&b) && a.kind != T_TYPE) {
         Term g = const_binary(e, E_GT, call->pos, &a, &b);
         return g.kind != T_BOOL ? term_error() : (code == OP_MAX) == (g.i != 0) ? a : b;
     }
-    DType hint = a.kind == T_VALUE ? a.v->type.dtype : b.kind == T_VALUE ? b.v->type.dtype : DT_NONE;
+    DType hint = a.kind == T_VALUE   ? a.v->type.dtype
+                 : b.kind == T_VALUE ? b.v->type.dtype
+                                     : DT_NONE;
     Value *va = a.kind == T_VALUE ? a.v : term_to(e, call->args.items[0]->pos, &a, hint, name);
     Value *vb = b.kind == T_VALUE ? b.v : term_to(e, call->args.items[1]->pos, &b, hint, name);
     if (!va || !vb || !unify_types(e, call->pos, name, &va, &vb))
         return term_error();
     if (va->type.dtype == DT_BOOL)
-        return fail(e, call->pos, "write & or |", "%s of bools", name);
+        return fail(e, call->pos, "write & or |", "%s takes no bools", name);
     return term_value(make_binary(e, code, call->pos, va, vb));
 }
 
@@ -450,7 +477,7 @@ Term call_cdiv(Elab *e, const char *name, const Expr *call, OpCode code)
 {
     Term a = elab_expr(e, call->args.items[0]), b = elab_expr(e, call->args.items[1]);
     if (a.kind == T_FLOAT || b.kind == T_FLOAT)
-        return fail(e, call->pos, NULL, "%s takes integers", name);
+        return fail(e, call->pos, NULL, "%s takes integers, not numbers with a fraction", name);
     Term one = term_int(1);
     Term c = elab_binary(e, E_SUB, call->pos, &b, &one);
     c = elab_binary(e, E_ADD, call->pos, &a, &c);

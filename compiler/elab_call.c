@@ -83,7 +83,8 @@ bool call_axis(Elab *e, const Expr *x, const Type *t, const char *name, int *axi
     if (!elab_int(e, x, "an axis", &a))
         return false;
     if (a < 0 || a >= t->rank) {
-        fail(e, x->pos, NULL, "%s: axis %lld of %s", name, (long long)a, type_text(e->arena, t));
+        fail(e, x->pos, "axes are counted from 0", "%s: axis %lld of %s does not exist", name,
+             (long long)a, type_text(e->arena, t));
         return false;
     }
     *axis = (int)a;
@@ -96,7 +97,7 @@ static bool in_program(Elab *e, const Expr *call, const char *name)
 {
     if (e->in_par && !e->in_range)
         return true;
-    fail(e, call->pos, NULL, "%s outside the body of a par", name);
+    fail(e, call->pos, "move it into the par", "%s stands outside the body of a par", name);
     return false;
 }
 
@@ -105,7 +106,7 @@ static Term call_grid_sync(Elab *e, const Expr *call)
     if (!in_program(e, call, "grid_sync"))
         return term_error();
     if (e->in_role)
-        return fail(e, call->pos, NULL, "grid_sync inside a role");
+        return fail(e, call->pos, "put it before or after `roles`", "grid_sync stands in no role");
     make_op(e, OP_GRID_SYNC, call->pos, 0, NULL, 0, NULL);
     return (Term){.kind = T_VOID};
 }
@@ -116,7 +117,7 @@ static Term call_exchange(Elab *e, const Expr *call)
     if (!v || !in_program(e, call, "exchange"))
         return term_error();
     if (e->in_role)
-        return fail(e, call->pos, NULL, "exchange inside a role");
+        return fail(e, call->pos, "put it before or after `roles`", "exchange stands in no role");
     if (e->par_programs < 0)
         return fail(e, call->pos, "bind the number of programs to a constant: let P = 64;",
                     "exchange needs a constant number of programs");
@@ -191,7 +192,8 @@ static Term call_atomic_add(Elab *e, const Expr *call)
     while (root && root->code != OP_TENSOR && root->code != OP_LOCAL)
         root = root->args[0]->op;
     if (!root || root->code != OP_TENSOR)
-        return fail(e, target->pos, NULL, "atomic_add to %s: an inout or scratch tensor is expected",
+        return fail(e, target->pos, NULL,
+                    "atomic_add to %s: an inout or scratch tensor is expected",
                     term_text(e, &base));
     if (root->tensor->dir != PARAM_INOUT && root->tensor->dir != PARAM_SCRATCH)
         return fail(e, target->pos, "declare it inout", "atomic_add to %s, which is %s", root->name,
@@ -202,7 +204,8 @@ static Term call_atomic_add(Elab *e, const Expr *call)
                     dtype_info[t].name);
     if (t == DT_F32 && !root->tensor->nondet)
         return fail(e, call->pos, arena_format(e->arena, "mark %s with @ nondet", root->name),
-                    "atomic_add of f32 to %s: its bits depend on the order of programs", root->name);
+                    "atomic_add of f32 to %s: its bits depend on the order of programs",
+                    root->name);
     Access *a = NEW(e->arena, Access);
     Value *args[MAX_RANK + 2] = {base.v};
     int n = elab_access(e, target, &base, a, args + 1, &pad);
@@ -216,8 +219,8 @@ static Term call_atomic_add(Elab *e, const Expr *call)
     if (!v)
         return term_error();
     if (!stretches_to(&v->type, &want))
-        return fail(e, call->pos, NULL, "atomic_add of %s to %s", type_text(e->arena, &v->type),
-                    type_text(e->arena, &want));
+        return fail(e, call->pos, NULL, "atomic_add of %s to %s: the shapes differ",
+                    type_text(e->arena, &v->type), type_text(e->arena, &want));
     args[n + 1] = broadcast_to(e, call->pos, v, &want);
     if (used && want.rank != 0)
         return fail(e, call->pos, NULL, "the old value of atomic_add is of one element, not %s",
@@ -357,7 +360,7 @@ static Term call_view(Elab *e, const char *name, const Expr *call, OpCode code)
 {
     (void)code;
     Term base = elab_expr(e, call->args.items[0]);
-    if (base.kind == T_ERROR)
+    if (base.kind == T_ERROR || base.kind == T_ABSENT)
         return base;
     if (base.kind != T_TENSOR)
         return fail(e, call->pos, NULL, "%s takes a tensor, not %s", name, term_text(e, &base));

@@ -39,7 +39,7 @@ static Term const_int(Elab *e, ExprKind k, Pos pos, Wide a, Wide b)
     case E_GT: return term_bool(a > b);
     case E_GE: return term_bool(a >= b);
     case E_DIV:
-        return fail(e, pos, "write // for the floor division of integers", "/ on integers");
+        return fail(e, pos, "write // for floor division", "/ on integers: it is for f32");
     default: return fail(e, pos, NULL, "%s on integers", expr_kind_text(k));
     }
     if (over)

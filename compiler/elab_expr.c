@@ -119,6 +119,14 @@ bool elab_int(Elab *e, const Expr *x, const char *what, int64_t *out)
         return false;
     if (t.kind == T_VALUE && value_int(t.v, out))
         return true;
+    if (t.kind == T_VALUE && dtype_is_int(t.v->type.dtype) && t.v->type.rank == 0) {
+        fail(e, x->pos,
+             "a static, a literal or a schedule parameter is constant; a dim is only "
+             "where `instances` fixes it",
+             "%s must be a constant integer; %s is known only in a run", what,
+             expr_text(e->arena, x));
+        return false;
+    }
     if (t.kind != T_INT) {
         fail(e, x->pos, "a static, a literal or a schedule parameter is constant; a dim is only "
              "where `instances` fixes it", "%s must be a constant integer, not %s", what,
@@ -200,8 +208,8 @@ bool unify_types(Elab *e, Pos pos, const char *what, Value **a, Value **b)
         hint = "signed and unsigned mix only where the unsigned one is narrower: convert one";
     else if (ta == DT_F32 || tb == DT_F32)
         hint = arena_format(e->arena, "convert the %s with f32(..)", ta == DT_F32 ? nb : na);
-    fail(e, pos, hint, "%s: %s and %s", what, type_text(e->arena, &(*a)->type),
-         type_text(e->arena, &(*b)->type));
+    fail(e, pos, hint, "%s: %s and %s: element types differ", what,
+         type_text(e->arena, &(*a)->type), type_text(e->arena, &(*b)->type));
     return false;
 }
 
@@ -236,9 +244,11 @@ static bool operator_takes(Elab *e, OpCode code, Pos pos, const char *sign, cons
     if (dtype_info[t].kind == 's')
         fail(e, pos, "convert first: f32(x)", "%s on %s: no arithmetic on %s", sign, name, name);
     else if (code == OP_DIV && dtype_is_int(t))
-        fail(e, pos, "write // for floor division, or convert with f32(..)", "/ on %s", name);
+        fail(e, pos, "write // for floor division, or convert with f32(..)",
+             "/ on %s: it is for f32", name);
     else if ((code == OP_FDIV || code == OP_MOD) && t == DT_F32)
-        fail(e, pos, code == OP_MOD ? NULL : "write / for the division of numbers",
+        fail(e, pos,
+             code == OP_MOD ? "x - floor(x / y) * y" : "write / for the division of numbers",
              "%s on f32: it is for integers", sign);
     else if (t == DT_BOOL)
         fail(e, pos, "convert with i32(..)", "%s on bools", sign);
@@ -256,10 +266,19 @@ static bool f32_meets_integer(OpCode code, const Type *a, const Type *b)
             (b->dtype == DT_F32 && dtype_is_int(a->dtype)));
 }
 
+/* The operator's sign, or the operation's name. */
+static const char *operation_text(OpCode code)
+{
+    for (int k = 0; k < E_KIND_COUNT; k++)
+        if (binary_code[k] == code && code != binary_code[E_NAME])
+            return expr_kind_text((ExprKind)k);
+    return op_info[code].name;
+}
+
 Value *make_binary(Elab *e, OpCode code, Pos pos, Value *a, Value *b)
 {
     Type out;
-    if (!broadcast_shape(e, pos, op_info[code].name, &a->type, &b->type, &out))
+    if (!broadcast_shape(e, pos, operation_text(code), &a->type, &b->type, &out))
         return NULL;
     out.dtype = strchr(op_info[code].flags, 'B') ? DT_BOOL : a->type.dtype;
     return make_op1(e, code, pos, 2, (Value *[]){a, b}, out);

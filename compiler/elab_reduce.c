@@ -19,7 +19,7 @@ static bool addable(Elab *e, const Expr *call, const char *name, const Value *v)
     if (t == DT_F32 || t == DT_F64 || dtype_is_int(t))
         return true;
     const char *hint = t == DT_BOOL ? "convert with i32(..)" : "convert with f32(..)";
-    fail(e, call->pos, hint, "%s of %s", name, dtype_info[t].name);
+    fail(e, call->pos, hint, "%s takes f32 or integers, not %s", name, dtype_info[t].name);
     return false;
 }
 
@@ -59,13 +59,14 @@ Term call_reduce(Elab *e, const char *name, const Expr *call, OpCode code)
     Value *v = reduced_arg(e, call, name, &axis);
     if (!v)
         return term_error();
-    if ((code == OP_CUMSUM || code == OP_SOFTMAX) && !addable(e, call, name, v))
+    if (code == OP_CUMSUM && !addable(e, call, name, v))
         return term_error();
     if (code == OP_SOFTMAX && v->type.dtype != DT_F32)
-        return fail(e, call->pos, "convert with f32(..)", "softmax of %s",
+        return fail(e, call->pos, "convert with f32(..)", "softmax takes f32, not %s",
                     dtype_info[v->type.dtype].name);
     if (v->type.dtype == DT_BOOL)
-        return fail(e, call->pos, "use any or all, or convert with i32(..)", "%s of bools", name);
+        return fail(e, call->pos, "use any or all, or convert with i32(..)", "%s takes no bools",
+                    name);
     Type t = v->type;
     if (!keeps)
         t.dims[axis] = 1;
@@ -79,7 +80,7 @@ Term call_reduce(Elab *e, const char *name, const Expr *call, OpCode code)
         exclusive = x.i != 0;
     }
     if (code == OP_ARGMAX && v->type.dims[axis] == 0)
-        return fail(e, call->pos, NULL, "argmax of an empty axis");
+        return fail(e, call->pos, NULL, "argmax of an empty axis has no value");
     Op *op = make_op(e, code, call->pos, 1, &v, 1, &t);
     op->axis = axis;
     op->exclusive = exclusive;
@@ -92,7 +93,7 @@ Term call_any_all(Elab *e, const char *name, const Expr *call, OpCode code)
     if (!v)
         return term_error();
     if (v->type.dtype != DT_BOOL)
-        return fail(e, call->pos, "compare it: x != 0", "%s of %s", name,
+        return fail(e, call->pos, "compare it: x != 0", "%s takes bools, not %s", name,
                     type_text(e->arena, &v->type));
     Type t = scalar_type(DT_BOOL);
     int axis = -1;
@@ -116,10 +117,11 @@ Term call_topk(Elab *e, const Expr *call)
         !call_axis(e, call->args.items[2], &v->type, "topk", &axis))
         return term_error();
     if (k < 0 || k > v->type.dims[axis])
-        return fail(e, call->args.items[1]->pos, NULL, "topk: %lld of %lld elements", (long long)k,
+        return fail(e, call->args.items[1]->pos, NULL,
+                    "topk: the best %lld of an axis of %lld elements", (long long)k,
                     (long long)v->type.dims[axis]);
     if (v->type.dtype == DT_BOOL)
-        return fail(e, call->pos, NULL, "topk of bools");
+        return fail(e, call->pos, "convert with i32(..)", "topk takes no bools");
     Type t[2] = {v->type, v->type};
     t[0].dims[axis] = t[1].dims[axis] = k;
     t[1].dtype = DT_I32;
@@ -172,7 +174,7 @@ static bool mma_shapes(Elab *e, const Expr *call, const Value *a, const Value *b
     const char *hint = "a is [m, k], b is [k, n]";
     if (a->type.rank == 2 && b->type.rank == 2 && a->type.dims[1] == b->type.dims[1])
         hint = "trans(b)?";
-    fail(e, call->pos, hint, "mma of %s and %s", ta, tb);
+    fail(e, call->pos, hint, "mma of %s and %s: their shapes do not fit", ta, tb);
     return false;
 }
 
@@ -184,7 +186,7 @@ static Value *mma_sum(Elab *e, const Expr *call, int at, Type t)
     Value *v = term_to(e, call->args.items[at]->pos, &c, t.dtype, "mma: the sum");
     if (!v || type_equal(&v->type, &t))
         return v;
-    fail(e, call->args.items[at]->pos, NULL, "mma: the sum is %s, the product %s",
+    fail(e, call->args.items[at]->pos, NULL, "mma: the sum c is %s, the product a * b is %s",
          type_text(e->arena, &v->type), type_text(e->arena, &t));
     return NULL;
 }
@@ -197,10 +199,10 @@ Term call_mma(Elab *e, const Expr *call)
     int class = mma_class(a->type.dtype);
     if (!class || class != mma_class(b->type.dtype)) {
         const char *hint = a->type.dtype == DT_F32 || b->type.dtype == DT_F32
-                               ? "write tf32(x) for f32 operands"
+                               ? "write tf32(x), or bf16(x)"
                                : "operands are both bf16, f16, e4m3/e5m2, tf32 or i8";
-        return fail(e, call->pos, hint, "mma of %s and %s", dtype_info[a->type.dtype].name,
-                    dtype_info[b->type.dtype].name);
+        return fail(e, call->pos, hint, "there is no mma of %s and %s",
+                    dtype_info[a->type.dtype].name, dtype_info[b->type.dtype].name);
     }
     Type t = {.kind = TY_TILE, .dtype = class == 5 ? DT_I32 : DT_F32, .rank = 2,
               .dims = {a->type.dims[0], b->type.dims[1]}};
@@ -229,17 +231,18 @@ Term call_mma_scaled(Elab *e, const Expr *call)
     bool fp4 = v[0]->type.dtype == DT_E2M1 && v[2]->type.dtype == DT_E2M1;
     DType ts = v[1]->type.dtype;
     int64_t m = v[0]->type.dims[0], k = v[0]->type.dims[1], n = v[2]->type.dims[1];
-    int64_t block = fp4 && v[1]->type.rank == 2 && v[1]->type.dims[1] * 16 == k ? 16 : 32;
-    bool scales = ts == v[3]->type.dtype && (ts == DT_UE8M0 || (block == 16 && ts == DT_E4M3));
+    int64_t block = fp4 && ts == DT_E4M3 ? 16 : 32;
+    bool scales = ts == v[3]->type.dtype && (ts == DT_UE8M0 || block == 16);
     bool shapes = v[1]->type.rank == 2 && v[3]->type.rank == 2 && k % block == 0 &&
                   v[1]->type.dims[0] == m && v[1]->type.dims[1] == k / block &&
                   v[3]->type.dims[0] == k / block && v[3]->type.dims[1] == n;
     if (!scales || !shapes)
-        return fail(e, call->pos, "sa is ue8m0[m, k / 32], sb ue8m0[k / 32, n]; "
+        return fail(e, call->pos,
+                    "sa is ue8m0[m, k / 32], sb ue8m0[k / 32, n]; "
                     "coarser scales are written with upsample",
-                    "mma_scaled of %s and %s: scales %s and %s", type_text(e->arena, &v[0]->type),
-                    type_text(e->arena, &v[2]->type), type_text(e->arena, &v[1]->type),
-                    type_text(e->arena, &v[3]->type));
+                    "mma_scaled of %s and %s: the scales are %s and %s",
+                    type_text(e->arena, &v[0]->type), type_text(e->arena, &v[2]->type),
+                    type_text(e->arena, &v[1]->type), type_text(e->arena, &v[3]->type));
     Type t = {.kind = TY_TILE, .dtype = DT_F32, .rank = 2, .dims = {m, n}};
     if (!(v[4] = mma_sum(e, call, 4, t)))
         return term_error();

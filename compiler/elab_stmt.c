@@ -61,7 +61,9 @@ static void s_let(Elab *e, const Stmt *s)
     bool ok = bindable(e, s->value->pos, &t);
     int n = s->names.count;
     if (ok && n > 1 && (t.kind != T_TUPLE || t.count != n)) {
-        fail(e, s->names.items[0].pos, NULL, "%d names for %s", n, term_text(e, &t));
+        fail(e, s->names.items[0].pos, NULL,
+             t.kind == T_TUPLE ? "%d names for %s" : "%d names for %s, which is no tuple", n,
+             term_text(e, &t));
         ok = false;
     }
     for (int i = 0; i < n; i++) {
@@ -352,7 +354,8 @@ static bool range_bounds(Elab *e, const Range *r, Value **v)
     v[2] = r->step ? elab_index(e, r->step, "the step of a range") : constant_int(e, 1);
     int64_t step;
     if (v[2] && value_int(v[2], &step) && step <= 0) {
-        fail(e, r->step->pos, NULL, "the step of a range is %lld", (long long)step);
+        fail(e, r->step->pos, NULL, "the step of a range is %lld; it must be positive",
+             (long long)step);
         return false;
     }
     return v[0] && v[1] && v[2];
@@ -432,7 +435,8 @@ static bool range_regions(Elab *e, Op *op, const RangeList *ranges)
 static void s_share(Elab *e, const Stmt *s)
 {
     Carried c = {0};
-    Value *pp[2] = {elab_index(e, s->part, "the part"), elab_index(e, s->parts, "the parts")};
+    Value *pp[2] = {elab_index(e, s->part, "the part"),
+                    elab_index(e, s->parts, "the number of parts")};
     if (!pp[0] || !pp[1])
         return;
     collect_assigned(e, &s->body, &c);
@@ -478,7 +482,7 @@ static void par_attributes(Elab *e, const Stmt *s, Op *op)
         if (strcmp(w->name, "unordered") == 0)
             op->unordered = true;
         else if (op->name)
-            fail(e, w->pos, NULL, "the phase has a name: @%s", op->name);
+            fail(e, w->pos, NULL, "the phase has a name already: @%s", op->name);
         else
             op->name = w->name;
     }
@@ -512,7 +516,8 @@ static void s_par(Elab *e, const Stmt *s)
     par_attributes(e, s, op);
     if (op->unordered && !e->any_par)
         fail(e, s->pos, NULL, "@unordered: there is no phase before this one");
-    e->later_phase = e->any_par;
+    if (!op->unordered)
+        e->later_phase = e->any_par;
     bool ok = range_regions(e, op, &s->ranges);
     int n = s->ranges.count;
     Type *index = NEW_ARRAY(e->arena, Type, n);
@@ -562,7 +567,8 @@ static void s_pipe(Elab *e, const Stmt *s)
     }
     Term t = term_error();
     if (ok) {
-        Op *op = make_op(e, OP_PIPE, s->pos, 0, NULL, 1, &(Type){.kind = TY_PIPE, .dtype = DT_NONE});
+        Op *op = make_op(e, OP_PIPE, s->pos, 0, NULL, 1,
+                         &(Type){.kind = TY_PIPE, .dtype = DT_NONE});
         op->name = id.name;
         op->pipe = p;
         op->results[0]->name = id.name;
@@ -596,7 +602,8 @@ static void check_role_words(Elab *e, const WordList *words)
         const Word *w = &words->items[i];
         if (!w->name || (strcmp(w->name, "warps") && strcmp(w->name, "warpgroups") &&
                          strcmp(w->name, "regs")))
-            fail(e, w->pos, "a role takes warps(n), warpgroups(n), regs(n)", "unknown word in a role");
+            fail(e, w->pos, "a role takes warps(n), warpgroups(n), regs(n)",
+                 "unknown word in a role");
         else if (w->args.count != 1)
             fail(e, w->pos, NULL, "%s takes one number", w->name);
     }
@@ -691,7 +698,7 @@ static void s_put(Elab *e, const Stmt *s)
     }
     for (int k = 0; k < p->fields && ok; k++)
         if (!args[1 + k]) {
-            fail(e, s->pos, NULL, "put without field `%s`", p->names[k]);
+            fail(e, s->pos, NULL, "put gives no field `%s`", p->names[k]);
             ok = false;
         }
     if (ok)

@@ -7,9 +7,23 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "compiler/schedule.h"
 #include "dsl/check.h"
 
 enum { MAX_SOURCE = 256 << 20 };
+
+/* A file, whichever way its path is written. */
+struct FileId {
+    dev_t device;
+    ino_t node;
+};
+
+/* A file that is being read, and who imports it. */
+typedef struct Importer {
+    const Source *source;
+    struct FileId id;
+    const struct Importer *outer;
+} Importer;
 
 static bool read_failed(Program *p, Pos from, const char *path, const char *why)
 {
@@ -73,36 +87,74 @@ static ItemList *list_of(Program *p, ItemKind kind)
     return NULL;
 }
 
-static bool is_loaded(const Program *p, const char *path)
+static bool file_id(const char *path, struct FileId *id)
 {
-    for (int i = 0; i < p->units.count; i++)
-        if (strcmp(p->units.items[i]->source->name, path) == 0)
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return false;
+    *id = (struct FileId){st.st_dev, st.st_ino};
+    return true;
+}
+
+static bool same_file(const struct FileId *a, const struct FileId *b)
+{
+    return a->device == b->device && a->node == b->node;
+}
+
+static bool is_loaded(const Program *p, const struct FileId *id)
+{
+    for (int i = 0; i < p->files.count; i++)
+        if (same_file(&p->files.items[i], id))
             return true;
     return false;
 }
 
-static bool add_unit(Program *p, Source *s, int depth, bool imported);
+/* Whether `id` is being read: then its names are not there yet, and "a -> b -> a" is reported. */
+static bool is_cycle(Program *p, const Item *it, const struct FileId *id, const Importer *from)
+{
+    const Importer *first = from;
+    while (first && !same_file(&first->id, id))
+        first = first->outer;
+    if (!first)
+        return false;
+    const char *cycle = first->source->name;
+    for (const Importer *f = from; f != first; f = f->outer)
+        cycle = arena_format(p->arena, "%s -> %s", f->source->name, cycle);
+    diag_error(p->diag, it->value->pos, "move what both need to a third file",
+               "import cycle: %s -> %s", first->source->name, cycle);
+    return true;
+}
+
+static bool add_unit(Program *p, Source *s, const Importer *outer, int depth);
 
 /* An imported file gives its consts, enums and functions; kernels stay its own. */
-static bool import(Program *p, const Item *it, const char *importer, int depth)
+static bool import(Program *p, const Item *it, const Importer *from, int depth)
 {
-    const char *slash = strrchr(importer, '/');
+    const char *importer = from->source->name, *slash = strrchr(importer, '/');
     const Expr *x = it->value;
     char *name = arena_text(p->arena, x->string, x->string_length);
     char *path = slash && name[0] != '/'
                      ? arena_format(p->arena, "%.*s/%s", (int)(slash - importer), importer, name)
                      : name;
-    if (is_loaded(p, path))
-        return true;
+    struct FileId id;
+    if (file_id(path, &id)) {
+        if (is_cycle(p, it, &id, from))
+            return false;
+        if (is_loaded(p, &id))
+            return true;
+    }
     if (depth > 32)
         return diag_error(p->diag, it->pos, NULL, "imports are nested too deeply");
     Source *s = read_source(p, x->pos, path);
-    return s && add_unit(p, s, depth + 1, true);
+    return s && add_unit(p, s, from, depth + 1);
 }
 
-static bool add_unit(Program *p, Source *s, int depth, bool imported)
+static bool add_unit(Program *p, Source *s, const Importer *outer, int depth)
 {
     int before = p->diag->errors;
+    Importer self = {.source = s, .outer = outer};
+    if (file_id(s->name, &self.id))
+        PUSH(p->arena, &p->files, self.id);
     Unit *u = parse_unit(p->arena, p->diag, p->names, s);
     PUSH(p->arena, &p->units, u);
     if (p->diag->errors != before)
@@ -110,11 +162,11 @@ static bool add_unit(Program *p, Source *s, int depth, bool imported)
     for (int i = 0; i < u->items.count; i++) {
         Item *it = u->items.items[i];
         if (it->kind == I_IMPORT) {
-            import(p, it, s->name, depth);
+            import(p, it, &self, depth);
             continue;
         }
         bool own = it->kind == I_KERNEL || it->kind == I_SCHEDULE || it->kind == I_INSTANCES;
-        if (!(imported && own))
+        if (!(outer && own))
             PUSH(p->arena, list_of(p, it->kind), it);
     }
     return p->diag->errors == before;
@@ -124,10 +176,16 @@ static bool load(Program *p, Source *s)
 {
     if (!p->names)
         p->names = interner_new(p->arena);
-    if (!s || !add_unit(p, s, 0, false))
+    if (!s || !add_unit(p, s, NULL, 0))
         return false;
-    return check_names(p->arena, p->diag, &p->consts, &p->enums, &p->fns, &p->kernels,
-                       &p->schedules, &p->instances);
+    bool ok = check_names(p->arena, p->diag, &p->consts, &p->enums, &p->fns, &p->kernels,
+                          &p->schedules, &p->instances);
+    for (int i = 0; i < p->schedules.count; i++) {
+        const Item *schedule = p->schedules.items[i];
+        const Item *kernel = program_find(&p->kernels, schedule->name.name);
+        ok = (!kernel || schedule_check(p->arena, p->diag, p, kernel, schedule)) && ok;
+    }
+    return ok;
 }
 
 bool program_load(Program *p, const char *path)

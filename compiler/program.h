@@ -9,6 +9,7 @@ typedef struct Program {
     Diag *diag;
     struct Interner *names;
     struct { Unit **items; int count, capacity; } units;
+    struct { struct FileId *items; int count, capacity; } files;     /* that have been read */
     ItemList consts, enums, fns, kernels, schedules, instances;
 } Program;
 

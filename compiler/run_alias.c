@@ -17,7 +17,10 @@ static bool begin_again(RunPlan *plan, int tensor, int entry, Buffer *b)
     b->data = calloc(b->bytes + 64, 1);
     if (!b->data)
         return user_error("%s: out of memory", b->name);
-    if (!f)
+    const Binding *first = &plan->bindings[tensor];
+    if (!is_written(first))
+        memcpy(b->data, first->buffers[entry].data, b->bytes);
+    if (!f || !is_written(first))
         return true;
     if (lseek(f->fd, f->info.offset, SEEK_SET) < 0)
         return user_error("%s: cannot be read again for the run with one memory (alias)", f->path);
@@ -37,8 +40,7 @@ static bool rebind(RunPlan *plan, int x, int y, Binding *copy)
     }
     for (int k = 0; k < plan->nbindings; k++)
         for (int e = 0; e < copy[k].entries; e++)
-            if (k != y && !copy[k].buffers[e].data &&
-                !begin_again(plan, k, e, &copy[k].buffers[e]))
+            if (k != y && !copy[k].buffers[e].data && !begin_again(plan, k, e, &copy[k].buffers[e]))
                 return false;
     copy[y].buffers[0].data = copy[x].buffers[0].data;
     return true;
@@ -86,8 +88,8 @@ static bool compare(RunPlan *plan, int x, int y, const Binding *copy)
             if (p->bytes && memcmp(p->data, q->data, p->bytes) != 0)
                 return diag_error(plan->diag, b->tensor->pos, NULL,
                                   "results differ when %s and %s are the same memory (where "
-                                  "alias(%s, %s)): %s", names[0], names[1], names[0], names[1],
-                                  where_text(plan, p, q));
+                                  "alias(%s, %s)): %s",
+                                  names[0], names[1], names[0], names[1], where_text(plan, p, q));
         }
     }
     return true;

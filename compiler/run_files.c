@@ -204,12 +204,22 @@ RunFile *run_file_of(RunFileList *files, int tensor, int entry)
     return NULL;
 }
 
-static bool no_such_tensor(RunPlan *plan, const RunFile *f, const char *option)
+/* The names that -i and -o may give, of optional tensors too. */
+static TextList tensor_names(RunPlan *plan)
 {
     TextList names = {0};
-    for (int i = 0; i < plan->nbindings; i++)
+    for (int i = 0; plan->item && i < plan->item->params.count; i++)
+        if (plan->item->params.items[i].dir != DIR_SCALAR)
+            PUSH(plan->arena, &names, plan->item->params.items[i].name.name);
+    for (int i = 0; !plan->item && i < plan->nbindings; i++)
         if (plan->bindings[i].tensor->tensor->dir != PARAM_SCRATCH)
             PUSH(plan->arena, &names, plan->bindings[i].tensor->name);
+    return names;
+}
+
+static bool no_such_tensor(RunPlan *plan, const RunFile *f, const char *option)
+{
+    TextList names = tensor_names(plan);
     const char *near = diag_nearest(f->name, names.items, names.count);
     if (declared_type(plan, f->name))
         return user_error("%s %s: %s is no tensor; set it by -s", option, f->name, f->name);
@@ -235,11 +245,11 @@ static bool find_tensors(RunPlan *plan, RunFileList *files, const char *option)
         const Op *t = plan->bindings[f->tensor].tensor;
         bool table = t->results[0]->type.kind == TY_TABLE;
         if (table && f->entry < 0)
-            ok = user_error("%s %s: %s is a table: write %s '%s[0]=FILE'", option, f->name,
-                            f->name, option, f->name);
+            ok = user_error("%s %s: %s is a table: write %s '%s[0]=FILE'", option, f->name, f->name,
+                            option, f->name);
         else if (!table && f->entry >= 0)
-            ok = user_error("%s %s: %s is no table, it is %s", option, entry_text(plan, f),
-                            f->name, run_declared(plan, t));
+            ok = user_error("%s %s: %s is no table, it is %s", option, entry_text(plan, f), f->name,
+                            run_declared(plan, t));
         else if (strcmp(option, "-o") == 0 && t->tensor->dir == PARAM_IN)
             ok = user_error("-o %s: %s is an input, nothing is written to it", f->name, f->name);
     }
@@ -250,11 +260,16 @@ static bool find_tensors(RunPlan *plan, RunFileList *files, const char *option)
 static const char *file_type(Arena *a, const NpyInfo *info)
 {
     switch (info->kind) {
-    case 'b': return "bool";
-    case 'i': return arena_format(a, "int%d", 8 * info->size);
-    case 'u': return arena_format(a, "uint%d", 8 * info->size);
-    case 'f': return info->size == 1 ? "float8_e5m2" : arena_format(a, "float%d", 8 * info->size);
-    default: return arena_format(a, "%d-byte elements", info->size);
+    case 'b':
+        return "bool";
+    case 'i':
+        return arena_format(a, "int%d", 8 * info->size);
+    case 'u':
+        return arena_format(a, "uint%d", 8 * info->size);
+    case 'f':
+        return info->size == 1 ? "float8_e5m2" : arena_format(a, "float%d", 8 * info->size);
+    default:
+        return arena_format(a, "%d-byte elements", info->size);
     }
 }
 
@@ -318,7 +333,8 @@ static bool check_table(RunPlan *plan, int tensor)
         size_t bytes = (size_t)f->info.rank * sizeof f->info.shape[0];
         if (f->info.rank != first->info.rank || memcmp(f->info.shape, first->info.shape, bytes))
             return user_error("%s: %s has shape %s, %s has %s: the entries of a table have one "
-                              "shape", f->path, entry_text(plan, f),
+                              "shape",
+                              f->path, entry_text(plan, f),
                               shape_text(plan->arena, f->info.rank, f->info.shape),
                               entry_text(plan, first),
                               shape_text(plan->arena, first->info.rank, first->info.shape));
@@ -384,8 +400,23 @@ Shape *run_shapes(RunPlan *plan, int *count)
 
 /* ---- dims ---- */
 
+/* Are all scalars there? Then dims are what went wrong. */
+static bool has_scalars(const RunPlan *plan)
+{
+    for (const Op *op = plan->kernel->body->first; op; op = op->next) {
+        bool found = op->code != OP_SCALAR;
+        for (int i = 0; i < plan->narguments; i++)
+            found |= strcmp(plan->arguments[i].name, op->name ? op->name : "") == 0;
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
 static void note_inputs(RunPlan *plan, const Shape *shapes, int count)
 {
+    if (!has_scalars(plan))
+        return;
     for (int i = 0; i < count; i++) {
         const Shape *s = &shapes[i];
         for (int k = 0; k < plan->inputs.count; k++) {
@@ -409,7 +440,8 @@ static bool check_entries(RunPlan *plan)
         bool needed = t->tensor->dir == PARAM_IN || t->tensor->dir == PARAM_INOUT;
         if (table && needed && entries > 0 && !list_names(&plan->inputs, t->name))
             ok = user_error("%s is missing: it is %s with %d %s; give -i '%s[0]=FILE.npy' and so "
-                            "on", t->name, run_declared(plan, t), entries,
+                            "on",
+                            t->name, run_declared(plan, t), entries,
                             entries == 1 ? "entry" : "entries", t->name);
     }
     for (int i = 0; i < plan->outputs.count; i++) {

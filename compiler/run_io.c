@@ -7,6 +7,9 @@
 
 #include "compiler/command.h"
 
+/* Of one tensor: more is a mistake, and some allocators end the process. */
+#define MAX_BYTES ((int64_t)1 << 40)
+
 /* interp/format.c */
 void format_from_rows(const Buffer *, const void *rows);
 void format_to_rows(const Buffer *, void *rows);
@@ -109,8 +112,9 @@ static int target_refuses(Arena *a, const char *path)
         return access(path, W_OK) == 0 ? 0 : errno;
     }
     const char *slash = strrchr(path, '/');
-    const char *folder = !slash ? "." : slash == path ? "/"
-                         : arena_text(a, path, (size_t)(slash - path));
+    const char *folder = !slash          ? "."
+                         : slash == path ? "/"
+                                         : arena_text(a, path, (size_t)(slash - path));
     if (stat(folder, &st) != 0)
         return errno;
     if (!S_ISDIR(st.st_mode))
@@ -134,13 +138,13 @@ static bool allocate_buffer(RunPlan *plan, int tensor, Buffer *b)
 {
     const Op *t = plan->bindings[tensor].tensor;
     const Type *type = &t->results[0]->type;
-    *b = (Buffer){.name = t->name, .dtype = type->dtype, .format = t->tensor->format,
-                  .rank = type->rank};
+    *b = (Buffer){
+        .name = t->name, .dtype = type->dtype, .format = t->tensor->format, .rank = type->rank};
     memcpy(b->extent, plan->solution.extents[tensor], sizeof b->extent);
     b->defined = t->tensor->dir == PARAM_IN || t->tensor->dir == PARAM_INOUT;
     int64_t bytes = buffer_bytes(b->dtype, b->format, b->rank, b->extent);
     b->bytes = (size_t)bytes;
-    b->data = bytes >= 0 && (uint64_t)bytes < SIZE_MAX - 64 ? calloc((size_t)bytes + 64, 1) : NULL;
+    b->data = bytes >= 0 && bytes < MAX_BYTES ? calloc((size_t)bytes + 64, 1) : NULL;
     if (b->data)
         return true;
     return user_error("%s: out of memory: %s of shape %s", t->name, dtype_info[b->dtype].name,

@@ -10,8 +10,9 @@
  *     subject: what its first word names   place: d a directive, r a phrase of a role
  *     needs: words of which it must have one, "" for none
  *   W(word, arguments, low, high, choices, group)    a word of the directive above it
- *     arguments: INT one from low to high; CHOICE one of the choices; INT_OR either;
- *                INTS one or more; TENSORS one or more; NEXT: the next word is one of the choices
+ *     arguments: INT one from low to high, a multiple of `choices` if that is given; CHOICE one
+ *                of the choices; INT_OR either; INTS one or more; TENSORS names of tensors, or a
+ *                choice; CLUSTER a number, share = a tensor; NEXT: a choice is the next word
  *     group: words of one group (not 0) exclude each other
  */
 /* clang-format off */
@@ -68,7 +69,7 @@
     D(role,     ROLE,    "",   "")                                                               \
         W(warps,          INT, 1, 32, "", 1)                                                     \
         W(warpgroups,     INT, 1, 8, "", 1)                                                      \
-        W(regs,           INT, 24, 255, "", 0)
+        W(regs,           INT, 24, 255, "8", 0)
 /* clang-format on */
 
 /* Reports every directive of `schedule` that is unknown or may not stand there. Names of items,

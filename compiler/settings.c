@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "compiler/command.h"
 #include "runtime/numerics/convert.h"
@@ -22,7 +23,7 @@ static void add_parameters(Arena *a, TextList *list, const Item *kernel)
         add_name(a, list, kernel->statics.items[i].name.name);
     for (int i = 0; i < kernel->params.count; i++) {
         const Param *p = &kernel->params.items[i];
-        bool formats = false;
+        bool formats = p->optional;
         for (int k = 0; k < p->storage.count; k++)
             formats |= p->storage.items[k].name && !strcmp(p->storage.items[k].name, "store");
         if (p->dir == DIR_SCALAR || formats)
@@ -61,9 +62,13 @@ static bool is_tensor(const Item *kernel, const char *name)
 static bool unknown_setting(Command *c, const TextList *names, const Item *item, const Pair *s)
 {
     const char *near = diag_nearest(s->name, names->items, names->count);
+    for (int i = 0; i < names->count; i++)
+        if (strcasecmp(s->name, names->items[i]) == 0)
+            near = names->items[i];
     if (is_tensor(item, s->name))
         return user_error("-s %s=%s: %s is a tensor, and declares no formats with @ store; its "
-                          "file comes by -i or -o", s->name, s->value, s->name);
+                          "file comes by -i or -o",
+                          s->name, s->value, s->name);
     if (near)
         return user_error("-s %s=%s: there is no %s; is %s meant? What can be set: %s", s->name,
                           s->value, s->name, near, join_texts(c->arena, names));
@@ -112,8 +117,7 @@ static const char *integer_parse(DType t, const char *text, uint64_t *bits)
     int width = dtype_info[t].bits;
     bool is_signed = dtype_is_signed(t);
     unsigned long long most = UINT64_MAX >> (64 - width + is_signed);
-    if (errno == ERANGE || (!negative && n > most) ||
-        (negative && n > (is_signed ? most + 1 : 0)))
+    if (errno == ERANGE || (!negative && n > most) || (negative && n > (is_signed ? most + 1 : 0)))
         return "is out of range";
     *bits = (negative ? 0 - n : n) & (UINT64_MAX >> (64 - width));
     return NULL;
@@ -163,7 +167,7 @@ const char *scalar_parse(DType t, const char *text, uint64_t *bits)
     if (t == DT_BOOL) {
         *bits = strcmp(text, "true") == 0 || strcmp(text, "1") == 0;
         return *bits || !strcmp(text, "false") || !strcmp(text, "0") ? NULL
-                                                                    : "true or false is expected";
+                                                                     : "true or false is expected";
     }
     return dtype_is_int(t) ? integer_parse(t, text, bits) : float_parse(t, text, bits);
 }

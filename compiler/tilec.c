@@ -14,30 +14,33 @@ enum { CHECK = 1, RUN = 2, DEBUG = 4, FMT = 8, MAX_THREADS = 1024 };
 typedef struct Verb {
     unsigned bit;
     const char *name, *operands, *summary, *text;
-    int least, most;                 /* operands; -1: any number */
+    int least, most; /* operands; -1: any number */
     int (*run)(Command *);
 } Verb;
 
 /* clang-format off */
 static const char check_text[] =
-    "Checks names, types, shapes, effects and schedules of every kernel in every variant that its\n"
-    "instances list. Prints what is wrong, nothing if all is well. FILE may be - for standard input.\n"
-    "With -s the one variant that `tilec run` would take is checked.\n"
+    "Checks names, types, shapes, effects and schedules of every kernel, in every variant that\n"
+    "its instances list. Prints what is wrong, nothing if all is well. FILE may be - for standard\n"
+    "input. With -s the one variant that `tilec run` would take is checked; -s w=none leaves an\n"
+    "optional tensor w out.\n"
     "With -d the operands are FILE [KERNEL]...\n";
 static const char run_text[] =
-    "Runs a kernel in the reference interpreter. KERNEL may be left out if FILE has only one. FILE may\n"
-    "be tile IR, as -d ir prints it, if its name ends in .ir.\n"
-    "Dims are read off the inputs; outputs are allocated by them. Statics take their default, schedule\n"
-    "parameters the first legal choice of the first schedule, unless -s says otherwise. An optional\n"
-    "tensor is present if -i or -o names it. Prints nothing but what the kernel prints.\n"
+    "Runs a kernel in the reference interpreter. KERNEL may be left out if FILE has only one.\n"
+    "FILE may be tile IR, as `tilec check -d ir` prints it, if its name ends in .ir.\n"
+    "Dims are read off the inputs; outputs are allocated by them. Statics take their default,\n"
+    "schedule parameters the first legal choice of the first schedule, unless -s says otherwise.\n"
+    "An optional tensor is present if -i or -o names it. Files hold elements of the size that the\n"
+    "tensor has: bf16 2 bytes, e4m3, e5m2 and ue8m0 1 byte, e2m1 bytes of two elements.\n"
+    "Prints nothing but what the kernel prints.\n"
     "\n"
     "  tilec run per_token_cast.tile per_token_cast -s G=128 -i x=x.npy -o y=y.npy -o sf=sf.npy\n";
 static const char debug_text[] =
     "Runs a kernel step by step; takes commands from the terminal or from standard input.\n"
     "Type help at its prompt. The arguments are those of tilec run.\n";
 static const char fmt_text[] =
-    "Puts files into the one form: indentation, spaces, line breaks; comments stay. A file with syntax\n"
-    "errors is left as it is. FILE may be -: from standard input to standard output.\n";
+    "Puts files into the one form: indentation, spaces, line breaks; comments stay. A file with\n"
+    "syntax errors is left as it is. FILE may be -: from standard input to standard output.\n";
 
 static const Verb verbs[] = {
     {CHECK, "check", "FILE...", "find everything that is wrong with programs", check_text, 1, -1,

@@ -4,6 +4,8 @@
 
 #include "compiler/elab.h"
 
+enum { FORMATS = FORMAT_UE8M0X4 + 1 };
+
 typedef struct Choice {
     Program *program;
     const Item *kernel, *instances;
@@ -140,19 +142,31 @@ static void release(Choice *c, Mark m)
 }
 
 /* A condition: 1 true, 0 false, -1 not a constant, -2 after a message. alias(x, y) is no part. */
-static int condition(Choice *c, const Expr *x)
+static int condition(Choice *c, const Expr *x, const char *what)
 {
     if (x->kind == E_LAND) {
-        int a = condition(c, x->a);
+        int a = condition(c, x->a, what);
         if (a == 0 || a == -2)
             return a;
-        int b = condition(c, x->b);
+        int b = condition(c, x->b, what);
         return b == 1 ? a : b;
     }
     if (x->kind == E_CALL && x->a->kind == E_NAME && strcmp(x->a->name, "alias") == 0)
         return 1;
-    Term t = elab_condition(&c->elab, x, "the condition");
+    Term t = elab_condition(&c->elab, x, what);
     return t.kind == T_BOOL ? t.i != 0 : t.kind == T_VALUE ? -1 : -2;
+}
+
+/* A run-time dim or scalar: a value of which nothing is known. */
+static void run_time_value(Choice *c, OpCode code, Ident id, DType dtype)
+{
+    Type t = scalar_type(dtype);
+    Op *op = op_new(c->elab.kernel, code, id.pos, 0, NULL, 1, &t);
+    op->name = id.name;
+    ScopeName *b = NEW(c->elab.arena, ScopeName);
+    *b = (ScopeName){.name = id.name, .term = term_value(op->results[0]), .pos = id.pos,
+                     .next = c->elab.scope};
+    c->elab.scope = b;
 }
 
 /* -s */
@@ -249,8 +263,8 @@ static void choose_value(Choice *c, const Item *schedule, int at, const Expr *va
     }
     if (!term_setting(c, d->pos, &t, &s)) {
         diag_error(c->program->diag, value ? value->pos : d->pos, NULL,
-                   "schedule parameter %s is %s, not a constant", d->name.name,
-                   term_text(&c->elab, &t));
+                   "schedule parameter %s: %s is not a constant", d->name.name,
+                   expr_text(c->program->arena, value));
         c->failed = true;
         return;
     }
@@ -314,7 +328,7 @@ static void choose_directive(Choice *c, const Item *schedule, int at)
         return;
     }
     if (d->kind == D_REQUIRE) {
-        int ok = condition(c, d->value);
+        int ok = condition(c, d->value, "require");
         if (ok == -2)
             c->failed = true;
         if (ok != 1 && ok != -1)
@@ -357,6 +371,20 @@ static bool tune_defaults(Choice *c, const Item *schedule)
     return true;
 }
 
+/* The schedule parameters that the request gives: "-s BM=5 -s BN=7". */
+static const char *given_params(const Choice *c, const Item *schedule)
+{
+    const char *text = "";
+    for (int i = 0; i < schedule->directives.count; i++) {
+        const Directive *d = &schedule->directives.items[i];
+        const Given *g = d->kind == D_LET || d->kind == D_TUNE ? given_find(c, d->name.name) : NULL;
+        if (g)
+            text = arena_format(c->program->arena, "%s%s-s %s=%s", text, *text ? " " : "", g->name,
+                                g->text);
+    }
+    return text;
+}
+
 static void choose_params(Choice *c, const Item *schedule)
 {
     Mark m = mark(c);
@@ -369,10 +397,10 @@ static void choose_params(Choice *c, const Item *schedule)
     else
         give(c);
     if (c->found == before && schedule && c->program->diag->errors == errors) {
-        diag_error(c->program->diag, schedule->pos,
-                   c->request ? "look at the schedule's `require`, and at -s" : NULL,
-                   "schedule %s: no choice of its parameters passes `require` for %s",
-                   schedule->name.name, variant_text(c->program, &c->variant));
+        const char *given = given_params(c, schedule), *chosen = variant_text(c->program, &c->variant);
+        diag_error(c->program->diag, schedule->pos, NULL,
+                   "schedule %s: no choice of its parameters passes `require` for %s%s%s",
+                   schedule->name.name, chosen, *given && *chosen ? " " : "", given);
         c->failed = true;
     }
     release(c, m);
@@ -399,13 +427,13 @@ static bool passes(Choice *c)
 {
     for (int i = 0; c->instances && !c->request && i < c->instances->insts.count; i++) {
         const Inst *in = &c->instances->insts.items[i];
-        int ok = in->where ? condition(c, in->where) : 1;
+        int ok = in->where ? condition(c, in->where, "where") : 1;
         if (ok == -2)
             c->failed = true;
         if (ok != 1 && ok != -1)
             return false;
     }
-    int ok = c->kernel->where ? condition(c, c->kernel->where) : 1;
+    int ok = c->kernel->where ? condition(c, c->kernel->where, "where") : 1;
     if (ok == -2)
         c->failed = true;
     if (ok == 0 && c->request) {
@@ -453,32 +481,103 @@ static int form_of(Choice *c, const Expr *x)
     return -2;
 }
 
-/* The element type a tensor has in this variant, DT_NONE if that is no simple name. */
+/* The element type that a name is in this variant, DT_NONE if it is none. */
+static DType named_dtype(Choice *c, const Expr *x)
+{
+    if (x->kind != E_NAME)
+        return DT_NONE;
+    ScopeName *b = scope_find(&c->elab, x->name);
+    if (b)
+        return b->term.kind == T_TYPE ? b->term.dtype : DT_NONE;
+    return dtype_find(x->name, (unsigned)strlen(x->name));
+}
+
 static DType param_dtype(Choice *c, const Param *p)
 {
     const Expr *x = p->type;
     if (x->kind == E_CALL && x->args.count == 2)
         x = x->args.items[1];
-    if (x->kind != E_INDEX || x->a->kind != E_NAME)
-        return DT_NONE;
-    ScopeName *b = scope_find(&c->elab, x->a->name);
-    if (b)
-        return b->term.kind == T_TYPE ? b->term.dtype : DT_NONE;
-    return dtype_find(x->a->name, (unsigned)strlen(x->a->name));
+    return x->kind == E_INDEX ? named_dtype(c, x->a) : DT_NONE;
 }
 
-/* The first format of @ store that the element type allows. */
-static int default_form(Choice *c, const Param *p)
+/* The formats of @ store that the element type allows, in order, into `forms`; how many. */
+static int allowed_forms(Choice *c, const Param *p, int forms[FORMATS])
 {
+    int n = 0;
     for (int i = 0; i < p->storage.count; i++) {
         const Word *w = &p->storage.items[i];
         for (int k = 0; w->name && !strcmp(w->name, "store") && k < w->args.count; k++) {
             int f = form_of(c, w->args.items[k]);
-            if (f >= 0 && (f != FORMAT_UE8M0X4 || param_dtype(c, p) == DT_UE8M0))
-                return f;
+            bool again = f < 0 || (f == FORMAT_UE8M0X4 && param_dtype(c, p) != DT_UE8M0);
+            for (int j = 0; j < n; j++)
+                again |= forms[j] == f;
+            if (!again)
+                forms[n++] = f;
         }
     }
-    return FORMAT_ROW;
+    if (!n)
+        forms[n++] = FORMAT_ROW;
+    return n;
+}
+
+static int default_form(Choice *c, const Param *p)
+{
+    int forms[FORMATS];
+    allowed_forms(c, p, forms);
+    return forms[0];
+}
+
+/* Formats tell variants apart only where the program asks for one: `store(` in its text, or in a
+ * function, which may be called with the tensor. */
+static bool asks_in_expr(const Expr *x, Name tensor)
+{
+    if (!x)
+        return false;
+    if (x->kind == E_CALL && x->a->kind == E_NAME && strcmp(x->a->name, "store") == 0 &&
+        (!tensor || (x->args.count == 1 && x->args.items[0]->kind == E_NAME &&
+                     x->args.items[0]->name == tensor)))
+        return true;
+    for (int i = 0; i < x->args.count; i++)
+        if (asks_in_expr(x->args.items[i], tensor))
+            return true;
+    return asks_in_expr(x->a, tensor) || asks_in_expr(x->b, tensor) || asks_in_expr(x->c, tensor);
+}
+
+static bool asks_in_stmts(const StmtList *list, Name tensor)
+{
+    for (int i = 0; i < list->count; i++) {
+        const Stmt *s = list->items[i];
+        bool asks = asks_in_expr(s->target, tensor) || asks_in_expr(s->value, tensor) ||
+                    asks_in_expr(s->part, tensor) || asks_in_expr(s->parts, tensor) ||
+                    asks_in_stmts(&s->body, tensor) || asks_in_stmts(&s->orelse, tensor);
+        for (int k = 0; k < s->ranges.count; k++)
+            asks |= asks_in_expr(s->ranges.items[k].lo, tensor) ||
+                    asks_in_expr(s->ranges.items[k].hi, tensor) ||
+                    asks_in_expr(s->ranges.items[k].step, tensor);
+        for (int k = 0; k < s->inits.count; k++)
+            asks |= asks_in_expr(s->inits.items[k].value, tensor);
+        for (int k = 0; k < s->roles.count; k++)
+            asks |= asks_in_stmts(&s->roles.items[k].body, tensor);
+        if (asks)
+            return true;
+    }
+    return false;
+}
+
+static bool asks_format(const Choice *c, const Param *p)
+{
+    Name tensor = p->name.name;
+    if (asks_in_expr(c->kernel->where, tensor) || asks_in_stmts(&c->kernel->body, tensor))
+        return true;
+    for (int i = 0; c->instances && i < c->instances->insts.count; i++)
+        if (asks_in_expr(c->instances->insts.items[i].where, tensor))
+            return true;
+    for (int i = 0; i < c->program->fns.count; i++) {
+        const Item *fn = c->program->fns.items[i];
+        if (asks_in_expr(fn->value, NULL) || asks_in_stmts(&fn->body, NULL))
+            return true;
+    }
+    return false;
 }
 
 static bool declares_form(Choice *c, const Param *p, int form)
@@ -537,7 +636,12 @@ static void choose_tensor(Choice *c, int at)
     const Param *p = &c->kernel->params.items[at];
     const Inst *in = inst_find(c, p->name.name);
     if (p->dir == DIR_SCALAR) {
+        Mark m = mark(c);
+        DType t = named_dtype(c, p->type);
+        if (t != DT_NONE)
+            run_time_value(c, OP_SCALAR, p->name, t);
         choose_tensor(c, at + 1);
+        release(c, m);
     } else if (c->request) {
         requested_form(c, at, p);
     } else if (in) {
@@ -549,9 +653,13 @@ static void choose_tensor(Choice *c, int at)
                 take_form(c, at, p, f);
         }
     } else {
+        int forms[FORMATS], n = allowed_forms(c, p, forms);
+        if (n > 1 && !asks_format(c, p))
+            n = 1;
         if (p->optional)
             take_form(c, at, p, -1);
-        take_form(c, at, p, default_form(c, p));
+        for (int i = 0; i < n; i++)
+            take_form(c, at, p, forms[i]);
     }
 }
 
@@ -579,7 +687,7 @@ static void static_from(Choice *c, int at, const Static *st, const Expr *x)
         c->failed = true;
     } else if (!term_setting(c, x->pos, &t, &s)) {
         diag_error(c->program->diag, x->pos, NULL, "static %s: %s is not a constant",
-                   st->name.name, term_text(&c->elab, &t));
+                   st->name.name, expr_text(c->program->arena, x));
         c->failed = true;
     } else {
         take_static(c, at, st, x->pos, s, &t);
@@ -605,7 +713,8 @@ static void guess_static(Choice *c, int at, const Static *st)
     } else {
         const Item *en = program_find(&c->program->enums, st->kind.name);
         if (!en) {
-            diag_error(c->program->diag, st->kind.pos, "kinds are dim, int, bool, type, tune or an enum",
+            diag_error(c->program->diag, st->kind.pos,
+                       "kinds are dim, int, bool, type, tune or an enum",
                        "unknown kind `%s` of static %s", st->kind.name, st->name.name);
             c->failed = true;
             return;
@@ -664,18 +773,6 @@ static void requested_static(Choice *c, int at, const Static *st)
     }
 }
 
-/* A run-time dim: a value of which nothing is known. */
-static void run_time_dim(Choice *c, const Static *st)
-{
-    Type t = scalar_type(DT_I64);
-    Op *op = op_new(c->elab.kernel, OP_DIM, st->name.pos, 0, NULL, 1, &t);
-    op->name = st->name.name;
-    ScopeName *b = NEW(c->elab.arena, ScopeName);
-    *b = (ScopeName){.name = st->name.name, .term = term_value(op->results[0]), .pos = st->name.pos,
-                   .next = c->elab.scope};
-    c->elab.scope = b;
-}
-
 static void choose_static(Choice *c, int at)
 {
     if (c->failed || diag_full(c->program->diag))
@@ -689,7 +786,7 @@ static void choose_static(Choice *c, int at)
     bool dim = strcmp(st->kind.name, "dim") == 0;
     if (dim && !in) {
         Mark m = mark(c);
-        run_time_dim(c, st);
+        run_time_value(c, OP_DIM, st->name, DT_I64);
         choose_static(c, at + 1);
         release(c, m);
     } else if (strcmp(st->kind.name, "tune") == 0) {

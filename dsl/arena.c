@@ -32,7 +32,7 @@ void *arena_alloc(Arena *a, size_t bytes)
     const size_t unit = sizeof(max_align_t);
     if (bytes > (size_t)-1 / 2)
         out_of_memory();
-    bytes = (bytes + unit - 1) / unit * unit;
+    bytes = (bytes ? bytes + unit - 1 : unit) / unit * unit;
     if (bytes > BLOCK_BYTES / 4)
         return memset(new_block(a, bytes), 0, bytes);
     if ((size_t)(a->end - a->at) < bytes) {

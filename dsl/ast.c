@@ -3,12 +3,22 @@
 
 #include "dsl/ast.h"
 
-static const char *const kind_texts[E_KIND_COUNT] = {
-    [E_NAME] = "name", [E_INT] = "integer", [E_FLOAT] = "number", [E_STRING] = "string",
-    [E_BOOL] = "bool", [E_TUPLE] = "tuple", [E_COND] = "?:", [E_INDEX] = "[]", [E_CALL] = "()",
-    [E_MEMBER] = ".", [E_TUPGET] = ".", [E_SLICE] = "+:", [E_FULL] = ":", [E_NAMED] = "=",
+static const char *const kind_texts[E_KIND_COUNT] = {[E_NAME] = "name",
+                                                     [E_INT] = "integer",
+                                                     [E_FLOAT] = "number",
+                                                     [E_STRING] = "string",
+                                                     [E_BOOL] = "bool",
+                                                     [E_TUPLE] = "tuple",
+                                                     [E_COND] = "?:",
+                                                     [E_INDEX] = "[]",
+                                                     [E_CALL] = "()",
+                                                     [E_MEMBER] = ".",
+                                                     [E_TUPGET] = ".",
+                                                     [E_SLICE] = "+:",
+                                                     [E_FULL] = ":",
+                                                     [E_NAMED] = "=",
 #define E(e, text) [e] = text,
-    TILE_UNARY(E) TILE_BINARY(E)
+                                                     TILE_UNARY(E) TILE_BINARY(E)
 #undef E
 };
 
@@ -23,25 +33,60 @@ enum { BIND_COND = 1, BIND_UNARY = 20, BIND_POSTFIX = 21, BIND_ATOM = 22 };
 static int binding(ExprKind kind)
 {
     switch (kind) {
-    case E_NAMED: case E_SLICE: case E_FULL: return 0;
-    case E_COND: return BIND_COND;
-    case E_LOR: return 2;
-    case E_LAND: return 3;
-    case E_BOR: return 4;
-    case E_BXOR: return 5;
-    case E_BAND: return 6;
-    case E_EQ: case E_NE: return 7;
-    case E_LT: case E_LE: case E_GT: case E_GE: return 8;
-    case E_SHL: case E_SHR: return 9;
-    case E_ADD: case E_SUB: return 10;
-    case E_MUL: case E_DIV: case E_FDIV: case E_MOD: return 11;
-    case E_NEG: case E_LNOT: case E_BNOT: return BIND_UNARY;
-    case E_INDEX: case E_CALL: case E_MEMBER: case E_TUPGET: return BIND_POSTFIX;
-    default: return BIND_ATOM;
+    case E_NAMED:
+    case E_SLICE:
+    case E_FULL:
+        return 0;
+    case E_COND:
+        return BIND_COND;
+    case E_LOR:
+        return 2;
+    case E_LAND:
+        return 3;
+    case E_BOR:
+        return 4;
+    case E_BXOR:
+        return 5;
+    case E_BAND:
+        return 6;
+    case E_EQ:
+    case E_NE:
+        return 7;
+    case E_LT:
+    case E_LE:
+    case E_GT:
+    case E_GE:
+        return 8;
+    case E_SHL:
+    case E_SHR:
+        return 9;
+    case E_ADD:
+    case E_SUB:
+        return 10;
+    case E_MUL:
+    case E_DIV:
+    case E_FDIV:
+    case E_MOD:
+        return 11;
+    case E_NEG:
+    case E_LNOT:
+    case E_BNOT:
+        return BIND_UNARY;
+    case E_INDEX:
+    case E_CALL:
+    case E_MEMBER:
+    case E_TUPGET:
+        return BIND_POSTFIX;
+    default:
+        return BIND_ATOM;
     }
 }
 
-typedef struct Text { Arena *arena; char *items; int count, capacity; } Text;
+typedef struct Text {
+    Arena *arena;
+    char *items;
+    int count, capacity;
+} Text;
 
 static void put(Text *t, const char *s, size_t length)
 {
@@ -80,21 +125,31 @@ static void put_number(Text *t, const Expr *e)
     else if (e->kind == E_FLOAT)
         puts_(t, arena_format(t->arena, "%.17g", e->number));
     else
-        puts_(t, arena_format(t->arena, e->hex ? "0x%llX" : "%llu", (unsigned long long)e->integer));
+        puts_(t,
+              arena_format(t->arena, e->hex ? "0x%llX" : "%llu", (unsigned long long)e->integer));
 }
 
 static void put_bare(Text *t, const Expr *e, int bind)
 {
     switch (e->kind) {
-    case E_NAME: puts_(t, e->name); break;
-    case E_INT: case E_FLOAT: put_number(t, e); break;
+    case E_NAME:
+        puts_(t, e->name);
+        break;
+    case E_INT:
+    case E_FLOAT:
+        put_number(t, e);
+        break;
     case E_STRING:
         puts_(t, "\"");
         put(t, e->string, e->string_length);
         puts_(t, "\"");
         break;
-    case E_BOOL: puts_(t, e->integer ? "true" : "false"); break;
-    case E_TUPLE: put_list(t, "(", e->args, ")"); break;
+    case E_BOOL:
+        puts_(t, e->integer ? "true" : "false");
+        break;
+    case E_TUPLE:
+        put_list(t, "(", e->args, ")");
+        break;
     case E_COND:
         put_expr(t, e->a, bind + 1);
         puts_(t, " ? ");
@@ -102,7 +157,8 @@ static void put_bare(Text *t, const Expr *e, int bind)
         puts_(t, " : ");
         put_expr(t, e->c, bind);
         break;
-    case E_INDEX: case E_CALL:
+    case E_INDEX:
+    case E_CALL:
         put_expr(t, e->a, BIND_POSTFIX);
         put_list(t, e->kind == E_INDEX ? "[" : "(", e->args, e->kind == E_INDEX ? "]" : ")");
         break;
@@ -115,17 +171,21 @@ static void put_bare(Text *t, const Expr *e, int bind)
         put_expr(t, e->a, BIND_POSTFIX);
         puts_(t, arena_format(t->arena, ".%llu", (unsigned long long)e->integer));
         break;
-    case E_FULL: puts_(t, ":"); break;
+    case E_FULL:
+        puts_(t, ":");
+        break;
     case E_NAMED:
         puts_(t, e->name);
         puts_(t, " = ");
         put_expr(t, e->a, BIND_COND);
         break;
-    case E_NEG: case E_LNOT: case E_BNOT:
+    case E_NEG:
+    case E_LNOT:
+    case E_BNOT:
         puts_(t, kind_texts[e->kind]);
         put_expr(t, e->a, bind);
         break;
-    default:                         /* binary operators and +: */
+    default: /* binary operators and +: */
         put_expr(t, e->a, bind);
         puts_(t, " ");
         puts_(t, kind_texts[e->kind]);
@@ -156,7 +216,10 @@ char *expr_text(Arena *arena, const Expr *e)
 
 /* ---- the dump: every node as (kind ...), statements and items one a line */
 
-typedef struct Dump { FILE *out; int depth; } Dump;
+typedef struct Dump {
+    FILE *out;
+    int depth;
+} Dump;
 
 static void line(Dump *d, const char *head)
 {
@@ -170,19 +233,28 @@ static void dump_expr(Dump *d, const Expr *e)
         return;
     }
     switch (e->kind) {
-    case E_NAME: fprintf(d->out, " %s", e->name); return;
+    case E_NAME:
+        fprintf(d->out, " %s", e->name);
+        return;
     case E_INT:
         fprintf(d->out, e->hex ? " 0x%llX" : " %llu", (unsigned long long)e->integer);
         return;
-    case E_FLOAT: fprintf(d->out, " %a", e->number); return;
-    case E_BOOL: fputs(e->integer ? " true" : " false", d->out); return;
-    case E_FULL: fputs(" :", d->out); return;
+    case E_FLOAT:
+        fprintf(d->out, " %a", e->number);
+        return;
+    case E_BOOL:
+        fputs(e->integer ? " true" : " false", d->out);
+        return;
+    case E_FULL:
+        fputs(" :", d->out);
+        return;
     case E_STRING:
         fputs(" \"", d->out);
         fwrite(e->string, 1, e->string_length, d->out);
         fputs("\"", d->out);
         return;
-    default: break;
+    default:
+        break;
     }
     fprintf(d->out, " (%s", kind_texts[e->kind]);
     if (e->parens)
@@ -251,11 +323,12 @@ static void dump_ranges(Dump *d, RangeList ranges)
 static void dump_stmt(Dump *d, const Stmt *s)
 {
     static const char *const heads[] = {
-        [S_LET] = "let", [S_VAR] = "var", [S_CONST] = "const", [S_VIEW] = "view",
-        [S_LOCAL] = "local", [S_ASSIGN] = "assign", [S_EXPR] = "expr", [S_PAR] = "par",
-        [S_FOR] = "for", [S_SHARE] = "share", [S_IF] = "if", [S_RETURN] = "return",
-        [S_CONTINUE] = "continue", [S_PIPE] = "pipe", [S_ROLES] = "roles", [S_PUT] = "put",
-        [S_GET] = "get",
+        [S_LET] = "let",           [S_VAR] = "var",     [S_CONST] = "const",
+        [S_VIEW] = "view",         [S_LOCAL] = "local", [S_ASSIGN] = "assign",
+        [S_EXPR] = "expr",         [S_PAR] = "par",     [S_FOR] = "for",
+        [S_SHARE] = "share",       [S_IF] = "if",       [S_RETURN] = "return",
+        [S_CONTINUE] = "continue", [S_PIPE] = "pipe",   [S_ROLES] = "roles",
+        [S_PUT] = "put",           [S_GET] = "get",
     };
     line(d, heads[s->kind]);
     dump_words(d, s->attrs, "@");
@@ -300,9 +373,9 @@ static void dump_stmts(Dump *d, StmtList list)
 
 static void dump_directives(Dump *d, DirectiveList list)
 {
-    static const char *const heads[] = {[D_LET] = "let", [D_TUNE] = "tune",
-                                        [D_REQUIRE] = "require", [D_WORDS] = "words",
-                                        [D_ROLE] = "role", [D_PHASE] = "phase"};
+    static const char *const heads[] = {
+        [D_LET] = "let",     [D_TUNE] = "tune", [D_REQUIRE] = "require",
+        [D_WORDS] = "words", [D_ROLE] = "role", [D_PHASE] = "phase"};
     d->depth++;
     for (int i = 0; i < list.count; i++) {
         const Directive *v = &list.items[i];
@@ -377,8 +450,13 @@ static void dump_kernel(Dump *d, const Item *it)
 static void dump_item(Dump *d, const Item *it)
 {
     static const char *const heads[] = {
-        [I_IMPORT] = "import", [I_EXTERN] = "extern", [I_CONST] = "const", [I_ENUM] = "enum",
-        [I_FN] = "fn", [I_KERNEL] = "kernel", [I_SCHEDULE] = "schedule",
+        [I_IMPORT] = "import",
+        [I_EXTERN] = "extern",
+        [I_CONST] = "const",
+        [I_ENUM] = "enum",
+        [I_FN] = "fn",
+        [I_KERNEL] = "kernel",
+        [I_SCHEDULE] = "schedule",
         [I_INSTANCES] = "instances",
     };
     line(d, heads[it->kind]);

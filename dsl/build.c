@@ -52,7 +52,7 @@ static Expr *inner(Parser *p, ExprKind kind, Pos caret, Pos span, Expr *a, Expr 
             height = args.items[i]->height;
     if (height >= HEIGHT_LIMIT) {
         too_deep(p, caret, HEIGHT_LIMIT);
-        height = 0;                  /* nobody looks at this tree */
+        height = 0; /* nobody looks at this tree */
     }
     e->height = (uint16_t)(height + 1);
     return e;
@@ -105,7 +105,7 @@ Expr *build_string(Parser *p, Token t)
     const char *s = t.pos.source->text + t.pos.at;
     uint32_t length = t.pos.length - 1;
     if (length > 0 && s[length] == '"')
-        length--;                    /* else it was unterminated */
+        length--; /* else it was unterminated */
     e->string = arena_text(p->arena, s + 1, length);
     e->string_length = length;
     return e;
@@ -200,7 +200,7 @@ Stmt *build_loop(Parser *p, StmtKind kind, WordList attrs, Token first, RangeLis
                  Block body)
 {
     Stmt *s = build_stmt(p, kind, first);
-    if (attrs.count > 0) {           /* from the @ on */
+    if (attrs.count > 0) { /* from the @ on */
         s->pos = attrs.items[0].pos;
         do
             s->pos.at--;
@@ -309,7 +309,11 @@ Param *build_param(Parser *p, Token name, Direction dir, Expr *type, bool option
                    WordList storage)
 {
     Param *q = NEW(p->arena, Param);
-    *q = (Param){.name = ident(name), .dir = dir, .type = type, .optional = optional,
-                 .storage = storage, .doc = doc_above(p, name.pos)};
+    *q = (Param){.name = ident(name),
+                 .dir = dir,
+                 .type = type,
+                 .optional = optional,
+                 .storage = storage,
+                 .doc = doc_above(p, name.pos)};
     return q;
 }

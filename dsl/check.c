@@ -14,12 +14,38 @@ bool check_report(Check *c, Pos pos, const char *hint, const char *format, ...)
     return diag_error(c->scope.diag, pos, hint, "%s", text);
 }
 
-const Item *item_find(const ItemList *list, Name name)
+KernelItems *items_of(Check *c, Name kernel)
 {
-    for (int i = 0; i < list->count; i++)
-        if (list->items[i]->name.name == name)
-            return list->items[i];
-    return NULL;
+    const Entry *e = scope_lookup(&c->kernel_names, kernel);
+    return e ? &c->of[e - c->kernel_names.entries.items] : NULL;
+}
+
+static void collect_kernels(Check *c)
+{
+    Arena *a = c->scope.arena;
+    scope_begin(&c->kernel_names, a, c->scope.diag);
+    c->of = NEW_ARRAY(a, KernelItems, c->kernels->count);
+    for (int i = 0; i < c->kernels->count; i++) {
+        const Item *kernel = c->kernels->items[i];
+        const Entry *first = scope_lookup(&c->kernel_names, kernel->name.name);
+        if (first) {
+            check_report(c, kernel->name.pos, NULL, "`%s` is declared twice", kernel->name.name);
+            diag_note(c->scope.diag, first->pos, "`%s` is declared here", kernel->name.name);
+        } else {
+            scope_add(&c->kernel_names, kernel->name, NAME_VALUE);
+            c->of[c->kernel_names.entries.count - 1].kernel = kernel;
+        }
+    }
+    for (int i = 0; i < c->schedules->count; i++) {
+        KernelItems *k = items_of(c, c->schedules->items[i]->name.name);
+        if (k)
+            PUSH(a, &k->schedules, c->schedules->items[i]);
+    }
+    for (int i = 0; i < c->instances->count; i++) {
+        KernelItems *k = items_of(c, c->instances->items[i]->name.name);
+        if (k)
+            PUSH(a, &k->instances, c->instances->items[i]);
+    }
 }
 
 /* Items */
@@ -43,7 +69,8 @@ static void check_enum(Check *c, const Item *it)
     static const char *const kinds[] = {"dim", "int", "type"};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(it->name.name, kinds[i]) == 0)
-            check_report(c, it->name.pos, "choose another name", "`%s` is a kind of statics", kinds[i]);
+            check_report(c, it->name.pos, "choose another name", "`%s` is a kind of statics",
+                         kinds[i]);
     Scope *members = NEW(c->scope.arena, Scope);
     scope_begin(members, c->scope.arena, c->scope.diag);
     for (int i = 0; i < it->members.count; i++) {
@@ -60,7 +87,7 @@ static void check_fn(Check *c, const Item *it)
     Scope *s = &c->scope;
     int mark = scope_enter(s);
     s->in_fn = true;
-    s->unknown = "";
+    scope_begin_body(s, "");
     for (int i = 0; i < it->members.count; i++)
         scope_declare(s, it->members.items[i], NAME_ARGUMENT);
     check_expr(s, it->value);
@@ -128,7 +155,7 @@ static void check_statics(Check *c, const Item *kernel)
         if (!static_is(st, "dim") && !static_is(st, "int") && !static_is(st, "bool") &&
             !static_is(st, "type") && !static_is(st, "tune") && !(kind && kind->kind == NAME_ENUM))
             check_report(c, st->kind.pos, "kinds are dim, int, bool, type, tune or an enum",
-                   "unknown kind `%s` of static %s", st->kind.name, st->name.name);
+                         "unknown kind `%s` of static %s", st->kind.name, st->name.name);
         check_expr(s, st->init);
         Entry *e = scope_declare(s, st->name, NAME_STATIC);
         e->used = true;
@@ -140,10 +167,9 @@ static void check_statics(Check *c, const Item *kernel)
 static void declare_parameters(Check *c, const Item *kernel)
 {
     Scope *s = &c->scope;
-    for (int i = 0; i < c->schedules->count; i++) {
-        const Item *schedule = c->schedules->items[i];
-        if (schedule->name.name != kernel->name.name)
-            continue;
+    const KernelItems *of = items_of(c, kernel->name.name);
+    for (int i = 0; i < of->schedules.count; i++) {
+        const Item *schedule = of->schedules.items[i];
         for (int k = 0; k < schedule->directives.count; k++) {
             const Directive *d = &schedule->directives.items[k];
             const Entry *e = binds(d) ? scope_lookup(s, d->name.name) : NULL;
@@ -160,7 +186,7 @@ static void check_storage(Check *c, const Param *p)
         bool stride = !strcmp(w->name, "stride"), store = !strcmp(w->name, "store");
         if (!stride && !store && strcmp(w->name, "nondet") && strcmp(w->name, "symm"))
             check_report(c, w->pos, "storages are stride(..), store(..), nondet, symm",
-                   "unknown storage @ %s", w->name);
+                         "unknown storage @ %s", w->name);
         for (int k = 0; k < w->args.count; k++) {
             const Expr *a = w->args.items[k];
             bool word = a->kind == E_NAME;
@@ -168,7 +194,8 @@ static void check_storage(Check *c, const Param *p)
                 check_report(c, a->pos, NULL, "a stride is `any` or an integer");
             if (store && !(word && (!strcmp(a->name, "row") || !strcmp(a->name, "col_pad16") ||
                                     !strcmp(a->name, "ue8m0x4"))))
-                check_report(c, a->pos, "formats are row, col_pad16, ue8m0x4", "unknown storage format");
+                check_report(c, a->pos, "formats are row, col_pad16, ue8m0x4",
+                             "unknown storage format");
         }
     }
 }
@@ -180,11 +207,13 @@ static void check_param_type(Check *c, const Param *p)
     if (x->kind == E_CALL && x->a->kind == E_NAME && strcmp(x->a->name, "table") == 0) {
         if (x->args.count != 2)
             check_report(c, x->pos, "write it as table(L, f32[N, D])",
-                   "table takes a length and a tensor type");
+                         "table takes a length and a tensor type");
         for (int i = 0; i < x->args.count; i++)
-            check_expr(&c->scope, x->args.items[i]);
+            check_type(&c->scope, x->args.items[i]);
+    } else if (x->kind == E_NAME) {
+        scope_use_type(&c->scope, x);
     } else {
-        check_expr(&c->scope, x);
+        check_type(&c->scope, x);
     }
 }
 
@@ -200,7 +229,10 @@ static void check_params(Check *c, const ParamList *list)
 
 static void check_phase_names(Check *c, const Item *kernel)
 {
-    struct { Word *items; int count, capacity; } seen = {0};
+    struct {
+        Word *items;
+        int count, capacity;
+    } seen = {0};
     for (int i = 0; i < kernel->body.count; i++) {
         const Stmt *st = kernel->body.items[i];
         for (int k = 0; st->kind == S_PAR && k < st->attrs.count; k++) {
@@ -234,9 +266,9 @@ static int line_of(Pos pos)
 
 static bool bound_somewhere(Check *c, const Item *kernel, Name name)
 {
-    for (int i = 0; i < c->schedules->count; i++)
-        if (c->schedules->items[i]->name.name == kernel->name.name &&
-            let_find(c->schedules->items[i], name))
+    const KernelItems *of = items_of(c, kernel->name.name);
+    for (int i = 0; i < of->schedules.count; i++)
+        if (let_find(of->schedules.items[i], name))
             return true;
     return false;
 }
@@ -249,8 +281,8 @@ static void check_bound(Check *c, const Item *kernel, const Item *schedule)
         const Entry *e = &s->entries.items[i];
         if (e->kind == NAME_PARAMETER && e->used && !let_find(schedule, e->name))
             check_report(c, schedule->name.pos, NULL,
-                   "%s does not bind %s, which the kernel uses at line %d",
-                   schedule_text(c, schedule), e->name, line_of(e->use));
+                         "%s does not bind %s, which the kernel uses at line %d",
+                         schedule_text(c, schedule), e->name, line_of(e->use));
     }
     for (int i = 0; i < kernel->statics.count; i++) {
         const Static *st = &kernel->statics.items[i];
@@ -258,13 +290,13 @@ static void check_bound(Check *c, const Item *kernel, const Item *schedule)
             continue;
         if (static_is(st, "tune") && !st->init)
             check_report(c, schedule->name.pos, "give it a default: BM: tune = 64",
-                   "%s does not bind %s, which has no default", schedule_text(c, schedule),
-                   st->name.name);
+                         "%s does not bind %s, which has no default", schedule_text(c, schedule),
+                         st->name.name);
         else if (static_is(st, "dim") && !dim_is_shown(kernel, st->name.name) &&
                  bound_somewhere(c, kernel, st->name.name))
             check_report(c, schedule->name.pos, NULL,
-                   "%s does not bind %s, a dim that no tensor parameter shows",
-                   schedule_text(c, schedule), st->name.name);
+                         "%s does not bind %s, a dim that no tensor parameter shows",
+                         schedule_text(c, schedule), st->name.name);
     }
 }
 
@@ -272,7 +304,7 @@ static void check_kernel(Check *c, const Item *kernel)
 {
     Scope *s = &c->scope;
     int mark = scope_enter(s);
-    s->unknown = "; no schedule binds it";
+    scope_begin_body(s, "; no schedule binds it");
     check_statics(c, kernel);
     declare_parameters(c, kernel);
     check_params(c, &kernel->params);
@@ -280,33 +312,16 @@ static void check_kernel(Check *c, const Item *kernel)
     check_where(s, kernel->where);
     check_phase_names(c, kernel);
     check_stmts(s, &kernel->body);
-    bool any = false;
-    for (int i = 0; i < c->schedules->count; i++) {
-        if (c->schedules->items[i]->name.name != kernel->name.name)
-            continue;
-        any = true;
-        check_bound(c, kernel, c->schedules->items[i]);
-    }
-    for (int i = 0; i < kernel->statics.count && !any; i++) {
+    const KernelItems *of = items_of(c, kernel->name.name);
+    for (int i = 0; i < of->schedules.count; i++)
+        check_bound(c, kernel, of->schedules.items[i]);
+    for (int i = 0; i < kernel->statics.count && of->schedules.count == 0; i++) {
         const Static *st = &kernel->statics.items[i];
         if (static_is(st, "tune") && !st->init)
             check_report(c, st->name.pos, "give it a default: BM: tune = 64",
-                   "no schedule binds %s and it has no default", st->name.name);
+                         "no schedule binds %s and it has no default", st->name.name);
     }
     scope_leave(s, mark);
-}
-
-static void check_kernels(Check *c)
-{
-    for (int i = 0; i < c->kernels->count && !diag_full(c->scope.diag); i++) {
-        const Item *kernel = c->kernels->items[i];
-        const Item *first = item_find(c->kernels, kernel->name.name);
-        if (first != kernel) {
-            check_report(c, kernel->name.pos, NULL, "`%s` is declared twice", kernel->name.name);
-            diag_note(c->scope.diag, first->name.pos, "`%s` is declared here", first->name.name);
-        }
-        check_kernel(c, kernel);
-    }
 }
 
 bool check_names(Arena *arena, Diag *diag, const ItemList *consts, const ItemList *enums,
@@ -314,8 +329,12 @@ bool check_names(Arena *arena, Diag *diag, const ItemList *consts, const ItemLis
                  const ItemList *instances)
 {
     int before = diag->errors;
-    Check c = {.consts = consts, .enums = enums, .fns = fns, .kernels = kernels,
-               .schedules = schedules, .instances = instances};
+    Check c = {.consts = consts,
+               .enums = enums,
+               .fns = fns,
+               .kernels = kernels,
+               .schedules = schedules,
+               .instances = instances};
     scope_begin(&c.scope, arena, diag);
     declare_items(&c, consts, NAME_FILE_CONST);
     declare_items(&c, enums, NAME_ENUM);
@@ -327,7 +346,9 @@ bool check_names(Arena *arena, Diag *diag, const ItemList *consts, const ItemLis
     for (int i = 0; i < fns->count && !diag_full(diag); i++)
         check_fn(&c, fns->items[i]);
     check_cycles(&c);
-    check_kernels(&c);
+    collect_kernels(&c);
+    for (int i = 0; i < kernels->count && !diag_full(diag); i++)
+        check_kernel(&c, kernels->items[i]);
     check_schedules(&c);
     check_instances(&c);
     return diag->errors == before;

@@ -77,8 +77,9 @@ static void check_arguments(Scope *s, const Expr *call, const char *name, int mi
                            *allowed ? arena_format(s->arena, "it takes %s", allowed) : NULL,
                            "%s takes no argument `%s =`", name, x->name);
                 unknown = true;
-            } else if (repeated(call, i))
+            } else if (repeated(call, i)) {
                 diag_error(s->diag, x->pos, NULL, "%s: `%s =` twice", name, x->name);
+            }
             continue;
         }
         n++;
@@ -100,12 +101,13 @@ static const char *const kind_text[] = {
     [NAME_ITEM] = "an item",
 };
 
-static void check_callee(Scope *s, const Expr *call)
+/* Gives the named arguments that it takes; NULL if that is not known. */
+static const char *check_callee(Scope *s, const Expr *call)
 {
     const Expr *f = call->a;
     if (f->kind != E_NAME) {
         check_expr(s, f);
-        return;
+        return NULL;
     }
     Entry *e = scope_lookup(s, f->name);
     const Builtin *b = builtin_find(f->name);
@@ -113,7 +115,9 @@ static void check_callee(Scope *s, const Expr *call)
         int n = e->item->members.count;
         e->used = true;
         check_arguments(s, call, f->name, n, n, "");
-    } else if (e && b) {
+        return "";
+    }
+    if (e && b) {
         diag_error(s->diag, f->pos, "rename it", "`%s` is %s here and hides the operation", f->name,
                    kind_text[e->kind]);
         diag_note(s->diag, e->pos, "`%s` is declared here", f->name);
@@ -121,20 +125,22 @@ static void check_callee(Scope *s, const Expr *call)
         scope_use(s, f->name, f->pos);
     } else if (b) {
         check_arguments(s, call, b->name, b->min, b->max, b->named);
+        return b->named;
     } else if (!diag_full(s->diag)) {
         diag_error(s->diag, f->pos, scope_nearest(s, f->name), "unknown function `%s`", f->name);
     }
+    return NULL;
 }
 
 static void check_call(Scope *s, const Expr *x)
 {
-    check_callee(s, x);
+    const char *allowed = check_callee(s, x);
     for (int i = 0; i < x->args.count; i++) {
         const Expr *a = x->args.items[i];
-        if (a->kind == E_NAMED)
-            check_named(s, a);
-        else
+        if (a->kind != E_NAMED)
             check_expr(s, a);
+        else if (!allowed || word_in(a->name, allowed))
+            check_named(s, a);
     }
 }
 
@@ -184,6 +190,16 @@ static void check_index(Scope *s, const Expr *x)
         if (a->kind != E_FULL)
             check_expr(s, a);
     }
+}
+
+void check_type(Scope *s, const Expr *x)
+{
+    if (x->kind != E_INDEX || x->a->kind != E_NAME) {
+        check_expr(s, x);
+        return;
+    }
+    scope_use_type(s, x->a);
+    check_list(s, &x->args);
 }
 
 void check_expr(Scope *s, const Expr *x)
@@ -284,7 +300,7 @@ static void check_pipe(Scope *s, const Stmt *st)
     check_expr(s, st->value);
     for (int i = 0; i < st->fields.count; i++) {
         const Ident *f = &st->fields.items[i].name;
-        check_expr(s, st->fields.items[i].type);
+        check_type(s, st->fields.items[i].type);
         for (int k = 0; k < i; k++)
             if (st->fields.items[k].name.name == f->name)
                 diag_error(s->diag, f->pos, NULL, "two fields named `%s`", f->name);
@@ -364,8 +380,10 @@ static void check_get(Scope *s, const Stmt *st)
     const Stmt *pipe = check_pipe_name(s, st->names.items[0]);
     int mark = scope_enter(s), loops = s->loops;
     s->loops = 0;
+    s->in_get = true;
     scope_declare(s, st->item, NAME_ITEM)->stmt = pipe;
     check_stmts(s, &st->body);
+    s->in_get = false;
     s->loops = loops;
     scope_leave(s, mark);
 }
@@ -384,7 +402,10 @@ static void check_stmt(Scope *s, const Stmt *st)
     case S_VAR: declare_all(s, st, NAME_VAR); break;
     case S_CONST: declare_all(s, st, NAME_CONST); break;
     case S_VIEW: declare_all(s, st, NAME_VIEW); break;
-    case S_LOCAL: declare_all(s, st, NAME_LOCAL); break;
+    case S_LOCAL:
+        check_type(s, st->value);
+        scope_declare(s, st->names.items[0], NAME_LOCAL);
+        break;
     case S_ASSIGN: check_assign(s, st); break;
     case S_EXPR: check_expr(s, st->value); break;
     case S_PAR:
@@ -402,7 +423,9 @@ static void check_stmt(Scope *s, const Stmt *st)
         break;
     case S_CONTINUE:
         if (s->loops == 0)
-            diag_error(s->diag, st->pos, NULL, "continue outside of a loop");
+            diag_error(s->diag, st->pos,
+                       s->in_get ? "put the rest of its block under an `if`" : NULL,
+                       s->in_get ? "continue cannot leave a `get`" : "continue outside of a loop");
         break;
     case S_PIPE: check_pipe(s, st); break;
     case S_ROLES: check_roles(s, st); break;

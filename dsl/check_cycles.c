@@ -1,14 +1,25 @@
 /* There is no recursion: the graph of functions and consts that name each other has no cycle. */
 #include "dsl/scope.h"
 
-typedef struct Edge { int to; Pos pos; } Edge;
-typedef struct EdgeList { Edge *items; int count, capacity; } EdgeList;
+typedef struct Edge {
+    int to;
+    Pos pos;
+} Edge;
+typedef struct EdgeList {
+    Edge *items;
+    int count, capacity;
+} EdgeList;
 
-typedef struct Node { int state; EdgeList edges; } Node;
+typedef struct Node {
+    int state;
+    EdgeList edges;
+} Node;
 enum { NEW_NODE, OPEN_NODE, DONE_NODE };
 
 /* A node that is being visited, and its next edge. */
-typedef struct Visit { int node, next; } Visit;
+typedef struct Visit {
+    int node, next;
+} Visit;
 
 static void collect_stmts(Scope *s, EdgeList *to, const StmtList *list);
 
@@ -71,7 +82,10 @@ static void cycle(Check *c, const Entry *e, Pos pos)
 /* Depth first from one node, without recursion: the graph may be deep. */
 static void visit(Check *c, Node *nodes, int from)
 {
-    struct { Visit *items; int count, capacity; } path = {0};
+    struct {
+        Visit *items;
+        int count, capacity;
+    } path = {0};
     nodes[from].state = OPEN_NODE;
     PUSH(c->scope.arena, &path, ((Visit){from, 0}));
     while (path.count > 0) {

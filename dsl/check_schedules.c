@@ -16,23 +16,24 @@ static const Param *param_find(const Item *kernel, Name name)
 
 static const Item *kernel_of(Check *c, const Item *it)
 {
-    const Item *kernel = item_find(c->kernels, it->name.name);
-    if (kernel)
-        return kernel;
+    const KernelItems *of = items_of(c, it->name.name);
+    if (of)
+        return of->kernel;
     const char **v = NEW_ARRAY(c->scope.arena, const char *, c->kernels->count);
     for (int i = 0; i < c->kernels->count; i++)
         v[i] = c->kernels->items[i]->name.name;
     check_report(c, it->name.pos,
-           did_you_mean(c->scope.arena, diag_nearest(it->name.name, v, c->kernels->count)),
-           "unknown kernel `%s`", it->name.name);
+                 did_you_mean(c->scope.arena, diag_nearest(it->name.name, v, c->kernels->count)),
+                 "unknown kernel `%s`", it->name.name);
     return NULL;
 }
 
 static bool shares_target(const Item *a, const Item *b, Ident *which)
 {
     if (a->members.count == 0 || b->members.count == 0) {
-        *which = a->members.count ? a->members.items[0]
-                 : b->members.count ? b->members.items[0] : (Ident){0};
+        *which = a->members.count   ? a->members.items[0]
+                 : b->members.count ? b->members.items[0]
+                                    : (Ident){0};
         return true;
     }
     for (int i = 0; i < a->members.count; i++)
@@ -44,9 +45,10 @@ static bool shares_target(const Item *a, const Item *b, Ident *which)
     return false;
 }
 
-static void check_targets(Check *c, const Item *schedule, int at)
+static void check_targets(Check *c, const Item *schedule)
 {
-    for (int i = 0; i < schedule->members.count; i++) {
+    const KernelItems *of = items_of(c, schedule->name.name);
+    for (int i = 0; i < schedule->members.count && !diag_full(c->scope.diag); i++) {
         Ident t = schedule->members.items[i];
         if (strcmp(t.name, "sm90") && strcmp(t.name, "sm100"))
             check_report(c, t.pos, "targets are sm90, sm100", "unknown target `%s`", t.name);
@@ -54,14 +56,14 @@ static void check_targets(Check *c, const Item *schedule, int at)
             if (schedule->members.items[k].name == t.name)
                 check_report(c, t.pos, NULL, "target %s twice", t.name);
     }
-    for (int i = 0; i < at; i++) {
-        const Item *other = c->schedules->items[i];
+    for (int i = 0; of && of->schedules.items[i] != schedule; i++) {
+        const Item *other = of->schedules.items[i];
         Ident t;
-        if (other->name.name != schedule->name.name || !shares_target(schedule, other, &t))
+        if (!shares_target(schedule, other, &t))
             continue;
-        check_report(c, t.pos.source == schedule->pos.source && t.name && schedule->members.count
-                      ? t.pos : schedule->name.pos, NULL, "a second schedule of %s%s%s",
-               schedule->name.name, t.name ? " for " : "", t.name ? t.name : "");
+        check_report(c, t.name && schedule->members.count ? t.pos : schedule->name.pos, NULL,
+                     "a second schedule of %s%s%s", schedule->name.name, t.name ? " for " : "",
+                     t.name ? t.name : "");
         diag_note(c->scope.diag, other->name.pos, "the first is here");
         return;
     }
@@ -72,11 +74,11 @@ static void check_let(Check *c, const Item *kernel, const Directive *d)
     const Static *st = static_find(kernel, d->name.name);
     if (st && static_is(st, "dim") && dim_is_shown(kernel, st->name.name))
         check_report(c, d->name.pos, NULL, "a schedule cannot bind %s: the tensors show this dim",
-               d->name.name);
+                     d->name.name);
     else if (st && !static_is(st, "dim") && !static_is(st, "tune"))
         check_report(c, d->name.pos, "its values stand in `instances`",
-               "a schedule cannot bind %s: it is a static of kind %s", d->name.name,
-               st->kind.name);
+                     "a schedule cannot bind %s: it is a static of kind %s", d->name.name,
+                     st->kind.name);
 }
 
 /* Values of `let` and `require` see the statics and the `let`s before them. */
@@ -103,7 +105,8 @@ static void check_schedule(Check *c, const Item *kernel, const Item *schedule)
         check_let(c, kernel, d);
         const Entry *old = scope_lookup(s, d->name.name);
         if (strcmp(d->name.name, "grid") == 0) {
-            check_report(c, d->name.pos, "choose another name", "`grid` cannot be bound: grid.resident");
+            check_report(c, d->name.pos, "choose another name",
+                         "`grid` cannot be bound: grid.resident");
         } else if (old && old->kind == NAME_PARAMETER) {
             check_report(c, d->name.pos, NULL, "`%s` is bound twice", d->name.name);
             diag_note(s->diag, old->pos, "`%s` is bound here", d->name.name);
@@ -120,7 +123,7 @@ void check_schedules(Check *c)
     for (int i = 0; i < c->schedules->count && !diag_full(c->scope.diag); i++) {
         const Item *schedule = c->schedules->items[i];
         const Item *kernel = kernel_of(c, schedule);
-        check_targets(c, schedule, i);
+        check_targets(c, schedule);
         if (kernel)
             check_schedule(c, kernel, schedule);
     }
@@ -151,14 +154,16 @@ static void check_form(Check *c, const Param *p, const Expr *x)
         if (x->kind == E_NAME && strcmp(x->name, forms[i]) == 0)
             form = forms[i];
     if (!form)
-        check_report(c, x->pos, "forms are none, row, col_pad16, ue8m0x4", "unknown form of a tensor");
+        check_report(c, x->pos, "forms are none, row, col_pad16, ue8m0x4",
+                     "unknown form of a tensor");
     else if (strcmp(form, "none") == 0 && !p->optional)
-        check_report(c, x->pos, arena_format(c->scope.arena, "declare it with `?`: %s: .. [..]?",
-                                       p->name.name),
-               "%s is not optional: it has no form none", p->name.name);
+        check_report(
+            c, x->pos,
+            arena_format(c->scope.arena, "declare it with `?`: %s: .. [..]?", p->name.name),
+            "%s is not optional: it has no form none", p->name.name);
     else if (strcmp(form, "none") && !stores_as(p, form))
         check_report(c, x->pos, "its formats stand in @ store(..)", "%s is not stored as %s",
-               p->name.name, form);
+                     p->name.name, form);
 }
 
 static void check_inst(Check *c, const Item *kernel, const Inst *in)
@@ -167,16 +172,16 @@ static void check_inst(Check *c, const Item *kernel, const Inst *in)
     const Param *p = param_find(kernel, in->key.name);
     if (!st && (!p || p->dir == DIR_SCALAR)) {
         check_report(c, in->key.pos, "keys are statics, dims and tensor parameters",
-               p ? "`%s` is a scalar of kernel %s" : "`%s` is no static of kernel %s",
-               in->key.name, kernel->name.name);
+                     p ? "`%s` is a scalar of kernel %s" : "`%s` is no static of kernel %s",
+                     in->key.name, kernel->name.name);
     } else if (st && static_is(st, "tune")) {
         check_report(c, in->key.pos, "a schedule binds it with `let`",
-               "`%s` is a schedule parameter: instances do not list it", in->key.name);
+                     "`%s` is a schedule parameter: instances do not list it", in->key.name);
     }
     if (in->set.count == 0)
         check_report(c, in->key.pos, NULL, "the set of %s is empty", in->key.name);
     for (int i = 0; i < in->set.count; i++) {
-        if (p && !st)
+        if (p && !st && p->dir != DIR_SCALAR)
             check_form(c, p, in->set.items[i]);
         else
             check_expr(&c->scope, in->set.items[i]);
@@ -215,13 +220,13 @@ void check_instances(Check *c)
     for (int i = 0; i < c->instances->count && !diag_full(c->scope.diag); i++) {
         const Item *it = c->instances->items[i];
         const Item *kernel = kernel_of(c, it);
-        for (int k = 0; k < i; k++)
-            if (c->instances->items[k]->name.name == it->name.name) {
-                check_report(c, it->name.pos, NULL, "a second `instances %s`", it->name.name);
-                diag_note(c->scope.diag, c->instances->items[k]->name.pos, "the first is here");
-                break;
-            }
-        if (kernel)
-            check_instance_sets(c, it, kernel);
+        if (!kernel)
+            continue;
+        const Item *first = items_of(c, it->name.name)->instances.items[0];
+        if (first != it) {
+            check_report(c, it->name.pos, NULL, "a second `instances %s`", it->name.name);
+            diag_note(c->scope.diag, first->name.pos, "the first is here");
+        }
+        check_instance_sets(c, it, kernel);
     }
 }

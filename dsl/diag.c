@@ -41,7 +41,7 @@ static void line_around(Pos pos, const unsigned char **begin, const unsigned cha
 static int count_lines(Pos pos)
 {
     const Source *s = pos.source;
-    if (s->line_starts) {            /* the number of lines that start at or before pos */
+    if (s->line_starts) { /* the number of lines that start at or before pos */
         int low = 0, high = s->line_count;
         while (high - low > 1) {
             int middle = low + (high - low) / 2;
@@ -100,7 +100,7 @@ static int show(FILE *out, const unsigned char *at, const unsigned char *end, in
             fputc(' ', out);
     } else if (n == 0 || !utf8_visible(c)) {
         if (out)
-            fputs("\xEF\xBF\xBD", out);           /* U+FFFD */
+            fputs("\xEF\xBF\xBD", out); /* U+FFFD */
     } else {
         *columns = utf8_width(c);
         if (out)
@@ -193,7 +193,10 @@ static bool is_new(Diag *d, Pos pos, const char *kind, const char *text)
     for (int i = 0; i < d->seen_count; i++)
         if (d->seen[i] == h)
             return false;
-    struct { uint64_t *items; int count, capacity; } v = {d->seen, d->seen_count, d->seen_capacity};
+    struct {
+        uint64_t *items;
+        int count, capacity;
+    } v = {d->seen, d->seen_count, d->seen_capacity};
     PUSH(d->arena, &v, h);
     d->seen = v.items;
     d->seen_count = v.count;
@@ -217,8 +220,9 @@ bool diag_error(Diag *d, Pos pos, const char *hint, const char *format, ...)
     d->muted = false;
     d->errors++;
     if (!d->first)
-        d->first = pos.source ? arena_format(d->arena, "%s: error: %s", pos_text(d->arena, pos), text)
-                              : arena_format(d->arena, "error: %s", text);
+        d->first = pos.source
+                       ? arena_format(d->arena, "%s: error: %s", pos_text(d->arena, pos), text)
+                       : arena_format(d->arena, "error: %s", text);
     print(d, pos, "error", "\033[1;31m", hint, text);
     if (diag_full(d) && d->out && limit(d) > 1)
         fprintf(d->out, "too many errors (%d): the rest is not shown\n", limit(d));
@@ -287,7 +291,7 @@ static int distance(const char *a, const char *b, int above)
 const char *diag_nearest(const char *name, const char *const *candidates, int count)
 {
     int length = (int)strlen(name);
-    int best = length <= 2 ? 2 : length <= 7 ? 3 : 4;         /* at most 1, 2, 3 edits */
+    int best = length < 6 ? 2 : length < 9 ? 3 : 4; /* at most 1, 2, 3 edits */
     const char *found = NULL;
     for (int i = 0; i < count; i++) {
         int d = distance(name, candidates[i], best);

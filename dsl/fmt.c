@@ -7,284 +7,33 @@
  */
 #include <string.h>
 
-#include "dsl/parse.h"
-#include "dsl/utf8.h"
+#include "dsl/fmt.h"
 #include "grammar.h"
 
-enum { WIDTH = 100, INDENT = 2, HANGING = 4, ALIGN_LIMIT = 60, COMMENT = -1 };
-
-typedef struct Piece {
-    int code;                        /* a token's, or COMMENT */
-    Pos pos;
-    int width;
-    int space;                       /* blanks before it on a line */
-    int rank;                        /* of a line end before it: 0 none, small is better */
-    int partner;                     /* of a bracket: index of the other one */
-    int newlines;                    /* line ends before it in the source */
-    bool own_line;                   /* COMMENT */
-    bool kept;                       /* the line end before it is kept */
-} Piece;
+enum { HANGING = 4, ALIGN_LIMIT = 60 };
 
 typedef struct Fmt {
     Arena *arena;
-    struct { Piece *items; int count, capacity; } pieces;
-    struct { char *items; int count, capacity; } out;
+    PieceList pieces;
+    char *out;
+    size_t length, capacity; /* of out */
     int column;
-    bool broken;                     /* a comment ends the line: nothing may follow on it */
-    bool schedule;                   /* inside a schedule */
-    struct { int align[NESTING_LIMIT]; int count; } frames;
+    bool broken;   /* a comment ends the line: nothing may follow on it */
+    bool schedule; /* inside a schedule */
+    struct {
+        int align[NESTING_LIMIT];
+        int count;
+    } frames;
 } Fmt;
-
-/* ---- pieces */
-
-static int text_width(Pos p)
-{
-    const unsigned char *s = (const unsigned char *)p.source->text + p.at, *end = s + p.length;
-    int n = 0;
-    for (uint32_t c; s < end; n++) {
-        int bytes = utf8_decode(s, end, &c);
-        s += bytes > 0 ? bytes : 1;
-    }
-    return n;
-}
-
-static int newlines_between(const char *text, uint32_t from, uint32_t to)
-{
-    int n = 0;
-    for (; from < to; from++)
-        n += text[from] == '\n';
-    return n;
-}
-
-/* Tokens and comments of the source, in order. */
-static void read_pieces(Fmt *f, const Unit *unit)
-{
-    Diag quiet = {.arena = f->arena};
-    Lexer l = lexer_new(f->arena, &quiet, unit->names, unit->source, NULL);
-    const CommentList *comments = &unit->comments;
-    int c = 0, code;
-    uint32_t end = 0;
-    do {
-        Token t;
-        code = lex(&l, &t);
-        Piece p = {.code = code, .pos = t.pos, .partner = -1};
-        if (c < comments->count && comments->items[c].pos.at < t.pos.at) {
-            p = (Piece){.code = COMMENT, .pos = comments->items[c].pos, .partner = -1,
-                        .own_line = comments->items[c].own_line};
-            c++;
-            l.at = (const unsigned char *)unit->source->text + p.pos.at + p.pos.length;
-            code = COMMENT;
-        }
-        p.width = text_width(p.pos);
-        p.newlines = newlines_between(unit->source->text, end, p.pos.at);
-        end = p.pos.at + p.pos.length;
-        if (code != 0)
-            PUSH(f->arena, &f->pieces, p);
-    } while (code != 0);
-}
-
-static bool is_operand(int code)
-{
-    return code == TK_ID || code == TK_INT || code == TK_NUM || code == TK_STRING ||
-           code == TK_TRUE || code == TK_FALSE || code == TK_RPAREN || code == TK_RBRACKET;
-}
-
-/* How tightly a binary operator binds; 0 for other tokens. */
-static int precedence(int code)
-{
-    switch (code) {
-    case TK_LOR: return 1;
-    case TK_LAND: return 2;
-    case TK_BOR: return 3;
-    case TK_BXOR: return 4;
-    case TK_BAND: return 5;
-    case TK_EQ: case TK_NE: return 6;
-    case TK_LT: case TK_LE: case TK_GT: case TK_GE: return 7;
-    case TK_SHL: case TK_SHR: return 8;
-    case TK_PLUS: case TK_MINUS: return 9;
-    case TK_STAR: case TK_SLASH: case TK_FLOOR: case TK_PERCENT: return 10;
-    case TK_SLICE: return 12;
-    default: return 0;
-    }
-}
-
-/* What the meaning of a `?`, `:` or `-` depends on, found from left to right. */
-typedef struct Scan {
-    int previous, before;            /* the last token and what it was */
-    struct { int index, choices, level; } open[NESTING_LIMIT + 1];
-    int depth;
-    bool header;                     /* in a kernel's header */
-} Scan;
-enum { PLAIN, PREFIX, BINARY, CHOICE, OPTIONAL, WHOLE, TYPED };
-
-static int role_of(const Fmt *f, Scan *s, int i)
-{
-    int code = f->pieces.items[i].code;
-    int next = i + 1;
-    while (next < f->pieces.count && f->pieces.items[next].code == COMMENT)
-        next++;
-    int follows = next < f->pieces.count ? f->pieces.items[next].code : 0;
-    switch (code) {
-    case TK_MINUS:
-        return is_operand(s->previous) ? BINARY : PREFIX;
-    case TK_AT:                      /* of a parameter, or of a loop */
-        return s->header && s->depth == 1 ? PLAIN : PREFIX;
-    case TK_NOT: case TK_TILDE:
-        return PREFIX;
-    case TK_QUESTION:
-        if (follows == TK_COMMA || follows == TK_RPAREN || follows == TK_AT)
-            return OPTIONAL;
-        s->open[s->depth].choices++;
-        return CHOICE;
-    case TK_COLON:
-        if (s->open[s->depth].choices > 0) {
-            s->open[s->depth].choices--;
-            return CHOICE;
-        }
-        return s->previous == TK_LBRACKET || s->previous == TK_LPAREN || s->previous == TK_COMMA
-                   ? WHOLE : TYPED;
-    default:
-        return precedence(code) > 0 ? BINARY : PLAIN;
-    }
-}
-
-/* Blanks between two tokens of one line. */
-static int space_between(int previous, int was, int code, int is)
-{
-    switch (code) {
-    case TK_COMMA: case TK_SEMI: case TK_RPAREN: case TK_RBRACKET: case TK_DOTDOT:
-        return 0;
-    case TK_DOT:
-        return previous == TK_INT;   /* t.0 .1 is not t.0.1 */
-    case TK_LBRACKET: case TK_LPAREN:
-        if (is_operand(previous))
-            return 0;
-        break;
-    case TK_COLON:
-        if (is == TYPED)
-            return 0;
-        break;
-    case TK_QUESTION:
-        if (is == OPTIONAL)
-            return 0;
-        break;
-    case TK_RBRACE:
-        return 1;
-    default:
-        break;
-    }
-    if (was == PREFIX || previous == TK_LPAREN || previous == TK_LBRACKET || previous == TK_DOT ||
-        previous == TK_DOTDOT)
-        return 0;
-    if (previous == TK_SEMI || (previous == TK_RBRACE && code != TK_ELSE))
-        return 2;
-    return 1;
-}
-
-/* How well a line may end between two tokens: less deep is better, then after a comma, then at the
- * operator that binds least. */
-static int rank_between(int previous, int was, int code, int is, int level)
-{
-    enum { LEVEL = 32 };
-    int base = level * LEVEL;
-    if (previous == TK_COMMA)
-        return base + 1;
-    if (is == CHOICE)
-        return base + 2;
-    if (was == BINARY)
-        return base + 3 + precedence(previous);
-    if (previous == TK_ASSIGN)
-        return base + LEVEL + 30;
-    if ((previous == TK_LPAREN || previous == TK_LBRACKET || previous == TK_LBRACE) &&
-        code != TK_RPAREN && code != TK_RBRACKET && code != TK_RBRACE)
-        return base + 31;
-    if (code == TK_BY || code == TK_OF || code == TK_AT ||
-        (is_operand(previous) && is_operand(code) && code != TK_RPAREN && code != TK_RBRACKET))
-        return base + 20;
-    return 0;
-}
-
-static bool opens(int code)
-{
-    return code == TK_LPAREN || code == TK_LBRACKET || code == TK_LBRACE;
-}
-
-static bool closes(int code)
-{
-    return code == TK_RPAREN || code == TK_RBRACKET || code == TK_RBRACE;
-}
-
-/* The column where the items of a list in a kernel's header stand. */
-static int list_column(const Fmt *f, int open)
-{
-    const Piece *p = &f->pieces.items[open];
-    if (p->code == TK_LBRACKET)      /* kernel name[ */
-        return open > 1 ? p[-2].width + p[-1].width + 2 : 0;
-    return open > 0 && p[-1].code == TK_SCRATCH ? INDENT + p[-1].width + 2 : INDENT + 1;
-}
-
-/* In these lists line ends after `,` are kept if the lines they make fit. */
-static void keep_line_ends(Fmt *f, int open)
-{
-    int close = f->pieces.items[open].partner, left = list_column(f, open);
-    for (int pass = 0; pass < 2; pass++) {
-        int column = left;
-        for (int i = open + 1, level = 0; i <= close; i++) {
-            Piece *p = &f->pieces.items[i];
-            if (p->newlines > 0 && p[-1].code == COMMENT)
-                column = left - p->space;
-            if (level == 0 && p->newlines > 0 && p[-1].code == TK_COMMA) {
-                column = left - p->space;
-                p->kept = pass == 1;
-            }
-            level += opens(p->code) - closes(p->code);
-            column += p->code == COMMENT ? 0 : p->width + p->space;
-            if (column > WIDTH)
-                return;
-        }
-    }
-}
-
-static void scan_piece(Fmt *f, Scan *s, int i)
-{
-    Piece *p = &f->pieces.items[i];
-    if (p->code == COMMENT)
-        return;
-    int is = role_of(f, s, i);
-    if (p->code == TK_KERNEL)
-        s->header = true;
-    else if (p->code == TK_WHERE || p->code == TK_LBRACE)
-        s->header = false;
-    p->space = space_between(s->previous, s->before, p->code, is);
-    p->rank = rank_between(s->previous, s->before, p->code, is, s->open[s->depth].level);
-    if (opens(p->code) && s->depth < NESTING_LIMIT) {
-        s->depth++;
-        s->open[s->depth].index = i;
-        s->open[s->depth].choices = 0;
-        s->open[s->depth].level = s->open[s->depth - 1].level + (p->code == TK_LBRACKET ? 2 : 1);
-    } else if (closes(p->code) && s->depth > 0) {
-        p->partner = s->open[s->depth--].index;
-        f->pieces.items[p->partner].partner = i;
-        if (s->header && s->depth == 0)
-            keep_line_ends(f, p->partner);
-    } else if (p->code == TK_SEMI) {
-        s->open[s->depth].choices = 0;
-    }
-    s->previous = p->code;
-    s->before = is;
-}
-
-/* ---- output */
 
 static void put(Fmt *f, const char *text, size_t length)
 {
-    while ((size_t)(f->out.capacity - f->out.count) < length + 1) {
-        int grown = f->out.capacity ? 2 * f->out.capacity : 4096;
-        f->out.items = arena_grow(f->arena, f->out.items, (size_t)f->out.count, (size_t)grown);
-        f->out.capacity = grown;
+    if (f->capacity - f->length < length + 1) {
+        f->capacity = 2 * f->capacity + length + 4096;
+        f->out = arena_grow(f->arena, f->out, f->length, f->capacity);
     }
-    memcpy(f->out.items + f->out.count, text, length);
-    f->out.count += (int)length;
+    memcpy(f->out + f->length, text, length);
+    f->length += length;
 }
 
 static void blanks(Fmt *f, int n)
@@ -307,7 +56,7 @@ static void newline(Fmt *f, int indent)
 static void empty_line(Fmt *f)
 {
     newline(f, 0);
-    if (f->out.count > 0)
+    if (f->length > 0)
         put(f, "\n", 1);
 }
 
@@ -438,8 +187,16 @@ static int kind_of(const Fmt *f, int i)
 static bool has_block(const Fmt *f, int kind)
 {
     switch (kind) {
-    case TK_KERNEL: case TK_FN: case TK_SCHEDULE: case TK_INSTANCES: case TK_PAR: case TK_FOR:
-    case TK_IF: case TK_GET: case TK_ROLES: case TK_PHASE:
+    case TK_KERNEL:
+    case TK_FN:
+    case TK_SCHEDULE:
+    case TK_INSTANCES:
+    case TK_PAR:
+    case TK_FOR:
+    case TK_IF:
+    case TK_GET:
+    case TK_ROLES:
+    case TK_PHASE:
         return true;
     case TK_ROLE:
         return !f->schedule;
@@ -523,8 +280,8 @@ static void put_block(Fmt *f, int open, int indent)
     put_piece(f, &f->pieces.items[close]);
 }
 
-/* The parts of a kernel's header stand on lines of their own: name and statics, parameters, scratch,
- * where, `{`. */
+/* The parts of a kernel's header stand on lines of their own: name and statics, parameters,
+ * scratch, where, `{`. */
 static void put_kernel_head(Fmt *f, int from, int open, int indent)
 {
     int start = from, previous = TK_KERNEL;
@@ -579,8 +336,8 @@ static void put_compound(Fmt *f, int from, int end, int indent)
     int kind = kind_of(f, from);
     for (int i = from; i <= end;) {
         int open = head_end(f, i);
-        if (kind == TK_KERNEL && !(on_one_line(f, i, open) &&
-                                   indent + flat_width(f, i, open, false) <= WIDTH))
+        if (kind == TK_KERNEL &&
+            !(on_one_line(f, i, open) && indent + flat_width(f, i, open, false) <= WIDTH))
             put_kernel_head(f, i, open, indent);
         else
             put_run(f, i, open, indent);
@@ -606,7 +363,8 @@ static void put_compound(Fmt *f, int from, int end, int indent)
 /* One statement, the line being at its first column.  True if it took one line. */
 static bool put_statement(Fmt *f, int from, int end, int indent)
 {
-    int kind = kind_of(f, from), start = f->out.count;
+    int kind = kind_of(f, from);
+    size_t start = f->length;
     bool compound = has_block(f, kind) && code_at(f, head_end(f, from)) == TK_LBRACE;
     bool flat = indent + flat_width(f, from, end, compound) <= WIDTH;
     f->frames.count = 0;
@@ -620,7 +378,7 @@ static bool put_statement(Fmt *f, int from, int end, int indent)
         put_compound(f, from, end, indent);
     if (kind == TK_SCHEDULE)
         f->schedule = false;
-    return !memchr(f->out.items + start, '\n', (size_t)(f->out.count - start));
+    return !memchr(f->out + start, '\n', f->length - start);
 }
 
 /* May the statement follow another on its line? */
@@ -633,7 +391,7 @@ static bool joins(const Fmt *f, int from, int end)
 
 static void put_statements(Fmt *f, int from, int to, int indent, bool may_join)
 {
-    bool single = false;             /* the statement before took one line */
+    bool single = false; /* the statement before took one line */
     for (int i = from; i <= to; i++) {
         const Piece *p = &f->pieces.items[i];
         if (p->code == COMMENT && !p->own_line) {
@@ -664,13 +422,10 @@ static void put_statements(Fmt *f, int from, int to, int indent, bool may_join)
 char *format_unit(Arena *arena, const Unit *unit)
 {
     Fmt *f = NEW(arena, Fmt);
-    Scan *s = NEW(arena, Scan);
     f->arena = arena;
-    read_pieces(f, unit);
-    for (int i = 0; i < f->pieces.count; i++)
-        scan_piece(f, s, i);
+    f->pieces = fmt_pieces(arena, unit);
     put_statements(f, 0, f->pieces.count - 1, 0, true);
     newline(f, 0);
     put(f, "", 1);
-    return f->out.items;
+    return f->out;
 }

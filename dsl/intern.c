@@ -6,7 +6,7 @@
 #include "grammar.h"
 
 typedef struct Entry {
-    Name name;                       /* NULL: free */
+    Name name; /* NULL: free */
     uint32_t hash, length;
     int keyword;
 } Entry;
@@ -14,7 +14,7 @@ typedef struct Entry {
 struct Interner {
     Arena *arena;
     Entry *entries;
-    uint32_t size, count;            /* size: a power of two */
+    uint32_t size, count; /* size: a power of two */
 };
 
 static uint32_t hash_text(const char *text, size_t length)

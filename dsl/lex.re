@@ -100,8 +100,6 @@ static int stray(Lexer *l, const unsigned char *start)
     l->told = start;
     while (l->at < text_end(l) && (*l->at >= 0x80 || *l->at < ' ') && !strchr("\n\t\r", *l->at))
         l->at++;
-    while (l->at < text_end(l) && *l->at == '\0')
-        l->at++;
     return TK_BAD;
 }
 
@@ -175,9 +173,14 @@ again:
         wrong       { malformed(l, start, s); TOKEN(TK_NUM); }
         ["] chars ["] { check_string(l, start + 1, s - 1); TOKEN(TK_STRING); }
         ["] chars   {
-            if (*s == 0 && s < text_end(l)) {
-                *t = (Token){.pos = place(l, s, s + 1)};
-                return stray(l, s);
+            if (s < text_end(l) && *s == 0) {
+                diag_error(l->diag, place(l, s, s + 1), NULL, "unexpected NUL byte");
+                while (s < text_end(l) && *s != '"' && *s != '\n')
+                    s++;
+                if (*s == '"') {
+                    s++;
+                    TOKEN(TK_STRING);
+                }
             }
             while (s > start + 1 && s[-1] == '\r')
                 s--;

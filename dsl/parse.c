@@ -84,7 +84,7 @@ static void feed(Parser *p, int code, Token t)
         stop(p);
     }
     if (p->previous_code == TK_SEMI || p->previous_code == TK_LBRACE ||
-        p->previous_code == TK_RBRACE)
+        p->previous_code == TK_RBRACE || p->previous_code == 0)
         p->first = t;
     p->previous = t;
     p->previous_code = code;
@@ -207,7 +207,7 @@ static void recover(Parser *p, int code, Token t)
         return;
     }
     int kept = grammar_braces(p->grammar);
-    p->depth = kept;                 /* blocks stand in no parentheses */
+    p->depth = kept; /* blocks stand in no parentheses */
     if (lost && kept == braces) {
         feed_missing(p, t);
         p->fresh = true;
@@ -298,7 +298,8 @@ static void take(Parser *p, int code, Token t)
         return;
     }
     /* A message would only repeat what was said. */
-    bool quiet = code == TK_BAD || p->fresh || line_lost(p);
+    bool quiet = code == TK_BAD || line_lost(p) ||
+                 (p->fresh && p->previous.pos.source && same_line(&p->previous, &t));
     if (!quiet && !p->one_expression &&
         (repair_reserved(p, code, t) || repair_item(p, code, t) || repair_semicolon(p, code, t) ||
          repair_spelling(p, code, t) || repair_comment(p, code, t) || repair_closer(p, code, t)))
@@ -326,7 +327,10 @@ static void index_lines(Arena *arena, Source *s)
     enum { LARGE = 16 * 1024 * 1024 };
     if (s->line_starts || s->length > LARGE)
         return;
-    struct { uint32_t *items; int count, capacity; } v = {0};
+    struct {
+        uint32_t *items;
+        int count, capacity;
+    } v = {0};
     PUSH(arena, &v, 0);
     for (const char *at = s->text;
          (at = memchr(at, '\n', s->length - (size_t)(at - s->text))) != NULL;) {
@@ -350,8 +354,9 @@ static Parser *new_parser(Arena *arena, Diag *diag, struct Interner *names, Sour
 Unit *parse_unit(Arena *arena, Diag *diag, struct Interner *names, Source *source)
 {
     Parser *p = new_parser(arena, diag, names, source);
-    if (source->length >= UINT32_MAX) {
-        diag_error(diag, (Pos){0}, NULL, "%s: the file is too large", source->name);
+    if (source->length > SIZE_LIMIT) {
+        diag_error(diag, (Pos){0}, NULL, "%s: the file is too large: more than %d MiB",
+                   source->name, SIZE_LIMIT >> 20);
         return p->unit;
     }
     index_lines(arena, source);
@@ -362,10 +367,10 @@ Unit *parse_unit(Arena *arena, Diag *diag, struct Interner *names, Source *sourc
 Expr *parse_expr(Arena *arena, Diag *diag, struct Interner *names, Source *source)
 {
     int errors = diag->errors;
-    diag->seen_count = 0;            /* the same mistake again is told again */
+    diag->seen_count = 0; /* the same mistake again is told again */
     Parser *p = new_parser(arena, diag, names, source);
     p->one_expression = true;
-    if (source->length < UINT32_MAX)
+    if (source->length <= SIZE_LIMIT)
         run(p, TK_IN_EXPR);
     return diag->errors == errors ? p->result : NULL;
 }

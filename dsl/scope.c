@@ -90,8 +90,28 @@ const char *did_you_mean(Arena *arena, const char *nearest)
     return nearest ? arena_format(arena, "did you mean `%s`?", nearest) : NULL;
 }
 
+/* Words of other languages. */
+static const char *foreign_word(Name name)
+{
+    static const char *const words[][2] = {
+        {"break", "there is no break: put the rest under an `if`, or use `continue`"},
+        {"True", "write true"}, {"False", "write false"}, {"None", "has(t) asks for a tensor"},
+        {"len", "size(x, axis) is an extent"}, {"pass", "a block may be empty: { }"},
+        {"program_id", "the index of a `par` range says which program runs"},
+        {"threadIdx", "there are no threads: the index of a `par` range says which program runs"},
+        {"blockIdx", "the index of a `par` range says which program runs"},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(name, words[i][0]) == 0)
+            return words[i][1];
+    return NULL;
+}
+
 const char *scope_nearest(Scope *s, Name name)
 {
+    const char *foreign = foreign_word(name);
+    if (foreign)
+        return foreign;
     struct { const char **items; int count, capacity; } v = {0};
     for (int i = s->entries.count; i-- > 0 && v.count < 4096;)
         PUSH(s->arena, &v, s->entries.items[i].name);
@@ -102,6 +122,21 @@ const char *scope_nearest(Scope *s, Name name)
     return did_you_mean(s->arena, diag_nearest(name, v.items, v.count));
 }
 
+static bool is_reported(Scope *s, Name name)
+{
+    for (int i = 0; i < s->reported.count; i++)
+        if (s->reported.items[i] == name)
+            return true;
+    PUSH(s->arena, &s->reported, name);
+    return false;
+}
+
+void scope_begin_body(Scope *s, const char *unknown)
+{
+    s->unknown = unknown;
+    s->reported.count = 0;
+}
+
 Entry *scope_use(Scope *s, Name name, Pos pos)
 {
     Entry *e = scope_lookup(s, name);
@@ -109,7 +144,39 @@ Entry *scope_use(Scope *s, Name name, Pos pos)
         e->used = true;
         e->use = pos;
     }
-    if (!e && !name_is_predefined(name) && !builtin_find(name) && !diag_full(s->diag))
+    if (!e && !name_is_predefined(name) && !builtin_find(name) && !diag_full(s->diag) &&
+        !is_reported(s, name))
         diag_error(s->diag, pos, scope_nearest(s, name), "unknown name `%s`%s", name, s->unknown);
     return e;
+}
+
+/* What other languages call the element types. */
+static const char *foreign_type(Name name)
+{
+    static const char *const names[][2] = {
+        {"float", "f32"}, {"float32", "f32"}, {"half", "f16"}, {"float16", "f16"},
+        {"bfloat16", "bf16"}, {"int", "i32"}, {"int32", "i32"}, {"int64", "i64"}, {"fp8", "e4m3"},
+        {"float8_e4m3", "e4m3"}, {"float8_e5m2", "e5m2"}, {"fp4", "e2m1"}, {"e8m0", "ue8m0"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i][0]) == 0)
+            return names[i][1];
+    return NULL;
+}
+
+void scope_use_type(Scope *s, const Expr *x)
+{
+    const char *types[DT_COUNT];
+    if (scope_lookup(s, x->name) || name_is_predefined(x->name) || builtin_find(x->name)) {
+        scope_use(s, x->name, x->pos);
+        return;
+    }
+    for (int t = 0; t < DT_COUNT; t++)
+        types[t] = dtype_info[t].name;
+    const char *near = foreign_type(x->name);
+    if (!near)
+        near = diag_nearest(x->name, types, DT_COUNT);
+    if (!diag_full(s->diag) && !is_reported(s, x->name))
+        diag_error(s->diag, x->pos, did_you_mean(s->arena, near), "unknown element type `%s`",
+                   x->name);
 }

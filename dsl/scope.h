@@ -42,7 +42,8 @@ typedef struct Scope {
     struct { Entry *items; int count, capacity; } entries;
     int chains[SCOPE_CHAINS];
     const char *unknown;             /* what follows "unknown name `x`" here */
-    bool in_schedule, in_where, in_fn;
+    struct { Name *items; int count, capacity; } reported;      /* unknown names, told once */
+    bool in_schedule, in_where, in_fn, in_get;
     int loops;                       /* around the statement, up to `roles` or `get` */
     int role_floor;                  /* names before it stand outside the role; -1: in no role */
 } Scope;
@@ -62,24 +63,38 @@ bool name_is_predefined(Name);
 /* "did you mean `x`?" over the names in scope, operations and types; NULL if none is near. */
 const char *scope_nearest(Scope *, Name);
 const char *did_you_mean(Arena *, const char *nearest);
+/* Before a kernel or a function: unknown names are reported once in each. */
+void scope_begin_body(Scope *, const char *unknown);
 /* Resolves a name that is used; reports an unknown one. NULL for predefined names too. */
 Entry *scope_use(Scope *, Name, Pos);
+/* The same for the name of an element type. */
+void scope_use_type(Scope *, const Expr *name);
 
 /* check_body.c */
 void check_expr(Scope *, const Expr *);
+/* A type with extents, as bf16[M, K]; anything else as check_expr does. */
+void check_type(Scope *, const Expr *);
 void check_where(Scope *, const Expr *);
 void check_stmts(Scope *, const StmtList *);
+
+/* A kernel with the items that are for it. */
+typedef struct KernelItems {
+    const Item *kernel;
+    struct { const Item **items; int count, capacity; } schedules, instances;
+} KernelItems;
 
 /* The items of a program, and its names in `scope`. */
 typedef struct Check {
     Scope scope;
+    Scope kernel_names;              /* entry i: of[i] */
+    KernelItems *of;
     const ItemList *consts, *enums, *fns, *kernels, *schedules, *instances;
 } Check;
 
 /* check.c */
 bool check_report(Check *, Pos, const char *hint, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-const Item *item_find(const ItemList *, Name);
+KernelItems *items_of(Check *, Name kernel);         /* NULL: there is no such kernel */
 const Static *static_find(const Item *kernel, Name);
 bool static_is(const Static *, const char *kind);
 /* True if a tensor parameter has the dim in an extent. */

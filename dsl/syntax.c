@@ -9,7 +9,7 @@ static const char *const texts[] = {
 #define X(token, text) [TK_##token] = "`" text "`",
     TILE_PUNCTUATION(X) TILE_KEYWORDS(X)
 #undef X
-    [0] = "the end of the file",
+        [0] = "the end of the file",
     [TK_ID] = "a name",
     [TK_INT] = "an integer",
     [TK_NUM] = "a number",
@@ -23,7 +23,10 @@ static const int listed[] = {
 #define X(token, text) TK_##token,
     TILE_PUNCTUATION(X) TILE_KEYWORDS(X)
 #undef X
-    TK_INT, TK_NUM, TK_STRING, 0,
+        TK_INT,
+    TK_NUM,
+    TK_STRING,
+    0,
 };
 
 const char *token_text(int code)
@@ -35,7 +38,7 @@ bool token_is_keyword(int code)
 {
     switch (code) {
 #define X(token, text) case TK_##token:
-    TILE_KEYWORDS(X)
+        TILE_KEYWORDS(X)
 #undef X
         return true;
     default:
@@ -80,10 +83,11 @@ static void drop(Expected *e, const int *codes, size_t count)
     for (size_t i = 0; i < count; i++)
         e->ok[codes[i]] = false;
 }
-#define DROP(e, ...) drop(e, (const int[]){__VA_ARGS__}, sizeof(const int[]){__VA_ARGS__} / sizeof(int))
+#define DROP(e, ...) \
+    drop(e, (const int[]){__VA_ARGS__}, sizeof(const int[]){__VA_ARGS__} / sizeof(int))
 
 /* Groups of tokens that a reader knows by one word. */
-static void group(Expected *e)
+static void group(Expected *e, bool one_expression)
 {
     if (e->ok[TK_KERNEL]) {
         add(e, "an item (`kernel`, `fn`, `const`, `enum`, `schedule`, `instances`, `import`)");
@@ -98,13 +102,13 @@ static void group(Expected *e)
         DROP(e, TK_LET, TK_REQUIRE, TK_ID, TK_ROLE, TK_PHASE);
     } else if (e->ok[TK_TILDE] && e->ok[TK_ID]) {
         add(e, "an expression");
-        DROP(e, TK_ID, TK_INT, TK_NUM, TK_STRING, TK_TRUE, TK_FALSE, TK_LPAREN, TK_MINUS,
-             TK_NOT, TK_TILDE);
+        DROP(e, TK_ID, TK_INT, TK_NUM, TK_STRING, TK_TRUE, TK_FALSE, TK_LPAREN, TK_MINUS, TK_NOT,
+             TK_TILDE);
     } else if (e->ok[TK_STRING] && e->ok[TK_TRUE]) {
-        add(e, "a type");                         /* a postfix expression: params, fields, local */
+        add(e, "a type"); /* a postfix expression: params, fields, local */
         DROP(e, TK_ID, TK_INT, TK_NUM, TK_STRING, TK_TRUE, TK_FALSE, TK_LPAREN);
     } else if (e->ok[TK_STRING] && e->ok[TK_ID]) {
-        add(e, "a word");                         /* of a role or a directive */
+        add(e, "a word"); /* of a role or a directive */
         DROP(e, TK_ID, TK_INT, TK_NUM, TK_STRING, TK_LPAREN);
     }
     bool expression = e->ok[TK_PLUS];
@@ -120,7 +124,7 @@ static void group(Expected *e)
         DROP(e, TK_DOT, TK_LPAREN, TK_LBRACKET);
     for (size_t i = 0; i < sizeof listed / sizeof *listed; i++)
         if (e->ok[listed[i]])
-            add(e, texts[listed[i]]);
+            add(e, listed[i] == 0 && one_expression ? "the end" : texts[listed[i]]);
     if (expression)
         add(e, "an operator");
 }
@@ -129,7 +133,7 @@ static void group(Expected *e)
 static char *expected(Parser *p, Expected *e)
 {
     enum { MOST = 7 };
-    group(e);
+    group(e, p->one_expression);
     if (e->count == 0)
         return "nothing more";
     int shown = e->count > MOST ? MOST : e->count;
@@ -140,9 +144,11 @@ static char *expected(Parser *p, Expected *e)
     return shown < e->count ? arena_format(p->arena, "%s or something else", list) : list;
 }
 
-static char *found_text(Parser *p, int code, Token t)
+static const char *found_text(Parser *p, int code, Token t)
 {
     enum { LONGEST = 40 };
+    if (code == 0 && p->one_expression)
+        return "the end";
     if (code == 0 || code == TK_STRING)
         return arena_format(p->arena, "%s", texts[code]);
     int length = t.pos.length < LONGEST ? (int)t.pos.length : LONGEST;
@@ -156,9 +162,13 @@ static const char *foreign(const char *name)
     static const char *const hints[][2] = {
         {"while", "there is no while: loop with `for i in a..b { }`"},
         {"break", "there is no break: put the rest under an `if`, or use `continue`"},
-        {"elif", "write `else if`"}, {"and", "write `&&`, or `&` for tiles"},
-        {"or", "write `||`, or `|` for tiles"}, {"not", "write `!`"},
-        {"def", "write `fn`"}, {"func", "write `fn`"}, {"function", "write `fn`"},
+        {"elif", "write `else if`"},
+        {"and", "write `&&`, or `&` for tiles"},
+        {"or", "write `||`, or `|` for tiles"},
+        {"not", "write `!`"},
+        {"def", "write `fn`"},
+        {"func", "write `fn`"},
+        {"function", "write `fn`"},
     };
     for (size_t i = 0; i < sizeof hints / sizeof *hints; i++)
         if (strcmp(name, hints[i][0]) == 0)
@@ -172,6 +182,8 @@ static const char *hint_for(Parser *p, const Expected *e, int code, Token t)
     const char *hint = NULL;
     if (code == TK_ID)
         hint = foreign(t.name);
+    if (!hint && p->previous_code == TK_ID)
+        hint = foreign(p->previous.name);
     if (!hint && p->first.name)
         hint = foreign(p->first.name);
     if (hint)
@@ -210,7 +222,10 @@ static Pos error_place(const Parser *p, const Expected *e, int code, Token t)
 
 int nearest_keyword(Parser *p, Token name)
 {
-    static const struct { int code; const char *text; } keywords[] = {
+    static const struct {
+        int code;
+        const char *text;
+    } keywords[] = {
 #define X(token, text) {TK_##token, text},
         TILE_KEYWORDS(X)
 #undef X
@@ -240,7 +255,7 @@ void syntax_error(Parser *p, int code, Token t)
     Pos place = error_place(p, &e, code, t);
     bool open = e.ok[TK_RPAREN] || e.ok[TK_RBRACKET], block = !open && e.ok[TK_RBRACE];
     bool ends = code == 0 || token_starts_item(code);
-    if (block && ends)               /* of all that may stand here, what is missing */
+    if (block && ends) /* of all that may stand here, what is missing */
         for (int i = 0; i < TOKENS; i++)
             e.ok[i] = i == TK_RBRACE;
     diag_error(p->diag, place, hint, "expected %s, found %s", expected(p, &e),

@@ -17,7 +17,7 @@ typedef struct Transfer {
 
 static unsigned nibble(const char *data, int64_t element)
 {
-    return ((unsigned char)data[element / 2] >> (element % 2 * 4)) & 15u;
+    return (unsigned)(unsigned char)data[element / 2] >> (element % 2 * 4) & 15u;
 }
 
 /* Atomic: programs on two threads may write the two halves of a byte. */
@@ -161,12 +161,29 @@ static void fill_pad(const AccessPlan *p, char *to)
         memcpy(to + (size_t)j * p->size, &p->pad, p->size);
 }
 
+/* Two e2m1 share a byte: a slice along the last axis starts with the first of them (R25). */
+static bool starts_even(Task *t, const Insn *i, const AccessPlan *p)
+{
+    const IndexPlan *x = &p->axis[p->rank > 0 ? p->rank - 1 : 0];
+    if (!p->packed || p->rank == 0 || x->kind != AX_SLICE)
+        return true;
+    int64_t at = read_int(slot_pointer(t, x->slot), x->dtype);
+    if (at % 2 != 0)
+        fault(t, i->op->pos,
+              "a slice of e2m1 starts at %lld: its start is even, two elements share "
+              "a byte",
+              (long long)at);
+    return at % 2 == 0;
+}
+
 static void load_view(Task *t, const Insn *i, const View *v, char *data)
 {
     const AccessPlan *p = i->plan;
     Walk w;
     Transfer x = {.task = t, .insn = i, .plan = p, .memory = v->memory, .data = data,
                   .tile = slot_pointer(t, i->dst)};
+    if (!starts_even(t, i, p))
+        return;
     walk_begin(t, p, v, &w);
     if (!w.whole)
         fill_pad(p, x.tile);
@@ -242,7 +259,7 @@ static void run_store(Task *t, const Insn *i)
     Walk w;
     Transfer x = {.task = t, .insn = i, .plan = p, .memory = v->memory,
                   .data = v->memory ? v->memory->data : NULL, .tile = slot_pointer(t, p->value)};
-    if (!can_write(t, i, v))
+    if (!can_write(t, i, v) || !starts_even(t, i, p))
         return;
     walk_begin(t, p, v, &w);
     if (p->scatters && !w.empty && !targets_differ(t, i, p, &w, v->memory))

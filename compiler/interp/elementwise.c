@@ -121,6 +121,14 @@ static void ternary_row_of(const Spread *s, const size_t *size, char *d, const c
     }
 }
 
+void encode_f32(DType to, void *y, const float *x, size_t n)
+{
+    tile_convert(to, y, DT_F32, x, n, TILE_ROUND_NEAREST);
+    for (size_t i = 0; to == DT_E5M2 && i < n; i++)
+        if (tile_abs(x[i]) == tile_float(TILE_INF_BITS))
+            ((uint8_t *)y)[i] = x[i] < 0 ? 0xFC : 0x7C;
+}
+
 /* Exact through f32: comparisons, min and max, tests of a storage type. */
 static void through_f32(const Spread *s, char *d, const char *const *arg)
 {
@@ -139,7 +147,7 @@ static void through_f32(const Spread *s, char *d, const char *const *arg)
         else
             binary_row(s, out, x[0], x[1], n);
         if (s->encode)
-            tile_convert(s->through, to, DT_F32, y, (size_t)n, TILE_ROUND_NEAREST);
+            encode_f32(s->through, to, y, (size_t)n);
     }
 }
 

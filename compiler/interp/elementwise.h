@@ -18,6 +18,9 @@ UnaryRow *unary_row(OpCode, DType);
 const BinaryRows *binary_rows(OpCode, DType);
 TernaryRow *ternary_row(OpCode, DType);
 
+/* Values of a storage type back to its codes. A conversion would saturate e5m2's infinities. */
+void encode_f32(DType to, void *y, const float *x, size_t n);
+
 /* One element of OP_MAX and OP_MIN. */
 float larger_f32(float a, float b);
 float smaller_f32(float a, float b);

@@ -86,32 +86,52 @@ void element_text(char *text, size_t size, const Memory *m, int64_t element)
         append(text, size, at, "]");
 }
 
-/* The first fault of a run counts; a run on threads is repeated on one to find which that is. */
-void fault(Task *t, Pos pos, const char *format, ...)
+static void record(Task *t, Pos pos, bool named, const char *text)
 {
     Machine *m = t->machine;
-    char text[1280], where[256];
-    va_list args;
-    va_start(args, format);
+    char where[256], *to = m->fault_text;
+    const size_t size = sizeof m->fault_text;
+    size_t at = append(to, size, 0, "%s", text);
+    m->fault_pos = pos;
+    if (t->point && named) {
+        point_text(where, sizeof where, t->point);
+        at = append(to, size, at, "; program %s", where);
+        if (t->role >= 0)
+            at = append(to, size, at, ", role %s", t->roles->op->regions[t->role]->name);
+    }
+    append(to, size, at, "; seed %llu replays", (unsigned long long)m->options.seed);
+}
+
+/* The first fault of a run counts; a run on threads is repeated on one to find which that is. */
+static void end_run(Task *t, Pos pos, bool named, const char *format, va_list args)
+{
+    Machine *m = t->machine;
+    char text[1280];
     vsnprintf(text, sizeof text, format, args);
-    va_end(args);
     t->state = TASK_FAULT;
     pthread_mutex_lock(&m->lock);
     bool first = !m->faulted;
     m->faulted = true;
-    m->stop = true;
-    if (first) {
-        m->fault_pos = pos;
-        size_t at = append(m->fault_text, sizeof m->fault_text, 0, "%s", text);
-        if (t->point) {
-            point_text(where, sizeof where, t->point);
-            at = append(m->fault_text, sizeof m->fault_text, at, "; program %s", where);
-            if (t->role >= 0)
-                at = append(m->fault_text, sizeof m->fault_text, at, ", role %s",
-                            t->roles->op->regions[t->role]->name);
-        }
-        append(m->fault_text, sizeof m->fault_text, at, "; seed %llu replays",
-               (unsigned long long)m->options.seed);
-    }
+    atomic_store(&m->stop, true);
+    if (first)
+        record(t, pos, named, text);
     pthread_mutex_unlock(&m->lock);
+    if (first && m->options.debugger && !m->peeking)
+        debugger_fault(m->options.debugger, t, t->pc ? t->pc[-1].op : NULL, m->fault_text);
+}
+
+void fault(Task *t, Pos pos, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    end_run(t, pos, true, format, args);
+    va_end(args);
+}
+
+void fault_unnamed(Task *t, Pos pos, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    end_run(t, pos, false, format, args);
+    va_end(args);
 }

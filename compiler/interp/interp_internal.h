@@ -226,8 +226,6 @@ void task_run(Task *);
 int64_t read_int(const void *, DType);
 /* Runs from `at` until the code ends; false: faulted. */
 bool task_run_at(Task *, const Insn *at);
-/* debug.c */
-void debugger_step(Debugger *, Task *, const Op *next);
 bool worker_init(Machine *, Worker *, size_t frame_bytes);
 void worker_free(Worker *);
 
@@ -252,6 +250,8 @@ bool machine_point(const Machine *, int64_t number, Point *);
 
 /* Ends the run with an error at `pos`; the text gets the program and the seed appended. */
 void fault(Task *, Pos, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The same for a text that names the program itself. */
+void fault_unnamed(Task *, Pos, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* "(m = 0, k = 2)" into text. */
 void point_text(char *text, size_t size, const Point *);
 /* "pos_expert[17]" into text: the element of the storage as the user writes it. */
@@ -290,6 +290,17 @@ int64_t view_axis_element(const ViewAxis *, int64_t index);
 void show_tile(FILE *, const char *name, DType, int rank, const int64_t *dims, const void *data);
 void show_element(char *text, size_t size, DType, const void *element);
 
-/* ---- for the debugger (inspect.c) ---- */
+/* ---- the debugger (compiler/debug.c) ----
+ *
+ * It is called before every operation of a program, also before those that need no instruction,
+ * and when a program faults. There is one thread then, and every value keeps its place to the end
+ * of the program. The value v of the stopped task t is at
+ *     slot_pointer(t, t->machine->slots[slot_root(v)->id])
+ * as a dense tile, or as a View; undefined before its operation has run. t->point says which
+ * program it is, t->role which role. An expression is a fresh region, see prepare_expression; it
+ * runs on a copy of the task with memory at BASE_EVAL and machine->peeking set. To end the run,
+ * set t->state to TASK_DONE and machine->stop. */
+void debugger_step(Debugger *, Task *, const Op *next);
+void debugger_fault(Debugger *, Task *, const Op *, const char *text);
 
 #endif

@@ -14,12 +14,20 @@ int64_t read_int(const void *p, DType t)
     return bits_to_int(t, bits);
 }
 
-/* debug.c has the real one. */
+/* debug.c has the real ones. */
 __attribute__((weak)) void debugger_step(Debugger *d, Task *t, const Op *next)
 {
     (void)d;
     (void)t;
     (void)next;
+}
+
+__attribute__((weak)) void debugger_fault(Debugger *d, Task *t, const Op *op, const char *text)
+{
+    (void)d;
+    (void)t;
+    (void)op;
+    (void)text;
 }
 
 void run_end(Task *t, const Insn *i)
@@ -35,7 +43,8 @@ void task_run(Task *t)
         const Insn *i = t->pc++;
         if (d && i->op && t->point)
             debugger_step(d, t, i->op);
-        i->run(t, i);
+        if (t->state == TASK_READY)
+            i->run(t, i);
     }
 }
 

@@ -231,7 +231,7 @@ static void run_extreme(Task *t, const Insn *i)
         float *wide = (float *)(void *)t->scratch, *out = wide + n;
         tile_convert(DT_F32, wide, type, x, (size_t)n, TILE_ROUND_NEAREST);
         extreme_f32(l, (char *)out, (const char *)wide, max);
-        tile_convert(type, y, DT_F32, out, (size_t)i->n, TILE_ROUND_NEAREST);
+        encode_f32(type, y, out, (size_t)i->n);
     } else {
         extreme_rows(l, type, y, x, max);
     }

@@ -63,7 +63,7 @@ static bool slot_free(const PipeState *s, const PipeInfo *p)
 
 void role_pause(Task *t)
 {
-    if (t->state == TASK_READY && random_next(&t->roles->random) % 4 == 0)
+    if (t->state == TASK_READY && !t->machine->peeking && random_next(&t->roles->random) % 4 == 0)
         t->state = TASK_PAUSE;
 }
 
@@ -93,6 +93,7 @@ static void run_put(Task *t, const Insn *i)
     *item_clock(s, p, s->put) = *mine;
     mine->of[t->role]++;
     s->put++;
+    t->roles->moves++;
     role_pause(t);
 }
 
@@ -132,6 +133,7 @@ static void run_get(Task *t, const Insn *i)
         return;
     }
     int64_t item = s->taken[t->role]++;
+    t->roles->moves++;
     const char *from = item_data(s, p, item);
     for (int f = 0; f < p->fields; f++) {
         size_t bytes = value_bytes(&p->types[f]);
@@ -149,6 +151,7 @@ void run_get_end(Task *t, const Insn *i)
 {
     PipeState *s = slot_pointer(t, i->arg[0]);
     s->freed[t->role]++;
+    t->roles->moves++;
 }
 
 void emit_get(Preparer *p, const Op *op)
@@ -192,6 +195,7 @@ static void roles_begin(Task *t, const Insn *i, Roles *r)
     r->op = i->op;
     r->count = p->count;
     r->log = NULL;
+    r->moves = 0;
     r->random = ((uint64_t)(at ? at->number : 0) + 1) * 0x9E3779B97F4A7C15u;
     r->random ^= t->machine->options.seed;
     memset(r->clock, 0, sizeof r->clock);
@@ -259,20 +263,18 @@ static bool roles_interleave(Task *t, Roles *r)
         }
         int k = pick_bit(live & ~stuck, random_next(&r->random));
         Task *x = &r->task[k];
-        const Insn *before = x->pc;
-        TaskState was = x->state;
+        uint64_t moves = r->moves;
         x->state = TASK_READY;
         task_run(x);
-        if (x->state == TASK_FAULT)
+        if (x->state == TASK_FAULT || atomic_load(&t->machine->stop))
             return false;
         if (x->state == TASK_DONE)
             live &= ~(1u << k);
         bool waits = x->state == TASK_PUT || x->state == TASK_GET;
-        stuck = waits && x->pc == before && was == x->state ? stuck : 0;
+        if (r->moves != moves || !waits)
+            stuck = 0;
         if (waits)
             stuck |= 1u << k;
-        else if (x->state == TASK_DONE)
-            stuck &= live;
     }
     return true;
 }

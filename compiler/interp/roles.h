@@ -26,6 +26,7 @@ typedef struct Roles {
     Task task[MAX_ROLES];
     RoleClock clock[MAX_ROLES];
     uint64_t random;
+    uint64_t moves;                  /* puts, gets and slots freed so far */
     RoleLog *log;                    /* of accesses to tensors that roles share; NULL: none yet */
 } Roles;
 

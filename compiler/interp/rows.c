@@ -144,11 +144,11 @@ UNSIGNED_TYPES(DIVIDE_UNSIGNED)
 #define SHIFT(T, U, s)                                                    \
     static inline T shift_left_##s(T a, T b)                                     \
     {                                                                     \
-        return (U)b < sizeof(T) * 8 ? (T)(U)((U)a << (U)b) : (T)0;        \
+        return (T)((U)b < sizeof(T) * 8 ? (U)((U)a << (U)b) : 0u);          \
     }                                                                     \
     static inline T shift_right_##s(T a, T b)                                     \
     {                                                                     \
-        return (U)b < sizeof(T) * 8 ? (T)(a >> b) : (T)(a < (T)1 && a != 0 ? -1 : 0); \
+        return (T)((U)b < sizeof(T) * 8 ? (T)(a >> b) : a < (T)1 && a != 0 ? (T)-1 : (T)0); \
     }
 INTEGER_TYPES(SHIFT)
 
@@ -232,6 +232,8 @@ UNSIGNED_TYPES(BIT_ROWS)
 
 #define ABS_SIGNED(T, U, s) UNARY(abs, s, T, T, v < 0 ? (U)(0u - (U)v) : (U)v)
 SIGNED_TYPES(ABS_SIGNED)
+#define ABS_UNSIGNED(T, U, s) UNARY(abs, s, T, T, v)
+UNSIGNED_TYPES(ABS_UNSIGNED)
 
 /* Signs of floats are bits: NaN keeps its payload. */
 #define SIGN_ROWS(T, s, sign)                       \
@@ -379,7 +381,8 @@ static UnaryRow *const unary_table[OP_COUNT][DT_COUNT] = {
                 [DT_F16] = flip_s16, [DT_BF16] = flip_s16, [DT_F32] = flip_s32,
                 [DT_TF32] = flip_s32, [DT_F64] = flip_s64, [DT_E4M3] = flip_s8,
                 [DT_E5M2] = flip_s8, [DT_E2M1] = flip_s4},
-    [OP_ABS] = {[DT_I8] = abs_i8, [DT_I16] = abs_i16, [DT_I32] = abs_i32, [DT_I64] = abs_i64,
+    [OP_ABS] = {[DT_U8] = abs_u8, [DT_I8] = abs_i8, [DT_U16] = abs_u16, [DT_I16] = abs_i16,
+                [DT_U32] = abs_u32, [DT_I32] = abs_i32, [DT_U64] = abs_u64, [DT_I64] = abs_i64,
                 [DT_F16] = clear_s16, [DT_BF16] = clear_s16, [DT_F32] = clear_s32,
                 [DT_TF32] = clear_s32, [DT_F64] = clear_s64, [DT_E4M3] = clear_s8,
                 [DT_E5M2] = clear_s8, [DT_E2M1] = clear_s4},

@@ -47,7 +47,7 @@ static void run_scan(Task *t, const Insn *i)
     for (int64_t o = 0; o < l->outer; o++)
         scan_line(&line, rows, y + (size_t)o * bytes, x + (size_t)o * bytes, i->op->exclusive);
     if (wide)
-        tile_convert(type, slot_pointer(t, i->dst), DT_F32, y, (size_t)i->n, TILE_ROUND_NEAREST);
+        encode_f32(type, slot_pointer(t, i->dst), (const float *)(const void *)y, (size_t)i->n);
 }
 
 void emit_scan(Preparer *p, const Op *op)

@@ -262,7 +262,7 @@ static bool run_rounds(Together *g, uint64_t random)
             Task *t = &g->task[g->order[k]];
             if (t->state == TASK_READY)
                 task_run(t);
-            if (t->state == TASK_FAULT)
+            if (t->state == TASK_FAULT || stopped(m))
                 return false;
             show_progress(m, k, n);
         }

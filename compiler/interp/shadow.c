@@ -336,19 +336,12 @@ static void report_race(const Access64 *x, const Rival *r)
         pos_line(op->pos, &line, &column);
         snprintf(place, sizeof place, " at %s:%d:%d", op->pos.source->name, line, column);
     }
-    Task anonymous = *x->task;
-    anonymous.point = NULL;
-    anonymous.role = -1;
+    char them[300] = "another program";
     if (*theirs)
-        fault(&anonymous, x->insn->op->pos,
-              "race: program %lld %s %s %s, program %lld %s %s it%s, no grid_sync between",
-              (long long)x->me, mine, verb[x->kind], element, (long long)r->owner, theirs,
-              verb[r->kind], place);
-    else
-        fault(&anonymous, x->insn->op->pos,
-              "race: program %lld %s %s %s, another program %s it%s, no grid_sync between",
-              (long long)x->me, mine, verb[x->kind], element, verb[r->kind], place);
-    x->task->state = TASK_FAULT;
+        snprintf(them, sizeof them, "program %lld %s", (long long)r->owner, theirs);
+    fault_unnamed(x->task, x->insn->op->pos,
+                  "race: program %lld %s %s %s, %s %s it%s, no grid_sync between",
+                  (long long)x->me, mine, verb[x->kind], element, them, verb[r->kind], place);
 }
 
 static void report_undefined(Task *t, const Insn *i, const Memory *m, AccessKind kind,
@@ -388,9 +381,8 @@ static Chunk chunk_take(Chunk *shared, bool threaded)
         if (spins % 64 == 0)
             sched_yield();
     }
-    Chunk c = *shared;
-    c.state = state;
-    return c;
+    return (Chunk){.mask = shared->mask, .owner = shared->owner, .site = shared->site,
+                   .epoch = shared->epoch, .state = state};
 }
 
 static void chunk_give(Chunk *shared, const Chunk *c, bool threaded)
@@ -415,7 +407,7 @@ static uint64_t undefined_part(const Shadow *s, const Chunk *c, uint64_t mask)
     return mask & ~defined;
 }
 
-/* Code outside programs (ranges) reads, but races with nobody. */
+/* Ranges and the debugger read outside of programs: they race with nobody. */
 static bool access_chunk(const Access64 *x)
 {
     Machine *m = x->task->machine;
@@ -427,7 +419,7 @@ static bool access_chunk(const Access64 *x)
     uint64_t undefined = x->kind == ACCESS_WRITE ? 0 : undefined_part(s, &c, x->mask);
     if (undefined)
         v = UNDEFINED;
-    else if (x->task->point)
+    else if (x->task->point && !m->peeking)
         v = chunk_access(s, &c, x, epoch_number(m), &r);
     chunk_give(shared, &c, m->threaded);
     return v == FINE || report(x, v, &r, undefined);
@@ -480,7 +472,8 @@ bool shadow_access(Task *t, const Insn *i, Memory *m, AccessKind kind, int64_t e
 {
     if (m->known)
         return local_access(t, i, m, kind, element, count, stride);
-    if (m->any_role && t->roles && !role_log(t, i, m, kind, element, count, stride))
+    if (m->any_role && t->roles && !t->machine->peeking &&
+        !role_log(t, i, m, kind, element, count, stride))
         return false;
     Access64 x = {.task = t, .insn = i, .memory = m, .kind = kind, .site = (uint16_t)i->aux,
                   .me = t->point ? (uint32_t)t->point->number : 0};

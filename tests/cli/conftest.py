@@ -23,7 +23,7 @@ kernel formats[M: dim, K: dim, T: type = f32]
 }
 """,
     "scalar.tile": """\
-kernel put[T: type, N: dim](y: out T[N], a: T) {
+kernel same[T: type, N: dim](y: out T[N], a: T) {
   par (i in 0..N) { y[i] = a; }
 }
 """,
@@ -36,10 +36,10 @@ kernel first[N: dim, D: int, K: kind = kind.plain, on: bool = false](x: in f32[N
     y[i, :] = on ? -w : w;
   }
 }
-kernel second[N: dim, B: dim](y: out i32[N], z: inout i32[N, 2], w: in i32[N]?) where N % 2 == 0 {
+kernel second[N: dim](y: out i32[N], z: inout i32[N, 2], w: in i32[N]?) where N % 2 == 0 {
   par (i in 0..N) {
-    z[i, 0] = z[i, 0] + 1;
-    if has(w) { y[i] = w[i]; } else { y[i] = -1; }
+    z[i, 0] = i32(z[i, 0] + 1);
+    if has(w) { y[i] = i32(w[i]); } else { y[i] = -1; }
   }
 }
 """,
@@ -64,7 +64,7 @@ kernel late[N: dim](x: in f32[N], y: out f32[N]) where alias(x, y) {
 """,
     "partial.tile": """\
 kernel evens[N: dim](n: in i32[1], y: out i32[N]) {
-  par (i in 0..N by 2) { y[i] = n[0]; }
+  par (i in 0..N by 2) { y[i] = i32(n[0]); }
 }
 """,
     "tuned.tile": """\

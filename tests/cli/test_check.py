@@ -86,3 +86,11 @@ def test_dump_of_the_ir(shell):
     assert "second" in one and "first" not in one
     assert len(both) > len(one)
     shell.fails("check -d ir two.tile third", "has no kernel third; it has first, second")
+
+
+def test_optional_tensors_can_be_left_out(shell):
+    without = shell.ok("check -d ir two.tile second -s w=none")
+    present = shell.ok("check -d ir two.tile second -s w=row")
+    assert '"w"' not in without and '"w"' in present
+    shell.path("k.ir").write_text(without + present)
+    shell.fails("run k.ir", r"k\.ir:\d+:1: error")

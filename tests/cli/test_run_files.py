@@ -36,7 +36,6 @@ def test_elements_and_axes(shell, array, text):
 @pytest.mark.parametrize("T, good, bad", [
     ("bf16", np.uint16, F32), ("e4m3", np.uint8, np.uint16), ("i64", np.int64, np.int32),
     ("ue8m0", np.uint8, F32), ("f16", np.float16, F32), ("bool", bool, np.int64),
-    ("f64", np.float64, F32),
 ])
 def test_element_sizes(shell, T, good, bad):
     shell.save("x.npy", np.zeros((2, 8), good))
@@ -87,25 +86,23 @@ def test_dims_that_disagree(shell):
     shell.fails("run two.tile first -i x=x.npy -s D=4", "axis 1 is 3", "4")
     shell.save("z.npy", np.zeros((4, 2), np.int32))
     shell.save("w.npy", np.zeros(6, np.int32))
-    shell.fails("run two.tile second -i z=z.npy -i w=w.npy -s B=1", "N is [46]",
+    shell.fails("run two.tile second -i z=z.npy -i w=w.npy", "N is [46]",
                 r"w is i32\[N\], w.npy has shape \(6,\)", r"z is i32\[N, 2\]")
 
 
 def test_dims_that_nothing_shows(shell):
-    shell.save("z.npy", np.zeros((4, 2), np.int32))
-    shell.fails("run two.tile second -i z=z.npy", "dim B .* give -s B=VALUE")
     shell.fails("run scalar.tile -s T=f32 -s a=1", "dim N .*-s N=VALUE")
     shell.fails("run scalar.tile -s T=f32 -s a=1 -s N=-3", "N is -3")
 
 
 def test_conditions(shell):
     shell.save("z.npy", np.zeros((3, 2), np.int32))
-    shell.fails("run two.tile second -i z=z.npy -s B=1", "N % 2 == 0", "N is 3")
+    shell.fails("run two.tile second -i z=z.npy", "N % 2 == 0", "N is 3")
 
 
 def test_extents_too_large(shell):
-    shell.fails("run scalar.tile -s T=f64 -s a=1 -s N=1000000000000000", "out of memory|2\\^")
-    shell.fails("run scalar.tile -s T=f64 -s a=1 -s N=9223372036854775807", "y")
+    shell.fails("run scalar.tile -s T=i64 -s a=1 -s N=1000000000000000", "out of memory|2\\^")
+    shell.fails("run scalar.tile -s T=i64 -s a=1 -s N=9223372036854775807", "y")
 
 
 # ---- which tensors ----

@@ -39,7 +39,7 @@ class Block:
 
     @property
     def kind(self):
-        """good, wrong, fault or frame"""
+        """good, wrong, fault, frame, or file: one that another test writes"""
         first = [w for w in self.words if w != "body"][:1]
         return first[0] if first else "good"
 

@@ -31,7 +31,7 @@ def test_wrong_example(block):
 
 
 def test_every_tile_block_is_of_a_known_kind():
-    assert {b.kind for b in TILES} <= {"good", "wrong", "fault", "frame"}
+    assert {b.kind for b in TILES} <= {"good", "wrong", "fault", "frame", "file"}
 
 
 def table_names(path, macro):
@@ -54,12 +54,15 @@ def test_every_rule_has_a_section():
     rules = [f"R{i}" for i in range(1, 27)] + ["R13b", "R14b"]
     sections = re.findall(r"^### (R\d+b?) ", LANGUAGE, re.M)
     assert sorted(sections) == sorted(rules)
+    assert sorted(re.findall(r'^<a id="(R\d+b?)">', LANGUAGE, re.M)) == sorted(rules)
 
 
 def test_links_lead_somewhere():
     def anchors(text):
         heads = re.findall(r"^#+ (.*)$", text, re.M)
-        return {re.sub(r"[^\w\- ]", "", h.lower()).strip().replace(" ", "-") for h in heads}
+        named = re.findall(r'<a id="(\w+)">', text)
+        return {re.sub(r"[^\w\- ]", "", h.lower()).strip().replace(" ", "-") for h in heads} | {
+            *named}
     for page in PAGES:
         for target in re.findall(r"\]\(([^)\s]+)\)", page.text):
             if "://" in target:

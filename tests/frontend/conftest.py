@@ -10,6 +10,7 @@ def driver(unit, tmp_path):
     """driver("parse", text): exit code, output and messages of the front end alone."""
 
     def run(mode, text, name="t.tile", **options):
+        options = {"errors": "replace"} | options
         if mode in ("expr", "places"):
             return unit("frontend_driver", mode, text, **options)
         path = tmp_path / name

@@ -56,7 +56,7 @@ def test_long_lines_are_cut_around_the_caret(driver):
 
 def test_error_at_the_end_of_an_empty_file(driver):
     done = driver("expr", "")
-    assert done.stderr == ("expression:1:1: error: expected an expression, found the end of the file"
+    assert done.stderr == ("expression:1:1: error: expected an expression, found the end"
                            "\n\n^\n")
 
 

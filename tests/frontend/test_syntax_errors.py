@@ -171,7 +171,7 @@ CASES = {
     "words of other languages": ("const a = b and c;\nconst d = not b;\ndef f(x) = 1;",
                                  [(1, 13, "expected `;` or an operator, found `and` | "
                                    "write `&&`, or `&` for tiles"),
-                                  (2, 15, "expected `;` or an operator, found `b`"),
+                                  (2, 15, "expected `;` or an operator, found `b` | write `!`"),
                                   (3, 1, ITEM + "`def` | write `fn`")]),
     "points": ("const a = .5;\nconst b = 1.;\nconst c = t.0.1;",
                [(1, 11, EXPR + ", found `.` | a number has a digit before its point: 0.5"),
@@ -229,7 +229,7 @@ CASES = {
                                       [(1, 4, "unexpected NUL byte"), (2, 13, "unexpected NUL byte"),
                                        (3, 11, EXPR + ", found `;`")]),
     # Other languages' files.
-    "C": ("static int x;\nint main() { return 0; }\n", [(1, 1, ITEM + "`static`")]),
+    "C": ("static int x;\nint main() { return 0; }\n", [(1, 1, ITEM + "`static`"), (2, 1, ITEM + "`int`")]),
     "nothing known": ("hello world\n", [(1, 1, ITEM + "`hello`")]),
 }
 
@@ -259,11 +259,11 @@ def test_every_error_of_a_long_file(driver):
     assert done.stderr.endswith("too many errors (20): the rest is not shown\n")
 
 
-EXPRESSIONS = {"": EXPR + ", found the end of the file", "1 +": EXPR + ", found the end of the file",
-               "a b": "expected the end of the file or an operator, found `b`",
-               "a;": "expected the end of the file or an operator, found `;`",
-               "f(": "expected an expression, `)` or `:`, found the end of the file",
-               "(a": "expected `,`, `)` or an operator, found the end of the file",
+EXPRESSIONS = {"": EXPR + ", found the end", "1 +": EXPR + ", found the end",
+               "a b": "expected the end or an operator, found `b`",
+               "a;": "expected the end or an operator, found `;`",
+               "f(": "expected an expression, `)` or `:`, found the end",
+               "(a": "expected `,`, `)` or an operator, found the end",
                "x[in]": "expected an expression or `:`, found `in`", "§": "unexpected character U+00A7 '§'"}
 
 

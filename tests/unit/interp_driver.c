@@ -13,7 +13,7 @@
 #include "compiler/interp/interp.h"
 #include "compiler/interp/interp_internal.h"
 
-enum { MOST = 64 };
+enum { MOST = 256 };
 
 typedef struct Given {
     const char *name, *in, *out;

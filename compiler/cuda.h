@@ -1,0 +1,86 @@
+/* Inside the CUDA emitter. One statement an operation; names from the source; memory and machine
+ * are touched only through runtime/device/. */
+#ifndef TILE_CUDA_H
+#define TILE_CUDA_H
+
+#include <stdio.h>
+
+#include "compiler/lower.h"
+
+/* A tensor value in C: element (i0, i1, ..) is data[offset + sum of (i + shift) / divide * stride]. */
+typedef struct CudaView {
+    const char *data;                /* pointer variable; e2m1: of bytes */
+    const char *offset;              /* elements */
+    const char *extent[MAX_RANK], *stride[MAX_RANK];
+    const char *divide[MAX_RANK];    /* NULL: 1 */
+    const char *shift[MAX_RANK];     /* NULL: 0 */
+    const Op *tensor;
+} CudaView;
+
+typedef struct Cuda {
+    Lowered *low;
+    Arena *arena;
+    const PhasePlan *plan;
+    FILE *out;
+    int indent;
+    bool failed, stored;
+    const char **name;               /* C name by Value.id, NULL: none yet */
+    CudaView **view;                 /* by Value.id, of tensors */
+    struct { const char **items; int count, capacity; } used;
+    int temps;
+    size_t shared_bytes;             /* of the exchange buffer */
+    int line;                        /* of the last #line */
+} Cuda;
+
+/* Prints an indented line. */
+void line(Cuda *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void open_block(Cuda *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void close_block(Cuda *);
+/* #line, where the source line changes. */
+void mark_line(Cuda *, Pos);
+bool cuda_fail(Cuda *, const Op *, const char *format, ...) __attribute__((format(printf, 3, 4)));
+char *format_text(Cuda *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The C type that holds an element in a register. */
+const char *c_type(DType);
+/* A constant element as a literal. */
+char *c_literal(Cuda *, DType, uint64_t bits);
+const char *c_name(Cuda *, const Value *);
+const char *new_temp(Cuda *, const char *stem);
+
+const Layout *layout_of(Cuda *, const Value *);
+int64_t registers(Cuda *, const Value *);
+/* Declares the value: a scalar, or an array of its registers. */
+void declare(Cuda *, const Value *);
+/* The element of `arg` that goes with register `reg` (a C expression) of a tile in layout `l` of
+ * type `t`. A layout that does not fit has been converted by `fitted`. */
+char *element(Cuda *, const Value *arg, const char *name, const Type *t, const Layout *l,
+              const char *reg);
+/* The name under which `arg` is held in the projection of layout `l`: its own, or a new array
+ * filled through shared memory. NULL after a message. */
+const char *fitted(Cuda *, const Value *arg, const Layout *l);
+/* As `element`, for an index tile that stands for axis `dim` of layout `l`. */
+char *axis_element(Cuda *, const Value *arg, const char *name, const Layout *l, int dim,
+                   const char *reg);
+const char *axis_fitted(Cuda *, const Value *arg, const Layout *l, int dim);
+/* The register of a projection that goes with register `reg` of `l`; `kept`: the dims that stay. */
+char *projected_register(Cuda *, const Layout *l, const bool *kept, const char *reg);
+/* A condition that holds in one holder of each element; "" if all hold different ones. */
+char *one_holder(Cuda *, const Layout *);
+/* The coordinate along `dim` of register `reg` of this thread, as a C expression of int. */
+char *coordinate(Cuda *, const Layout *, int dim, const char *reg);
+
+/* cuda_ops.c */
+bool emit_operation(Cuda *, const Op *);
+/* cuda_access.c */
+bool emit_load(Cuda *, const Op *);
+bool emit_store(Cuda *, const Op *);
+bool emit_view_op(Cuda *, const Op *);
+/* cuda_reduce.c */
+bool emit_reduction(Cuda *, const Op *);
+bool emit_region_ops(Cuda *, const Region *);
+/* Room in shared memory for that many bytes a program. */
+void need_shared(Cuda *, size_t bytes);
+bool tensor_view(Cuda *, const Op *tensor);
+
+#endif

@@ -1,0 +1,357 @@
+/* Elementwise operations: a table of C expressions by operation and element type. */
+#include <string.h>
+
+#include "compiler/cuda.h"
+
+/* %1 %2 %3: the operands; %t: their element type's name. By the class of the first operand's element type:
+ * f: f32 (and tf32)   s: signed   u: unsigned   b: bool; 0: the operation has none. */
+typedef struct Template {
+    OpCode code;
+    const char *f, *s, *u, *b;
+} Template;
+
+static const Template templates[] = {
+    {OP_NEG, "-%1", "tile_neg_%t(%1)", "-%1", 0},
+    {OP_ABS, "tile_abs(%1)", "tile_abs_%t(%1)", "%1", 0},
+    {OP_LNOT, 0, 0, 0, "!%1"},
+    {OP_BNOT, 0, "~%1", "~%1", 0},
+    {OP_SQRT, "tile_sqrt(%1)", 0, 0, 0},
+    {OP_RSQRT, "tile_rsqrt(%1)", 0, 0, 0},
+    {OP_EXP, "tile_exp(%1)", 0, 0, 0},
+    {OP_LOG, "tile_log(%1)", 0, 0, 0},
+    {OP_SIGMOID, "tile_sigmoid(%1)", 0, 0, 0},
+    {OP_SOFTPLUS, "tile_softplus(%1)", 0, 0, 0},
+    {OP_TANH, "tile_tanh(%1)", 0, 0, 0},
+    {OP_SIN, "tile_sin(%1)", 0, 0, 0},
+    {OP_COS, "tile_cos(%1)", 0, 0, 0},
+    {OP_FLOOR, "tile_floor(%1)", 0, 0, 0},
+    {OP_CEIL_POW2, "tile_ceil_pow2(%1)", 0, 0, 0},
+    {OP_ISFINITE, "tile_isfinite(%1)", 0, 0, 0},
+    {OP_ISNAN, "tile_isnan(%1)", 0, 0, 0},
+    {OP_ADD, "%1 + %2", "tile_add_%t(%1, %2)", "%1 + %2", 0},
+    {OP_SUB, "%1 - %2", "tile_sub_%t(%1, %2)", "%1 - %2", 0},
+    {OP_MUL, "%1 * %2", "tile_mul_%t(%1, %2)", "%1 * %2", 0},
+    {OP_DIV, "%1 / %2", 0, 0, 0},
+    {OP_FDIV, 0, "tile_fdiv_%t(%1, %2)", "tile_fdiv_%t(%1, %2)", 0},
+    {OP_MOD, 0, "tile_mod_%t(%1, %2)", "tile_mod_%t(%1, %2)", 0},
+    {OP_MIN, "tile_min_f32(%1, %2)", "tile_min_%t(%1, %2)", "tile_min_%t(%1, %2)", 0},
+    {OP_MAX, "tile_max_f32(%1, %2)", "tile_max_%t(%1, %2)", "tile_max_%t(%1, %2)", 0},
+    {OP_COPYSIGN, "tile_copysign(%1, %2)", 0, 0, 0},
+    {OP_AND, 0, "%1 & %2", "%1 & %2", "%1 & %2"},
+    {OP_OR, 0, "%1 | %2", "%1 | %2", "%1 | %2"},
+    {OP_XOR, 0, "%1 ^ %2", "%1 ^ %2", "%1 ^ %2"},
+    {OP_SHL, 0, "tile_shl_%t(%1, %2)", "tile_shl_%t(%1, %2)", 0},
+    {OP_SHR, 0, "tile_shr_%t(%1, %2)", "tile_shr_%t(%1, %2)", 0},
+    {OP_EQ, "%1 == %2", "%1 == %2", "%1 == %2", "%1 == %2"},
+    {OP_NE, "%1 != %2", "%1 != %2", "%1 != %2", "%1 != %2"},
+    {OP_LT, "%1 < %2", "%1 < %2", "%1 < %2", 0},
+    {OP_LE, "%1 <= %2", "%1 <= %2", "%1 <= %2", 0},
+    {OP_GT, "%1 > %2", "%1 > %2", "%1 > %2", 0},
+    {OP_GE, "%1 >= %2", "%1 >= %2", "%1 >= %2", 0},
+    {OP_FMA, "tile_fma(%1, %2, %3)", 0, 0, 0},
+};
+
+static const char *template_of(OpCode code, DType t)
+{
+    for (size_t i = 0; i < sizeof templates / sizeof *templates; i++) {
+        const Template *row = &templates[i];
+        if (row->code != code)
+            continue;
+        if (t == DT_F32 || t == DT_TF32)
+            return row->f;
+        if (t == DT_BOOL)
+            return row->b;
+        return dtype_is_signed(t) ? row->s : dtype_is_int(t) ? row->u : NULL;
+    }
+    return NULL;
+}
+
+static char *substitute(Cuda *c, const char *text, DType t, char *const *args)
+{
+    char *out = format_text(c, "%s", "");
+    for (const char *p = text; *p;) {
+        const char *percent = strchr(p, '%');
+        if (!percent)
+            return format_text(c, "%s%s", out, p);
+        out = format_text(c, "%s%.*s%s", out, (int)(percent - p), p,
+                          percent[1] == 't' ? dtype_info[t].name : args[percent[1] - '1']);
+        p = percent + 2;
+    }
+    return out;
+}
+
+/* The function that converts between two element types; NULL: a C cast does it. */
+static const char *cast_function(Cuda *c, const Op *op, DType from, DType to)
+{
+    const char *zero = op->round == ROUND_ZERO ? "_zero" : "";
+    const char *a = dtype_info[from].name, *b = dtype_info[to].name;
+    bool narrow_from = dtype_info[from].kind == 's' && from != DT_TF32;
+    bool narrow_to = dtype_info[to].kind == 's';
+    if (from == DT_F32 && (narrow_to || dtype_is_int(to) || to == DT_BOOL))
+        return format_text(c, "tile_f32_to_%s%s", b, zero);
+    if (narrow_from && to == DT_F32)
+        return format_text(c, "tile_%s_to_f32", a);
+    return NULL;
+}
+
+static char *cast_text(Cuda *c, const Op *op, char *x)
+{
+    DType from = op->args[0]->type.dtype, to = op->results[0]->type.dtype;
+    const char *f = cast_function(c, op, from, to);
+    bool narrow_from = dtype_info[from].kind == 's' && from != DT_TF32;
+    if (f)
+        return format_text(c, "%s(%s)", f, x);
+    if (narrow_from && to == DT_TF32)
+        return format_text(c, "tile_%s_to_f32(%s)", dtype_info[from].name, x);
+    if (narrow_from)
+        return format_text(c, "tile_f32_to_%s(tile_%s_to_f32(%s))", dtype_info[to].name,
+                           dtype_info[from].name, x);
+    if (to == DT_BOOL)
+        return format_text(c, "%s != 0", x);
+    return format_text(c, "(%s)%s", c_type(to), x);
+}
+
+static char *bits_text(Cuda *c, const Op *op, char *x)
+{
+    DType from = op->args[0]->type.dtype, to = op->results[0]->type.dtype;
+    if (from == DT_F32 || from == DT_TF32)
+        return format_text(c, "tile_bits(%s)", x);
+    if (to == DT_F32 || to == DT_TF32)
+        return format_text(c, "tile_float(%s)", x);
+    return format_text(c, "(%s)%s", c_type(to), x);
+}
+
+/* Compares of storage floats go by their values. */
+static bool widen_args(Cuda *c, const Op *op, char **args, int n)
+{
+    DType t = op->args[op->code == OP_SELECT]->type.dtype;
+    if (dtype_info[t].kind != 's' || t == DT_TF32)
+        return false;
+    for (int i = 0; i < n; i++)
+        args[i] = format_text(c, "tile_%s_to_f32(%s)", dtype_info[t].name, args[i]);
+    return true;
+}
+
+static char *elementwise_text(Cuda *c, const Op *op, char **args)
+{
+    DType t = op->args[0]->type.dtype;
+    if (op->code == OP_CAST)
+        return cast_text(c, op, args[0]);
+    if (op->code == OP_BITS)
+        return bits_text(c, op, args[0]);
+    if (op->code == OP_SELECT)
+        return format_text(c, "%s ? %s : %s", args[0], args[1], args[2]);
+    if (op->code == OP_BROADCAST)
+        return args[0];
+    bool bool_result = strchr(op_info[op->code].flags, 'B') != NULL;
+    if (bool_result && t != DT_BOOL && widen_args(c, op, args, op->nargs))
+        t = DT_F32;
+    const char *text = template_of(op->code, t);
+    if (!text) {
+        cuda_fail(c, op, "%s of %s", op_info[op->code].name, dtype_info[t].name);
+        return NULL;
+    }
+    return substitute(c, text, t, args);
+}
+
+static bool emit_elementwise(Cuda *c, const Op *op)
+{
+    const Value *r = op->results[0];
+    bool uniform = is_uniform(r);
+    const Layout *l = uniform ? NULL : layout_of(c, r);
+    char *args[3] = {0};
+    for (int i = 0; i < op->nargs; i++) {
+        const char *name = uniform ? c_name(c, op->args[i]) : fitted(c, op->args[i], l);
+        if (!name)
+            return false;
+        args[i] = uniform ? (char *)name : element(c, op->args[i], name, &r->type, l, "r");
+    }
+    char *text = elementwise_text(c, op, args);
+    if (!text)
+        return false;
+    if (uniform) {
+        line(c, "const %s %s = %s;", c_type(r->type.dtype), c_name(c, r), text);
+        return true;
+    }
+    declare(c, r);
+    line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)registers(c, r), c_name(c, r), text);
+    return true;
+}
+
+/* The same elements under another layout name: registers keep their order. */
+static bool emit_rename(Cuda *c, const Op *op, bool same)
+{
+    const Value *r = op->results[0], *a = op->args[0];
+    if (is_uniform(r) || same) {
+        c->name[r->id] = c_name(c, a);
+        return true;
+    }
+    return false;
+}
+
+static bool emit_reshape(Cuda *c, const Op *op)
+{
+    const Value *r = op->results[0], *a = op->args[0];
+    Layout l;
+    bool same = !is_uniform(r) && !is_uniform(a) &&
+                layout_reshape(layout_of(c, a), &a->type, &r->type, &l) &&
+                layout_equal(&l, layout_of(c, r));
+    if (emit_rename(c, op, same))
+        return true;
+    if (!layout_reshape(layout_of(c, r), &r->type, &a->type, &l))
+        return cuda_fail(c, op, "this reshape between layouts");
+    const char *name = fitted(c, a, &l);
+    c->name[r->id] = name;
+    return name != NULL;
+}
+
+static bool emit_trans(Cuda *c, const Op *op)
+{
+    const Value *r = op->results[0], *a = op->args[0];
+    if (is_uniform(r))
+        return emit_rename(c, op, true);
+    Layout l = layout_trans(layout_of(c, r), r->type.rank);
+    c->name[r->id] = fitted(c, a, &l);
+    return c->name[r->id] != NULL;
+}
+
+static bool emit_iota(Cuda *c, const Op *op)
+{
+    const Value *r = op->results[0];
+    if (is_uniform(r)) {
+        line(c, "const int64_t %s = 0;", c_name(c, r));
+        return true;
+    }
+    declare(c, r);
+    line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)registers(c, r), c_name(c, r),
+         coordinate(c, layout_of(c, r), 0, "r"));
+    return true;
+}
+
+/* The parts stand one after the other along an axis that only registers cover. */
+static bool emit_concat(Cuda *c, const Op *op)
+{
+    return cuda_fail(c, op, "concat");
+}
+
+/* ---- control ---- */
+
+static void assign(Cuda *c, const Value *to, const Value *from)
+{
+    if (is_uniform(to)) {
+        line(c, "%s = %s;", c_name(c, to), c_name(c, from));
+        return;
+    }
+    const Layout *l = layout_of(c, to);
+    const char *name = fitted(c, from, l);
+    if (name && strcmp(name, c_name(c, to)))
+        line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)registers(c, to), c_name(c, to),
+             element(c, from, name, &to->type, l, "r"));
+}
+
+static void declare_var(Cuda *c, const Value *v)
+{
+    if (is_uniform(v))
+        line(c, "%s %s;", c_type(v->type.dtype), c_name(c, v));
+    else
+        declare(c, v);
+}
+
+/* Ends a region: what it yields goes to the op's results. */
+static void give_yield(Cuda *c, const Region *r, Value *const *to, int n)
+{
+    if (!r->last || r->last->code != OP_YIELD)
+        return;
+    for (int k = 0; k < n; k++)
+        assign(c, to[k], r->last->args[k]);
+}
+
+static bool emit_if(Cuda *c, const Op *op)
+{
+    for (int k = 0; k < op->nresults; k++)
+        declare_var(c, op->results[k]);
+    open_block(c, "if (%s)", c_name(c, op->args[0]));
+    emit_region_ops(c, op->regions[0]);
+    give_yield(c, op->regions[0], op->results, op->nresults);
+    close_block(c);
+    const Region *other = op->regions[1];
+    if (other->first && other->first->code != OP_YIELD) {
+        open_block(c, "else");
+    } else if (op->nresults) {
+        open_block(c, "else");
+    } else {
+        return !c->failed;
+    }
+    emit_region_ops(c, other);
+    give_yield(c, other, op->results, op->nresults);
+    close_block(c);
+    return !c->failed;
+}
+
+/* Carried values live in the results' variables, which the region's args name too. */
+static bool emit_for(Cuda *c, const Op *op)
+{
+    const Region *body = op->regions[0];
+    for (int k = 0; k < op->nresults; k++) {
+        declare_var(c, op->results[k]);
+        assign(c, op->results[k], op->args[3 + k]);
+        c->name[body->args[1 + k]->id] = c_name(c, op->results[k]);
+    }
+    const char *i = c_name(c, body->args[0]);
+    open_block(c, "for (int64_t %s = %s; %s < %s; %s += %s)", i, c_name(c, op->args[0]), i,
+               c_name(c, op->args[1]), i, c_name(c, op->args[2]));
+    emit_region_ops(c, body);
+    give_yield(c, body, op->results, op->nresults);
+    close_block(c);
+    return !c->failed;
+}
+
+/* The innermost loop is C's own; a program ends by return, it is the kernel's whole body. */
+static bool emit_continue(Cuda *c, const Op *op)
+{
+    const Op *loop = op->parent->parent;
+    while (loop->code != OP_FOR && loop->code != OP_PAR)
+        loop = loop->parent->parent;
+    if (loop->code == OP_PAR) {
+        line(c, "return;");
+        return true;
+    }
+    for (int k = 0; k < loop->nresults; k++)
+        assign(c, loop->results[k], op->args[k]);
+    line(c, "continue;");
+    return true;
+}
+
+bool emit_operation(Cuda *c, const Op *op)
+{
+    const char *flags = op_info[op->code].flags;
+    switch (op->code) {
+    case OP_CONST:
+    case OP_BIND:
+    case OP_YIELD: return true;
+    case OP_CONTINUE:
+        return emit_continue(c, op);
+    case OP_LOAD: return emit_load(c, op);
+    case OP_STORE: return emit_store(c, op);
+    case OP_RESHAPE: return emit_reshape(c, op);
+    case OP_TRANS: return emit_trans(c, op);
+    case OP_IOTA: return emit_iota(c, op);
+    case OP_CONCAT: return emit_concat(c, op);
+    case OP_IF: return emit_if(c, op);
+    case OP_FOR: return emit_for(c, op);
+    case OP_SUM:
+    case OP_AMAX:
+    case OP_AMIN:
+    case OP_ANY:
+    case OP_ALL: return emit_reduction(c, op);
+    case OP_VIEW_SLICE:
+    case OP_VIEW_RESHAPE:
+    case OP_VIEW_TRANS:
+    case OP_VIEW_UPSAMPLE:
+    case OP_EXTENT: return emit_view_op(c, op);
+    default:
+        if (strchr(flags, 'E') || op->code == OP_BROADCAST)
+            return emit_elementwise(c, op);
+        return cuda_fail(c, op, "%s", op_info[op->code].name);
+    }
+}

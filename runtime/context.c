@@ -1,0 +1,167 @@
+/* A GPU: finding it, being current, its memory and its time. */
+#include "runtime/runtime.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Arch {
+    const char *name;
+    int major, minor;
+} Arch;
+
+static const Arch archs[TILE_ARCH_COUNT] = {
+#define ARCH(target, name, nvrtc, major, minor) [target] = {name, major, minor},
+    TILE_ARCH_TABLE(ARCH)
+#undef ARCH
+};
+
+const char *tile_arch_name(tile_arch arch)
+{
+    return (size_t)arch < TILE_ARCH_COUNT ? archs[arch].name : NULL;
+}
+
+bool tile_arch_find(const char *name, tile_arch *arch)
+{
+    for (int i = 0; name && i < TILE_ARCH_COUNT; i++) {
+        if (strcmp(archs[i].name, name) == 0) {
+            *arch = (tile_arch)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- finding the GPU ---- */
+
+static tile_status find_device(const Driver *driver, int ordinal, CuDevice *device)
+{
+    int count = 0;
+    int result = driver->cuDeviceGetCount(&count);
+    if (result != CU_SUCCESS) {
+        return tile__driver_failed(NULL, TILE_ERR_NO_GPU, result, "counting the GPUs");
+    }
+    if (ordinal < 0 || ordinal >= count) {
+        return tile__fail(NULL, TILE_ERR_NO_GPU, "GPU %d was asked for; the CUDA driver sees %d",
+                          ordinal, count);
+    }
+    result = driver->cuDeviceGet(device, ordinal);
+    if (result != CU_SUCCESS) {
+        return tile__driver_failed(NULL, TILE_ERR_NO_GPU, result, "taking GPU %d", ordinal);
+    }
+    return TILE_OK;
+}
+
+static tile_status read_attributes(const Driver *driver, CuDevice device, tile_device_info *info)
+{
+    const struct {
+        int attribute;
+        int *value;
+    } wanted[] = {
+        {CU_DEVICE_MAJOR, &info->major},
+        {CU_DEVICE_MINOR, &info->minor},
+        {CU_DEVICE_MULTIPROCESSORS, &info->multiprocessors},
+        {CU_DEVICE_SHARED_BYTES, &info->shared_bytes},
+        {CU_DEVICE_L2_BYTES, &info->l2_bytes},
+    };
+    int result = driver->cuDeviceGetName(info->name, sizeof info->name, device);
+    for (size_t i = 0; result == CU_SUCCESS && i < sizeof wanted / sizeof *wanted; i++) {
+        result = driver->cuDeviceGetAttribute(wanted[i].value, wanted[i].attribute, device);
+    }
+    if (result != CU_SUCCESS) {
+        return tile__driver_failed(NULL, TILE_ERR_NO_GPU, result, "asking GPU %d what it is",
+                                   info->ordinal);
+    }
+    return TILE_OK;
+}
+
+static tile_status find_arch(tile_device_info *info)
+{
+    for (int i = 0; i < TILE_ARCH_COUNT; i++) {
+        if (archs[i].major == info->major && archs[i].minor == info->minor) {
+            info->arch = (tile_arch)i;
+            return TILE_OK;
+        }
+    }
+    return tile__fail(NULL, TILE_ERR_ARCH,
+                      "GPU %d (%s) has compute capability %d.%d; 9.0 (sm90) or 10.0 (sm100) is "
+                      "needed",
+                      info->ordinal, info->name, info->major, info->minor);
+}
+
+tile_status tile_context_create(int device, tile_context **context)
+{
+    if (!context) {
+        return tile__fail(NULL, TILE_ERR_NULL, "tile_context_create: context is null");
+    }
+    *context = NULL;
+    const Driver *driver;
+    tile_context c = {.info.ordinal = device};
+    tile_status status = tile__driver(&driver);
+    if (status != TILE_OK || (status = find_device(driver, device, &c.device)) != TILE_OK ||
+        (status = read_attributes(driver, c.device, &c.info)) != TILE_OK ||
+        (status = find_arch(&c.info)) != TILE_OK) {
+        return status;
+    }
+    c.driver = driver;
+    int result = driver->cuDevicePrimaryCtxRetain(&c.primary, c.device);
+    if (result != CU_SUCCESS) {
+        return tile__driver_failed(NULL, TILE_ERR_NO_GPU, result, "taking GPU %d (%s)", device,
+                                   c.info.name);
+    }
+    tile_context *made = malloc(sizeof *made);
+    if (!made) {
+        driver->cuDevicePrimaryCtxRelease(c.device);
+        return tile__fail(NULL, TILE_ERR_MEMORY, "no memory for a context");
+    }
+    *made = c;
+    pthread_mutex_init(&made->lock, NULL);
+    *context = made;
+    return TILE_OK;
+}
+
+void tile_context_free(tile_context *c)
+{
+    if (!c) {
+        return;
+    }
+    bool pushed;
+    if (tile__enter(c, &pushed) == TILE_OK) {
+        tile__modules_free(c);
+        tile__leave(c, pushed);
+    }
+    c->driver->cuDevicePrimaryCtxRelease(c->device);
+    pthread_mutex_destroy(&c->lock);
+    tile_error(c); /* a context that gets this address later has no message */
+    free(c);
+}
+
+const tile_device_info *tile_context_device(const tile_context *c)
+{
+    return &c->info;
+}
+
+tile_status tile__enter(const tile_context *c, bool *pushed)
+{
+    CuContext *current = NULL;
+    *pushed = false;
+    int result = c->driver->cuCtxGetCurrent(&current);
+    if (result == CU_SUCCESS && current == c->primary) {
+        return TILE_OK;
+    }
+    result = c->driver->cuCtxPushCurrent(c->primary);
+    if (result != CU_SUCCESS) {
+        return tile__driver_failed(c, TILE_ERR_NO_GPU, result, "making GPU %d current",
+                                   c->info.ordinal);
+    }
+    *pushed = true;
+    return TILE_OK;
+}
+
+void tile__leave(const tile_context *c, bool pushed)
+{
+    CuContext *ours;
+    if (pushed) {
+        c->driver->cuCtxPopCurrent(&ours);
+    }
+}

@@ -1,0 +1,105 @@
+/* Inside the runtime; prototypes by the file that defines them. What the linker sees of it begins
+ * with tile__, because generated libraries carry it into other people's programs. */
+#ifndef TILE_RUNTIME_H
+#define TILE_RUNTIME_H
+
+#include <pthread.h>
+
+#include "runtime/driver.h"
+#include "runtime/tile.h"
+
+/* ---- error.c ---- */
+
+/* Keeps the message, if it is the thread's first with that context; returns the status. */
+tile_status tile__fail(const tile_context *, tile_status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The same for a code of the driver: a known code decides the status, else it is `otherwise`. The
+ * message ends with the driver's own name and text for the code. */
+tile_status tile__driver_failed(const tile_context *, tile_status otherwise, int result,
+                                const char *format, ...) __attribute__((format(printf, 4, 5)));
+void tile__warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
+bool tile__verbose(void);
+
+/* ---- driver.c: both are looked for once a process; later calls give the first one's answer ---- */
+
+tile_status tile__driver(const Driver **);
+tile_status tile__nvrtc(const Nvrtc **);
+
+/* ---- sha256.c ---- */
+
+typedef struct Sha256 {
+    uint32_t state[8];
+    uint64_t length;
+    unsigned char block[64];
+} Sha256;
+
+enum { SHA256_SIZE = 32 };
+
+void tile__sha256_start(Sha256 *);
+void tile__sha256_add(Sha256 *, const void *bytes, size_t size);
+void tile__sha256_end(Sha256 *, unsigned char digest[SHA256_SIZE]);
+
+/* ---- cache.c: what was compiled before ---- */
+
+/* Names an entry: everything that the machine code depends on. */
+typedef struct CacheKey {
+    unsigned char bytes[SHA256_SIZE];
+} CacheKey;
+
+/* *bytes is allocated. False: not there, or damaged. */
+bool tile__cache_read(const CacheKey *, void **bytes, size_t *size);
+/* A cache that cannot be written is warned of once; nothing fails for it. */
+void tile__cache_write(const CacheKey *, const void *bytes, size_t size);
+
+/* ---- jit.c ---- */
+
+/* What an entry of the cache is keyed by. Needs NVRTC, whose version is part of it. */
+tile_status tile__source_key(const tile_source *, tile_arch, CacheKey *);
+/* tile_compile under a key that is known. */
+tile_status tile__compile(const tile_source *, tile_arch, const CacheKey *, tile_cubin *);
+
+/* Headers that emitted code includes; build/gen/device_text.c, made by runtime/embed.sh. */
+typedef struct TextFile {
+    const char *name, *text;
+} TextFile;
+extern const TextFile tile__device_headers[];
+extern const int tile__device_header_count;
+
+/* ---- context.c ---- */
+
+struct tile_context {
+    const Driver *driver;
+    CuDevice device;
+    CuContext *primary;
+    tile_device_info info;
+    pthread_mutex_t lock; /* of the list below and of the functions in it */
+    tile_module *modules;
+};
+
+/* Makes the GPU's context the thread's current one. `pushed`: it was not, leave undoes it. */
+tile_status tile__enter(const tile_context *, bool *pushed);
+void tile__leave(const tile_context *, bool pushed);
+
+/* ---- module.c ---- */
+
+struct tile_function {
+    tile_context *context;
+    CuFunction *handle;
+    const char *name; /* behind the struct */
+    uint32_t shared_bytes;
+    tile_function_info info;
+    tile_function *next;
+};
+
+struct tile_module {
+    tile_context *context;
+    CacheKey key;
+    CuModule *handle;
+    tile_function *functions;
+    tile_module *next;
+};
+
+/* The context must be current. */
+void tile__modules_free(tile_context *);
+
+#endif
