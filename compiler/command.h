@@ -32,6 +32,10 @@ typedef struct Command {
     uint64_t seed;
     int threads;
     bool verbose, check_only;
+    const char *output;              /* emit -o: a folder */
+    const char *arch, *kernel;       /* --arch, --kernel */
+    const char *device;              /* --device: "cpu" or "cuda" */
+    const char *plan;                /* --plan: whose sums the interpreter replays; NULL: trees */
     const char *dump; /* -d: "ast", "ir" or NULL */
 } Command;
 
@@ -40,6 +44,7 @@ int command_check(Command *);
 int command_run(Command *);
 int command_debug(Command *);
 int command_fmt(Command *);
+int command_emit(Command *);
 
 /* ---- command.c ---- */
 
@@ -146,6 +151,18 @@ bool run_check_targets(RunPlan *);
 
 /* `where alias(x, y)`: runs again with x and y in the same memory; results must not differ. */
 bool run_aliases(RunPlan *, const RunOptions *);
+
+/* ---- command_emit.c ---- */
+
+struct Lowered;
+/* The CUDA text of one variant; NULL after a message. */
+char *emit_variant(Arena *, Diag *, const Program *, const Variant *, const Kernel *,
+                   const char *target, struct Lowered *);
+
+/* ---- run_cuda.c ---- */
+
+/* The run on the first GPU; plan->seconds is the time of the kernels there. */
+bool run_cuda(RunPlan *);
 
 /* ---- debug.c ---- */
 

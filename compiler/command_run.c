@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "compiler/command.h"
+#include "compiler/lower.h"
 
 static bool is_ir(const char *path)
 {
@@ -31,6 +32,17 @@ static bool read_kernel(RunPlan *plan, const char *path, const char *name)
                               &plan->narguments);
 }
 
+/* --plan: default sums in the order of the target's threads. */
+static bool record_target(RunPlan *plan)
+{
+    Lowered low = {.arena = plan->arena, .diag = plan->diag, .kernel = plan->kernel,
+                   .program = &plan->program, .variant = &plan->variant};
+    if (!plan_sums(&low))
+        return false;
+    const char *wrong = kernel_verify(plan->arena, plan->kernel);
+    return !wrong || user_error("%s: %s", plan->kernel->name, wrong);
+}
+
 /* A kernel of a program, in the variant that settings and files ask for. */
 static bool choose_kernel(RunPlan *plan, const char *path, const char *name)
 {
@@ -41,13 +53,14 @@ static bool choose_kernel(RunPlan *plan, const char *path, const char *name)
     if (!plan->item || !settings_known(c, &plan->program, plan->item, NULL))
         return false;
     VariantRequest request = {settings_given(c), c->settings.count, run_is_named, run_knows_dim,
-                              plan};
+                              plan, c->plan};
     if (!variant_choose(&plan->program, plan->item, &request, &plan->variant))
         return false;
     plan->variant.presence_known = true;
     plan->kernel = elaborate(plan->arena, plan->diag, &plan->program, plan->item, &plan->variant);
-    return plan->kernel && settings_arguments(c, plan->item, plan->kernel, &plan->variant,
-                                              request.given, &plan->arguments, &plan->narguments);
+    return plan->kernel && (!c->plan || record_target(plan)) &&
+           settings_arguments(c, plan->item, plan->kernel, &plan->variant, request.given,
+                              &plan->arguments, &plan->narguments);
 }
 
 int run_prepare(RunPlan *plan, Command *c)
@@ -55,6 +68,8 @@ int run_prepare(RunPlan *plan, Command *c)
     *plan = (RunPlan){.command = c, .arena = c->arena, .diag = c->diag};
     const char *path = c->operands.items[0];
     const char *name = c->operands.count > 1 ? c->operands.items[1] : NULL;
+    if (c->plan && is_ir(path))
+        return usage_error(c, "--plan takes a .tile file: tile IR has its own plans");
     int code = run_open_files(plan);
     if (code)
         return code;
@@ -141,8 +156,11 @@ int command_run(Command *c)
     RunPlan plan;
     RunOptions options = run_options(c);
     int code = run_prepare(&plan, c);
-    if (!code &&
-        !(run_execute(&plan, &options) && run_aliases(&plan, &options) && run_finish(&plan)))
+    bool cuda = c->device && strcmp(c->device, "cuda") == 0;
+    if (!code && cuda)
+        code = run_cuda(&plan) && run_finish(&plan) ? 0 : EXIT_USER;
+    else if (!code &&
+             !(run_execute(&plan, &options) && run_aliases(&plan, &options) && run_finish(&plan)))
         code = EXIT_USER;
     if (!code && c->verbose)
         tell(&plan);

@@ -101,8 +101,10 @@ static void print_parameters(Cuda *c)
         const Value *v = op->results[0];
         fprintf(c->out, "%s", first ? "" : ", ");
         first = false;
-        if (op->code == OP_TENSOR)
-            fprintf(c->out, "%s%s *__restrict__ %s", op->tensor->dir == PARAM_IN ? "const " : "",
+        if (v->type.kind == TY_TABLE)
+            fprintf(c->out, "const TileTable %s", c_name(c, v));
+        else if (op->code == OP_TENSOR)
+            fprintf(c->out, "%s%s *%s", op->tensor->dir == PARAM_IN ? "const " : "",
                     pointer_type(v->type.dtype), c_name(c, v));
         else
             fprintf(c->out, "const %s %s", c_type(v->type.dtype), c_name(c, v));
@@ -114,8 +116,6 @@ static bool emit_header(Cuda *c)
 {
     for (const Op *op = c->low->kernel->body->first; op && !c->failed; op = op->next) {
         if (op->code == OP_TENSOR) {
-            if (op->results[0]->type.kind == TY_TABLE)
-                return cuda_fail(c, op, "table %s", op->name);
             tensor_view(c, op);
         } else if (op->code != OP_PAR && op->code != OP_REQUIRE && !is_parameter(op)) {
             emit_operation(c, op);
@@ -126,38 +126,88 @@ static bool emit_header(Cuda *c)
 
 /* ---- programs ---- */
 
-/* The ranges of a phase that need nothing but the header: lo, hi, step as C text. */
-static bool emit_ranges(Cuda *c)
+/* The indices of a box of ranges [from, n) out of a number in it, last range fastest. */
+static void split_number(Cuda *c, const char *number, int from)
 {
     const Op *par = c->plan->par;
-    int n = par->nregions - 1;
-    const Region *body = par->regions[n];
-    for (int i = 0; i < n; i++)
-        for (const Op *op = par->regions[i]->first; op; op = op->next) {
-            for (int k = 0; k < op->nargs; k++)
-                if (!op->args[k]->op && op->args[k]->region->parent == par)
-                    return cuda_fail(c, par, "a range that depends on an index before it");
-            if (op->code == OP_LOAD)
-                return cuda_fail(c, par, "a range that loads");
-        }
-    const char *rest = "program";
-    for (int i = n - 1; i >= 0; i--) {
-        const Region *r = par->regions[i];
-        emit_region_ops(c, r);
-        Value *const *y = r->last->args;
+    const Region *body = par->regions[par->nregions - 1];
+    const char *rest = number;
+    for (int i = par->nregions - 2; i >= from; i--) {
+        Value *const *y = par->regions[i]->last->args;
         const char *index = c_name(c, body->args[i]), *lo = c_name(c, y[0]);
-        char *count = format_text(c, "tile_count(%s, %s, %s)", lo, c_name(c, y[1]), c_name(c, y[2]));
-        if (i == 0) {
-            line(c, "const int64_t %s = %s + %s * %s;", index, lo, rest, c_name(c, y[2]));
+        const char *step = c_name(c, y[2]);
+        if (i == from) {
+            line(c, "const int64_t %s = %s + %s * %s;", index, lo, rest, step);
             break;
         }
-        const char *of = new_temp(c, format_text(c, "%s_count", index));
         const char *next = new_temp(c, "rest");
-        line(c, "const int64_t %s = %s;", of, count);
-        line(c, "const int64_t %s = %s + %s %% %s * %s;", index, lo, rest, of, c_name(c, y[2]));
-        line(c, "const int64_t %s = %s / %s;", next, rest, of);
+        line(c, "const int64_t %s = %s + %s %% %s_count * %s;", index, lo, rest, index, step);
+        line(c, "const int64_t %s = %s / %s_count;", next, rest, index);
         rest = next;
     }
+}
+
+/* Bounds of ranges [from, n): how many points each has; gives their product as C text. */
+static char *count_ranges(Cuda *c, int from)
+{
+    const Op *par = c->plan->par;
+    const Region *body = par->regions[par->nregions - 1];
+    char *all = format_text(c, "%s", "");
+    for (int i = from; i + 1 < par->nregions; i++) {
+        for (int k = 0; k < i; k++)
+            c->name[par->regions[i]->args[k]->id] = c_name(c, body->args[k]);
+        emit_region_ops(c, par->regions[i]);
+        Value *const *y = par->regions[i]->last->args;
+        const char *index = c_name(c, body->args[i]);
+        PUSH(c->arena, &c->used, format_text(c, "%s_count", index));
+        line(c, "const int64_t %s_count = tile_count(%s, %s, %s);", index, c_name(c, y[0]),
+             c_name(c, y[1]), c_name(c, y[2]));
+        all = format_text(c, "%s%s%s_count", all, *all ? " * " : "", index);
+    }
+    return all;
+}
+
+/* One program a block (or warp, or thread). */
+static bool emit_programs(Cuda *c)
+{
+    count_ranges(c, 0);
+    split_number(c, "program", 0);
+    return emit_region_ops(c, c->plan->par->regions[c->plan->par->nregions - 1]);
+}
+
+/* R14: this unit takes points `program`, program + programs, .. of the ragged range. Ranges before
+ * the last that others need are loops; what they leave is a box whose points are numbered. */
+static bool emit_ragged(Cuda *c)
+{
+    const Op *par = c->plan->par;
+    const Region *body = par->regions[par->nregions - 1];
+    int n = par->nregions - 1, loops = 0;
+    for (int i = 1; i < n; i++)
+        for (const Op *op = par->regions[i]->first; op; op = op->next)
+            for (int k = 0; k < op->nargs; k++)
+                if (!op->args[k]->op && op->args[k]->region == par->regions[i] &&
+                    op->args[k]->index >= loops)
+                    loops = op->args[k]->index + 1;
+    line(c, "int64_t next = program, passed = 0;");
+    for (int i = 0; i < loops; i++) {
+        for (int k = 0; k < i; k++)
+            c->name[par->regions[i]->args[k]->id] = c_name(c, body->args[k]);
+        emit_region_ops(c, par->regions[i]);
+        Value *const *y = par->regions[i]->last->args;
+        const char *index = c_name(c, body->args[i]);
+        open_block(c, "for (int64_t %s = %s; %s < %s; %s += %s)", index, c_name(c, y[0]), index,
+                   c_name(c, y[1]), index, c_name(c, y[2]));
+    }
+    char *points = count_ranges(c, loops);
+    line(c, "const int64_t points = %s, begin = passed;", *points ? points : "1");
+    line(c, "passed += points;");
+    open_block(c, "for (; next < passed; next += programs)");
+    line(c, "const int64_t number = next - begin;");
+    split_number(c, "number", loops);
+    emit_region_ops(c, body);
+    close_block(c);
+    for (int i = 0; i < loops; i++)
+        close_block(c);
     return !c->failed;
 }
 
@@ -176,7 +226,7 @@ static void print_unit(Cuda *c)
         line(c, "const int64_t program = tile_block();");
     }
     line(c, "(void)lane, (void)warp;");
-    if (p->pack > 1)
+    if (p->pack > 1 && !p->ragged)
         line(c, "if (program >= programs) return;");
 }
 
@@ -200,8 +250,10 @@ static bool emit_phase(Cuda *c)
     c->indent = 1;
     c->line = 0;
     c->stored = false;
-    bool good = assign_layouts(c->low, p) && emit_header(c) && (print_unit(c), emit_ranges(c)) &&
-                emit_region_ops(c, p->par->regions[p->par->nregions - 1]);
+    c->ragged = p->ragged;
+    bool good = assign_layouts(c->low, p) && emit_header(c);
+    print_unit(c);
+    good = good && (p->ragged ? emit_ragged(c) : emit_programs(c));
     fclose(c->out);
     c->out = final;
     if (c->shared_bytes) {
@@ -212,6 +264,13 @@ static bool emit_phase(Cuda *c)
         fprintf(c->out, copies > 1 ? "    char *const shared = shared_memory + tile_warp() * %zu;\n"
                                    : "    char *const shared = shared_memory;\n", each);
     }
+    if (c->local_bytes)
+        fprintf(c->out, "    __shared__ __align__(16) char locals%s[%zu];\n",
+                p->unit.lanes == 32 && p->unit.warps == 1 && p->pack > 1 ? "_of_all" : "",
+                c->local_bytes * (size_t)(p->unit.lanes == 32 && p->unit.warps == 1 ? p->pack : 1));
+    if (c->local_bytes && p->unit.lanes == 32 && p->unit.warps == 1 && p->pack > 1)
+        fprintf(c->out, "    char *const locals = locals_of_all + tile_warp() * %zu;\n",
+                c->local_bytes);
     fputs(text, c->out);
     fprintf(c->out, "}\n");
     free(text);
@@ -230,7 +289,7 @@ char *emit_cuda(Lowered *low, const char *target)
     for (int i = 0; i < low->nphases && !c.failed; i++) {
         c.plan = &low->phases[i];
         c.used.count = 0;
-        c.shared_bytes = 0;
+        c.shared_bytes = c.local_bytes = 0;
         memset(c.name, 0, sizeof *c.name * (size_t)low->kernel->next_id);
         emit_phase(&c);
     }

@@ -29,6 +29,8 @@ typedef struct Cuda {
     struct { const char **items; int count, capacity; } used;
     int temps;
     size_t shared_bytes;             /* of the exchange buffer */
+    size_t local_bytes;              /* of local tensors, beside it */
+    bool ragged;                     /* programs are points of a loop, not blocks */
     int line;                        /* of the last #line */
 } Cuda;
 
@@ -59,6 +61,10 @@ char *element(Cuda *, const Value *arg, const char *name, const Type *t, const L
 /* The name under which `arg` is held in the projection of layout `l`: its own, or a new array
  * filled through shared memory. NULL after a message. */
 const char *fitted(Cuda *, const Value *arg, const Layout *l);
+/* `arg` in another layout of its own shape: a new array. */
+const char *converted(Cuda *, const Value *arg, const Layout *to);
+/* Lays a tile down in shared memory, row-major, as `s`; the unit is together afterwards. */
+void lay_down(Cuda *, const Value *);
 /* As `element`, for an index tile that stands for axis `dim` of layout `l`. */
 char *axis_element(Cuda *, const Value *arg, const char *name, const Layout *l, int dim,
                    const char *reg);
@@ -72,13 +78,21 @@ char *coordinate(Cuda *, const Layout *, int dim, const char *reg);
 
 /* cuda_ops.c */
 bool emit_operation(Cuda *, const Op *);
+/* cuda_shape.c */
+bool cuda_extract(Cuda *, const Op *);
+bool cuda_concat(Cuda *, const Op *);
+/* Rounds of a loop that is unrolled, 0: it is not. */
+int64_t unrolled_rounds(const Op *loop);
 /* cuda_access.c */
 bool emit_load(Cuda *, const Op *);
 bool emit_store(Cuda *, const Op *);
+bool emit_atomic(Cuda *, const Op *);
 bool emit_view_op(Cuda *, const Op *);
 /* cuda_reduce.c */
 bool emit_reduction(Cuda *, const Op *);
 bool emit_region_ops(Cuda *, const Region *);
+/* All threads of the program's unit have come here, and see each other's memory. */
+void unit_sync(Cuda *);
 /* Room in shared memory for that many bytes a program. */
 void need_shared(Cuda *, size_t bytes);
 bool tensor_view(Cuda *, const Op *tensor);

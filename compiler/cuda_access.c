@@ -52,6 +52,47 @@ bool tensor_view(Cuda *c, const Op *op)
     return true;
 }
 
+/* Entry l of a table; the entries' extents are the table's. */
+static bool table_entry(Cuda *c, const Op *op)
+{
+    const CudaView *from = c->view[op->args[0]->id];
+    CudaView *v = new_view(c, op->results[0]);
+    const char *type = op->results[0]->type.dtype == DT_E2M1 ? "uint8_t"
+                                                             : c_type(op->results[0]->type.dtype);
+    const char *data = new_temp(c, op->results[0]->name ? op->results[0]->name : "entry");
+    *v = *from;
+    line(c, "%s *const %s = (%s *)%s.entry[%s];", type, data, type, from->data,
+         value_text(c, op->args[1]));
+    v->data = data;
+    return true;
+}
+
+/* In shared memory; a unit of one thread has its elements a block's width apart, so that threads
+ * do not meet in a bank (R23). */
+static bool local_view(Cuda *c, const Op *op)
+{
+    const Value *t = op->results[0];
+    CudaView *v = new_view(c, t);
+    const char *type = c_type(t->type.dtype);
+    bool thread = c->plan->unit.lanes == 1;
+    int64_t apart = thread ? c->plan->pack : 1, n = apart;
+    if (t->type.dtype == DT_E2M1)
+        return cuda_fail(c, op, "a local tensor of e2m1");
+    v->data = c_name(c, t);
+    v->offset = "0";
+    v->tensor = op;
+    for (int i = t->type.rank - 1; i >= 0; i--) {
+        v->extent[i] = format_text(c, "%lld", (long long)t->type.dims[i]);
+        v->stride[i] = format_text(c, "%lld", (long long)n);
+        n *= t->type.dims[i];
+    }
+    size_t bytes = ((size_t)n * dtype_info[t->type.dtype].size + 15) / 16 * 16;
+    line(c, "%s *const %s = (%s *)(locals + %zu)%s;", type, v->data, type, c->local_bytes,
+         thread ? " + tile_thread()" : "");
+    c->local_bytes += bytes;
+    return true;
+}
+
 static bool view_slice(Cuda *c, const Op *op)
 {
     const CudaView *from = c->view[op->args[0]->id];
@@ -143,6 +184,8 @@ bool emit_view_op(Cuda *c, const Op *op)
     case OP_VIEW_RESHAPE: return view_reshape(c, op);
     case OP_VIEW_UPSAMPLE: return view_upsample(c, op);
     case OP_VIEW_TRANS: return view_trans(c, op);
+    case OP_TABLE: return table_entry(c, op);
+    case OP_LOCAL: return local_view(c, op);
     default:
         line(c, "const int64_t %s = %s;", c_name(c, op->results[0]),
              c->view[op->args[0]->id]->extent[op->axis]);
@@ -274,8 +317,8 @@ static const char *memory_type(DType t)
 static void order_before(Cuda *c, const Op *op)
 {
     const Op *t = c->view[op->args[0]->id]->tensor;
-    if (t->tensor && t->tensor->dir != PARAM_IN && c->plan->unit.lanes > 1 && c->stored)
-        line(c, "tile_sync();");
+    if ((!t->tensor || t->tensor->dir != PARAM_IN) && c->stored)
+        unit_sync(c);
 }
 
 bool emit_load(Cuda *c, const Op *op)
@@ -314,6 +357,31 @@ bool emit_load(Cuda *c, const Op *op)
          v->data, a.at, *a.row ? a.row : "", *a.row ? " ? " : "", a.extent, *a.row ? " : 0" : "",
          pad);
     close_block(c);
+    return true;
+}
+
+/* Integers and f32; the old value is of one element (R19). */
+bool emit_atomic(Cuda *c, const Op *op)
+{
+    const Value *x = op->args[op->nargs - 1];
+    const CudaView *v = c->view[op->args[0]->id];
+    DType t = x->type.dtype;
+    const char *type = dtype_info[t].name;
+    Address a;
+    c->stored = true;
+    if (dtype_info[t].bits < 32)
+        return cuda_fail(c, op, "atomic_add of %s", type);
+    if (op->nresults)
+        return cuda_fail(c, op, "the old value of atomic_add");
+    Layout plain = layout_spread(&x->type, x->type.rank - 1, 1, c->plan->unit);
+    const Layout *l = is_uniform(x) ? &plain : layout_of(c, x);
+    address(c, op, v, type_elements(&x->type) == 1 ? NULL : l, -1, &a);
+    char *holder = one_holder(c, l), *when = join(c, holder, " && ", a.row);
+    if (!*a.row)
+        when = holder;
+    line(c, "TILE_EACH(r, %lld) %s%s%stile_atomic_add_%s(&%s[%s], %s%s);",
+         (long long)layout_span(l, OWN_REG), *when ? "if (" : "", when, *when ? ") " : "", type,
+         v->data, a.at, c_name(c, x), is_uniform(x) ? "" : "[r]");
     return true;
 }
 

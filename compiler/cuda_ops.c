@@ -228,12 +228,6 @@ static bool emit_iota(Cuda *c, const Op *op)
     return true;
 }
 
-/* The parts stand one after the other along an axis that only registers cover. */
-static bool emit_concat(Cuda *c, const Op *op)
-{
-    return cuda_fail(c, op, "concat");
-}
-
 /* ---- control ---- */
 
 static void assign(Cuda *c, const Value *to, const Value *from)
@@ -298,6 +292,8 @@ static bool emit_for(Cuda *c, const Op *op)
         c->name[body->args[1 + k]->id] = c_name(c, op->results[k]);
     }
     const char *i = c_name(c, body->args[0]);
+    if (unrolled_rounds(op))
+        line(c, "TILE_UNROLL");
     open_block(c, "for (int64_t %s = %s; %s < %s; %s += %s)", i, c_name(c, op->args[0]), i,
                c_name(c, op->args[1]), i, c_name(c, op->args[2]));
     emit_region_ops(c, body);
@@ -313,7 +309,7 @@ static bool emit_continue(Cuda *c, const Op *op)
     while (loop->code != OP_FOR && loop->code != OP_PAR)
         loop = loop->parent->parent;
     if (loop->code == OP_PAR) {
-        line(c, "return;");
+        line(c, c->ragged ? "continue;" : "return;");
         return true;
     }
     for (int k = 0; k < loop->nresults; k++)
@@ -333,10 +329,15 @@ bool emit_operation(Cuda *c, const Op *op)
         return emit_continue(c, op);
     case OP_LOAD: return emit_load(c, op);
     case OP_STORE: return emit_store(c, op);
+    case OP_ATOMIC_ADD: return emit_atomic(c, op);
     case OP_RESHAPE: return emit_reshape(c, op);
     case OP_TRANS: return emit_trans(c, op);
     case OP_IOTA: return emit_iota(c, op);
-    case OP_CONCAT: return emit_concat(c, op);
+    case OP_CONCAT: return cuda_concat(c, op);
+    case OP_EXTRACT: return cuda_extract(c, op);
+    case OP_ASSERT:
+    case OP_ASSUME:
+    case OP_PRINT: return true; /* of check builds (R20) */
     case OP_IF: return emit_if(c, op);
     case OP_FOR: return emit_for(c, op);
     case OP_SUM:
@@ -348,6 +349,8 @@ bool emit_operation(Cuda *c, const Op *op)
     case OP_VIEW_RESHAPE:
     case OP_VIEW_TRANS:
     case OP_VIEW_UPSAMPLE:
+    case OP_TABLE:
+    case OP_LOCAL:
     case OP_EXTENT: return emit_view_op(c, op);
     default:
         if (strchr(flags, 'E') || op->code == OP_BROADCAST)

@@ -61,10 +61,10 @@ static void reduce_warps(Cuda *c, const Layout *l, int axis, const char *f, cons
             line(c, "%s *const s = (%s *)shared;", type, type);
             line(c, "const int first = warp - warp / %lld %% %lld * %lld;", (long long)before,
                  (long long)m->extent, (long long)before);
-            line(c, "tile_sync();");
+            unit_sync(c);
             line(c, "TILE_EACH(r, %lld) s[(warp * %lld + r) * 32 + lane] = %s[r];", (long long)n,
                  (long long)n, name);
-            line(c, "tile_sync();");
+            unit_sync(c);
             line(c, "TILE_EACH(r, %lld) %s[r] = s[(first * %lld + r) * 32 + lane];", (long long)n,
                  name, (long long)n);
             line(c, "for (int w = 1; w < %lld; w++)", (long long)m->extent);

@@ -271,23 +271,44 @@ static char *place_text(Cuda *c, const Type *t, const Layout *l)
     return *sum ? sum : format_text(c, "0");
 }
 
-/* Through shared memory; between threads of one unit. */
-static const char *convert(Cuda *c, const Value *arg, const Layout *from, const Layout *to)
+void unit_sync(Cuda *c)
+{
+    if (c->plan->unit.warps > 1)
+        line(c, "tile_sync();");
+    else if (c->plan->unit.lanes > 1)
+        line(c, "tile_sync_warp();");
+}
+
+void lay_down(Cuda *c, const Value *v)
+{
+    const Type *t = &v->type;
+    const char *type = c_type(t->dtype);
+    int64_t n = type_elements(t);
+    Layout plain = layout_spread(t, t->rank - 1, 1, c->plan->unit);
+    const Layout *l = is_uniform(v) ? &plain : layout_of(c, v);
+    char *holder = one_holder(c, l);
+    need_shared(c, (size_t)n * dtype_info[t->dtype].size);
+    line(c, "%s *const s = (%s *)shared;", type, type);
+    unit_sync(c);
+    line(c, "%s%s%sTILE_EACH(r, %lld) s[%s] = %s%s;", *holder ? "if (" : "", holder,
+         *holder ? ") " : "", (long long)layout_span(l, OWN_REG), place_text(c, t, l),
+         c_name(c, v), is_uniform(v) ? "" : "[r]");
+    unit_sync(c);
+}
+
+/* By naming registers anew where every thread has what it needs, else through shared memory. */
+const char *converted(Cuda *c, const Value *arg, const Layout *to)
 {
     const Type *t = &arg->type;
+    const Layout *from = layout_of(c, arg);
     const char *name = c_name(c, arg), *type = c_type(t->dtype);
-    const char *out = new_temp(c, format_text(c, "%s_as", isalpha((unsigned char)*name) ? name : "t"));
+    const char *out =
+        new_temp(c, format_text(c, "%s_as", isalpha((unsigned char)*name) ? name : "t"));
     line(c, "%s %s[%lld];", type, out, (long long)layout_span(to, OWN_REG));
     if (same_threads(from, to) && permute(c, t, name, from, out, to))
         return out;
-    need_shared(c, (size_t)type_elements(t) * dtype_info[t->dtype].size);
-    char *holder = one_holder(c, from);
     open_block(c, "%s", "");
-    line(c, "%s *const s = (%s *)shared;", type, type);
-    line(c, "tile_sync();");
-    line(c, "%s%s%sTILE_EACH(r, %lld) s[%s] = %s[r];", *holder ? "if (" : "", holder,
-         *holder ? ") " : "", (long long)layout_span(from, OWN_REG), place_text(c, t, from), name);
-    line(c, "tile_sync();");
+    lay_down(c, arg);
     line(c, "TILE_EACH(r, %lld) %s[r] = s[%s];", (long long)layout_span(to, OWN_REG), out,
          place_text(c, t, to));
     close_block(c);
@@ -299,8 +320,7 @@ const char *fitted(Cuda *c, const Value *arg, const Layout *l)
     if (is_uniform(arg))
         return c_name(c, arg);
     Layout want = layout_project(l, &arg->type);
-    const Layout *have = layout_of(c, arg);
-    return layout_equal(&want, have) ? c_name(c, arg) : convert(c, arg, have, &want);
+    return layout_equal(&want, layout_of(c, arg)) ? c_name(c, arg) : converted(c, arg, &want);
 }
 
 /* The layout of an index tile that stands for axis `dim`. */
@@ -322,6 +342,5 @@ const char *axis_fitted(Cuda *c, const Value *arg, const Layout *l, int dim)
     if (is_uniform(arg))
         return c_name(c, arg);
     Layout want = axis_layout(l, dim);
-    const Layout *have = layout_of(c, arg);
-    return layout_equal(&want, have) ? c_name(c, arg) : convert(c, arg, have, &want);
+    return layout_equal(&want, layout_of(c, arg)) ? c_name(c, arg) : converted(c, arg, &want);
 }

@@ -35,18 +35,26 @@ static bool axis_scalar(Elab *e, const Expr *x, Access *a, int k, Value **arg)
     return *arg != NULL;
 }
 
-/* Two e2m1 share a byte: a slice along the last axis starts with the first of them (R25). What is
- * known only in a run is checked there. */
+/* Two e2m1 share a byte: a slice along the last axis takes both or none of them (R25). A start that
+ * is known only in a run is checked there. */
 static bool starts_even(Elab *e, const Expr *x, const Access *a, const Type *t, Value *const *args)
 {
-    int64_t start;
-    int last = t->rank - 1;
-    if (t->kind != TY_TENSOR || t->dtype != DT_E2M1 || last < 0 || a->axis[last].kind != AX_SLICE ||
-        !value_int(*args, &start) || start % 2 == 0)
+    int64_t start, extent;
+    int last = t->rank - 1, at = x->args.count - 1;
+    if (t->kind != TY_TENSOR || t->dtype != DT_E2M1 || last < 0 || a->axis[last].kind != AX_SLICE)
         return true;
-    fail(e, x->args.items[last]->a->pos, "two elements share a byte",
-         "a slice of e2m1 starts at an even index, not %lld", (long long)start);
-    return false;
+    while (x->args.items[at]->kind != E_SLICE)
+        at--;
+    extent = a->axis[last].extent;
+    if (value_int(*args, &start) && start % 2 != 0) {
+        fail(e, x->args.items[at]->a->pos, "two elements share a byte",
+             "a slice of e2m1 starts at an even index, not %lld", (long long)start);
+        return false;
+    }
+    if (extent % 2 != 0)
+        fail(e, x->args.items[at]->b->pos, "two elements share a byte",
+             "a slice of e2m1 has an even extent, not %lld", (long long)extent);
+    return extent % 2 == 0;
 }
 
 static bool axis_slice(Elab *e, const Expr *x, Access *a, int k, Value **arg)

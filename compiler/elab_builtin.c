@@ -65,7 +65,8 @@ Term call_convert(Elab *e, const Expr *call, DType to)
     Type type = v->type;
     type.dtype = to;
     Op *op = make_op(e, OP_CAST, call->pos, 1, &v, 1, &type);
-    op->round = zero ? ROUND_ZERO : ROUND_NEAREST;
+    bool exact = v->type.dtype != DT_F32;
+    op->round = zero && !exact ? ROUND_ZERO : ROUND_NEAREST;
     return term_value(op->results[0]);
 }
 

@@ -333,7 +333,10 @@ static void if_run_time(Elab *e, const Stmt *s, Value *cond)
     op_add_region(e->kernel, op, r[0]);
     op_add_region(e->kernel, op, r[1]);
     e->ended = ended[0] && ended[1];
-    carried_set(e, s->pos, &c, op->results);
+    if (e->ended)
+        op->nresults = 0; /* the region ends here: nobody could use them */
+    else
+        carried_set(e, s->pos, &c, op->results);
 }
 
 static void s_if(Elab *e, const Stmt *s)

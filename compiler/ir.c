@@ -9,6 +9,7 @@ const OpInfo op_info[OP_COUNT] = {
 };
 
 const char *const order_name[] = {"default", "seq", "tree"};
+const char *const owner_name[OWNERS] = {"reg", "lane", "warp"};
 const char *const round_name[] = {"nearest", "zero"};
 const char *const format_name[] = {"row", "col_pad16", "ue8m0x4"};
 const char *const dir_name[] = {"in", "out", "inout", "scratch"};

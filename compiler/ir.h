@@ -55,6 +55,30 @@ typedef struct Access {
 } Access;
 
 typedef enum SumOrder { ORDER_DEFAULT, ORDER_SEQ, ORDER_TREE } SumOrder;
+/* What holds a part of a tile: a register of a thread, a lane of a warp, a warp of a program. */
+typedef enum Owner { OWN_REG, OWN_LANE, OWN_WARP, OWNERS } Owner;
+
+/* The plan of a default sum (R8): in which order the threads of a target add up an axis.
+ *
+ * Digits write an index along the axis as a mixed-radix number: a digit has `extent` values and
+ * each step of it moves `stride` elements. They cover the axis exactly. A thread is given by the
+ * values of its lane and warp digits. It starts at +0 and adds its elements, counting its
+ * register digits up, the first one fastest. Then, for each lane digit from the first, partners
+ * that differ in bit 1, 2, 4 .. of that digit add pairwise: both get a + b. Then, for each warp
+ * digit from the first, the warps' values are added from digit value 0 upwards, beginning with
+ * the value of warp 0. No digit, for an axis of one element: +0 + x.
+ *
+ * `fused`: the arg is a product that has no other use, and a thread accumulates it with fma. */
+typedef struct SumDigit {
+    Owner owner;
+    int64_t extent, stride;
+} SumDigit;
+typedef struct SumPlan {
+    SumDigit *digits;
+    int count;
+    bool fused;
+} SumPlan;
+
 typedef enum RoundMode { ROUND_NEAREST, ROUND_ZERO } RoundMode;
 
 /* How an element (m, k) of a tensor lies in memory (R18). Other axes are row-major outside. */
@@ -92,6 +116,7 @@ struct Op {
     uint64_t bits;
     int axis;
     SumOrder order;
+    const SumPlan *plan; /* of a default sum; NULL: none, the interpreter takes a tree */
     RoundMode round;
     bool exclusive;
     bool unordered; /* PAR: @unordered */
@@ -120,6 +145,7 @@ typedef struct Kernel {
 
 /* ir.c */
 extern const char *const order_name[], *const round_name[], *const format_name[], *const dir_name[];
+extern const char *const owner_name[OWNERS];
 
 Kernel *kernel_new(Arena *, const char *name, Pos);
 Region *region_new(Kernel *, Op *parent, int nargs, const Type *types);

@@ -221,6 +221,18 @@ static bool has_axis(OpCode code)
     }
 }
 
+/* plan (reg 8@1, lane 32@8, warp 4@256) fused */
+static void print_plan(Printer *p, const SumPlan *plan)
+{
+    fputs(" plan (", p->out);
+    for (int i = 0; i < plan->count; i++) {
+        const SumDigit *d = &plan->digits[i];
+        fprintf(p->out, "%s%s %" PRId64 "@%" PRId64, i ? ", " : "", owner_name[d->owner], d->extent,
+                d->stride);
+    }
+    fprintf(p->out, ")%s", plan->fused ? " fused" : "");
+}
+
 /* Every attribute that is not its default, so that nothing an op holds is lost. */
 static void print_attributes(Printer *p, const Op *op)
 {
@@ -237,6 +249,8 @@ static void print_attributes(Printer *p, const Op *op)
         fprintf(p->out, " axis %d", op->axis);
     if (op->order)
         fprintf(p->out, " order %s", order_name[op->order]);
+    if (op->plan)
+        print_plan(p, op->plan);
     if (op->round)
         fprintf(p->out, " round %s", round_name[op->round]);
     fprintf(p->out, "%s%s", op->exclusive ? " exclusive" : "", op->unordered ? " unordered" : "");

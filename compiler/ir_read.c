@@ -149,6 +149,39 @@ static bool read_round(Reader *r, Op *a)
     return ir_next(r);
 }
 
+static bool read_digit(Reader *r, SumDigit *d)
+{
+    int owner = ir_find_word(r, owner_name, OWNERS);
+    if (owner < 0)
+        return ir_expected(r, "reg, lane or warp");
+    d->owner = (Owner)owner;
+    return ir_next(r) && ir_read_int(r, 0, MAX_EXTENT, "an extent", &d->extent) &&
+           ir_expect(r, '@', "@ and a stride") &&
+           ir_read_int(r, 0, MAX_EXTENT, "a stride", &d->stride);
+}
+
+static bool read_plan(Reader *r, Op *a)
+{
+    SumPlan *plan = NEW(r->arena, SumPlan);
+    struct {
+        SumDigit *items;
+        int count, capacity;
+    } digits = {0};
+    a->plan = plan;
+    if (!ir_expect(r, '(', "("))
+        return false;
+    while (!ir_accept(r, ')')) {
+        SumDigit d;
+        if ((digits.count && !ir_expect(r, ',', ") or a comma")) || !read_digit(r, &d))
+            return false;
+        PUSH(r->arena, &digits, d);
+    }
+    plan->digits = digits.items;
+    plan->count = digits.count;
+    plan->fused = ir_accept_word(r, "fused");
+    return r->token.kind != IR_BAD;
+}
+
 static bool is_code(const Reader *r)
 {
     return r->token.kind == IR_NUMBER || ir_token_is(&r->token, "true") ||
@@ -184,6 +217,8 @@ static bool read_attribute(Reader *r, Draft *d, bool *found)
         return read_axis(r, a);
     if (ir_accept_word(r, "order"))
         return read_order(r, a);
+    if (ir_accept_word(r, "plan"))
+        return read_plan(r, a);
     if (ir_accept_word(r, "round"))
         return read_round(r, a);
     if (ir_accept_word(r, "exclusive"))

@@ -4,8 +4,6 @@
 
 const char owner_letter[OWNERS] = {'r', 'l', 'w'};
 
-static const char *const owner_name[OWNERS] = {"reg", "lane", "warp"};
-
 void layout_add(Layout *l, Owner owner, int dim, int64_t extent, int64_t stride)
 {
     if (extent == 1)

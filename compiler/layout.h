@@ -11,8 +11,6 @@
 
 #include "compiler/ir.h"
 
-typedef enum Owner { OWN_REG, OWN_LANE, OWN_WARP, OWNERS } Owner;
-
 typedef struct Mode {
     Owner owner;
     int dim;

@@ -147,6 +147,26 @@ static void spread_reduce(Pass *p, const Op *op)
     place(p, op->results[0], &l);
 }
 
+static void spread_extract(Pass *p, const Op *op)
+{
+    Layout l;
+    if (known(p, op->args[0]) && extract_layout(op, known(p, op->args[0]), &l))
+        place(p, op->results[0], &l);
+}
+
+/* Follows its first part, once that has a layout. */
+static void spread_concat(Pass *p, const Op *op)
+{
+    const Value *first = NULL;
+    for (int i = 0; i < op->nargs && !first; i++)
+        if (!is_uniform(op->args[i]) && type_elements(&op->args[i]->type))
+            first = op->args[i];
+    if (first && !known(p, first))
+        return;
+    Layout l = concat_layout(op, first ? known(p, first) : NULL, p->plan->unit);
+    place(p, op->results[0], &l);
+}
+
 static void same(Pass *p, const Value *a, const Value *b)
 {
     if (known(p, a))
@@ -194,6 +214,10 @@ static void spread(Pass *p, const Region *r)
             spread_reshape(p, op);
         else if (op->code == OP_TRANS)
             spread_trans(p, op);
+        else if (op->code == OP_EXTRACT)
+            spread_extract(p, op);
+        else if (op->code == OP_CONCAT)
+            spread_concat(p, op);
         else if (op->code == OP_SUM || op->code == OP_AMAX || op->code == OP_AMIN ||
                  op->code == OP_ANY || op->code == OP_ALL)
             spread_reduce(p, op);

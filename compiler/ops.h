@@ -87,7 +87,7 @@
     OP(OP_FMA,        "fma",        3, 1, "PEF")                                                      \
     OP(OP_SELECT,     "select",     3, 1, "PEA")   /* arg 0 bool */                                   \
     /* reductions and scans keep their axis with extent 1 / whole; R8 */                              \
-    OP(OP_SUM,        "sum",       -1, 1, "PFI")   /* axis, order; optional arg 1: init (rank 0) */   \
+    OP(OP_SUM,        "sum",       -1, 1, "PFI")   /* axis, order, plan; optional arg 1: init */      \
     OP(OP_AMAX,       "amax",       1, 1, "PA")    /* axis */                                         \
     OP(OP_AMIN,       "amin",       1, 1, "PA")                                                       \
     OP(OP_ANY,        "any",        1, 1, "PB")    /* axis; -1: all axes, rank 0 */                   \

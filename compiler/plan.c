@@ -62,6 +62,20 @@ static bool directives(Planner *p, const DirectiveList *list)
     return true;
 }
 
+/* The first range that the host cannot count: it loads, or uses an index before it. */
+int ragged_from(const Op *par)
+{
+    for (int i = 0; i + 1 < par->nregions; i++)
+        for (const Op *op = par->regions[i]->first; op; op = op->next) {
+            if (op->code == OP_LOAD)
+                return i;
+            for (int k = 0; k < op->nargs; k++)
+                if (!op->args[k]->op && op->args[k]->region == par->regions[i])
+                    return i;
+        }
+    return par->nregions - 1;
+}
+
 bool plan_phases(Lowered *low)
 {
     int n = 0;
@@ -75,6 +89,7 @@ bool plan_phases(Lowered *low)
             continue;
         Planner p = {low, &low->phases[low->nphases++]};
         *p.plan = (PhasePlan){.par = op, .unit = {32, 4}, .pack = 1};
+        p.plan->ragged = ragged_from(op) < op->nregions - 1;
         if (low->variant->schedule && !directives(&p, &low->variant->schedule->directives))
             return false;
     }

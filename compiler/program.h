@@ -63,9 +63,14 @@ typedef struct VariantRequest {
     bool (*present)(void *, Name tensor);
     bool (*known)(void *, Name dim, int64_t *);
     void *context;
+    const char *target;              /* "sm90": a schedule for it; NULL: the first one */
 } VariantRequest;
 bool variant_choose(Program *, const Item *kernel, const VariantRequest *, Variant *out);
+/* Whether a schedule names the target, or none. */
+bool schedule_is_for(const Item *schedule, const char *target);
 
+/* "bf16", "128", "none" */
+const char *setting_text(Arena *, const Setting *);
 /* "T=bf16 G=128 BM=1", for messages. */
 char *variant_text(Program *, const Variant *);
 

@@ -136,12 +136,13 @@ uint64_t sum_loops(const Sum *s)
 
 /* Text */
 
-static char *product_text(Counts *c, const Product *p, int64_t factor)
+/* `factor` is the magnitude of the product's. */
+static char *product_text(Counts *c, const Product *p, uint64_t factor)
 {
     if (p->count == 0)
-        return arena_format(c->arena, "%lld", (long long)factor);
+        return arena_format(c->arena, "%llu", (unsigned long long)factor);
     char *text = factor == 1 ? arena_format(c->arena, "%s", "")
-                             : arena_format(c->arena, "%lld * ", (long long)factor);
+                             : arena_format(c->arena, "%llu * ", (unsigned long long)factor);
     for (int i = 0; i < p->count; i++) {
         const Atom *a = p->atoms[i];
         bool parens = a->infix && (p->count > 1 || factor != 1);
@@ -163,7 +164,8 @@ char *sum_text(Counts *c, const Sum *s)
             const Product *p = &s->items[i];
             if ((p->factor > 0) != (sign > 0))
                 continue;
-            char *one = product_text(c, p, sign * p->factor);
+            uint64_t factor = (uint64_t)p->factor;
+            char *one = product_text(c, p, sign < 0 ? 0 - factor : factor);
             text = !text ? arena_format(c->arena, "%s%s", sign < 0 ? "-" : "", one)
                          : arena_format(c->arena, "%s %c %s", text, sign < 0 ? '-' : '+', one);
             if (strlen(text) > LONGEST_TEXT)

@@ -9,7 +9,7 @@
 
 #define VERSION "0.1"
 
-enum { CHECK = 1, RUN = 2, DEBUG = 4, FMT = 8, MAX_THREADS = 1024 };
+enum { CHECK = 1, RUN = 2, DEBUG = 4, FMT = 8, EMIT = 16, MAX_THREADS = 1024 };
 
 typedef struct Verb {
     unsigned bit;
@@ -38,6 +38,11 @@ static const char run_text[] =
 static const char debug_text[] =
     "Runs a kernel step by step; takes commands from the terminal or from standard input.\n"
     "Type help at its prompt. The arguments are those of tilec run.\n";
+static const char emit_text[] =
+    "Writes the CUDA of every variant that the instances list, a file each, into a folder. What is\n"
+    "not lowered yet is an error at its line.\n"
+    "\n"
+    "  tilec emit kernels.tile/quant/per_token_cast.tile --arch sm90 -o cuda\n";
 static const char fmt_text[] =
     "Puts files into the one form: indentation, spaces, line breaks; comments stay. A file with\n"
     "syntax errors is left as it is. FILE may be -: from standard input to standard output.\n";
@@ -48,6 +53,7 @@ static const Verb verbs[] = {
     {RUN, "run", "FILE [KERNEL]", "run a kernel on tensors in .npy files", run_text, 1, 2,
      command_run},
     {DEBUG, "debug", "FILE [KERNEL]", "the same, step by step", debug_text, 1, 2, command_debug},
+    {EMIT, "emit", "FILE...", "write the CUDA text of kernels", emit_text, 1, -1, command_emit},
     {FMT, "fmt", "FILE...", "format programs in place", fmt_text, 1, -1, command_fmt},
 };
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };
@@ -55,7 +61,8 @@ enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };
 typedef struct Option Option;
 typedef bool Take(Command *, const Option *, const char *value);
 static Take take_setting, take_input, take_output, take_seed, take_threads, take_dump,
-            take_verbose, take_check;
+            take_verbose, take_check, take_folder, take_arch, take_kernel, take_device,
+            take_plan;
 
 struct Option {
     unsigned verbs;
@@ -73,6 +80,12 @@ static const Option options[] = {
     {RUN | DEBUG, "--threads", "N", "run programs on N threads (default: one a core)",
      take_threads},
     {CHECK, "-d", "ast|ir", "print the tree, or the tile IR of each variant", take_dump},
+    {EMIT, "-o", "DIR", "the folder to write into; made if it is not there", take_folder},
+    {EMIT, "--arch", "sm90|sm100", "the target", take_arch},
+    {EMIT, "--kernel", "K", "only this kernel", take_kernel},
+    {RUN | DEBUG, "--plan", "sm90|sm100", "add up default sums as that target's threads do",
+     take_plan},
+    {RUN, "--device", "cpu|cuda", "run in the interpreter (default), or on the GPU", take_device},
     {FMT, "--check", NULL, "change nothing; exit code 1 if a file is not formatted", take_check},
     {CHECK | RUN | DEBUG, "-v", NULL, "say what was done", take_verbose},
 };
@@ -109,6 +122,48 @@ static bool take_input(Command *c, const Option *o, const char *value)
 static bool take_output(Command *c, const Option *o, const char *value)
 {
     return take_pair(c, o, value, &c->outputs);
+}
+
+static bool take_folder(Command *c, const Option *o, const char *value)
+{
+    (void)o;
+    c->output = value;
+    return true;
+}
+
+static bool take_target(Command *c, const Option *o, const char *value, const char **out)
+{
+    *out = value;
+    if (strcmp(value, "sm90") == 0 || strcmp(value, "sm100") == 0)
+        return true;
+    usage_error(c, "%s %s: write %s %s", o->name, value, o->name, o->value);
+    return false;
+}
+
+static bool take_arch(Command *c, const Option *o, const char *value)
+{
+    return take_target(c, o, value, &c->arch);
+}
+
+static bool take_plan(Command *c, const Option *o, const char *value)
+{
+    return take_target(c, o, value, &c->plan);
+}
+
+static bool take_kernel(Command *c, const Option *o, const char *value)
+{
+    (void)o;
+    c->kernel = value;
+    return true;
+}
+
+static bool take_device(Command *c, const Option *o, const char *value)
+{
+    c->device = value;
+    if (strcmp(value, "cpu") == 0 || strcmp(value, "cuda") == 0)
+        return true;
+    usage_error(c, "%s %s: write %s %s", o->name, value, o->name, o->value);
+    return false;
 }
 
 static bool take_number(Command *c, const Option *o, const char *value, uint64_t most,

@@ -28,7 +28,7 @@ const Setting *setting_find(const SettingList *list, Name name)
     return NULL;
 }
 
-static const char *setting_value(Arena *a, const Setting *s)
+const char *setting_text(Arena *a, const Setting *s)
 {
     switch (s->kind) {
     case SET_INT: return arena_format(a, "%lld", (long long)s->integer);
@@ -48,7 +48,7 @@ char *variant_text(Program *p, const Variant *v)
         for (int i = 0; i < lists[l]->count; i++) {
             const Setting *s = &lists[l]->items[i];
             text = arena_format(p->arena, "%s%s%s=%s", text, *text ? " " : "", s->name,
-                                setting_value(p->arena, s));
+                                setting_text(p->arena, s));
         }
     return text;
 }
@@ -111,7 +111,7 @@ static bool suits(Choice *c, const Static *st, Pos pos, const Setting *s)
     if (ok)
         return true;
     return diag_error(c->program->diag, pos, NULL, "static %s is of kind %s: %s does not suit",
-                      st->name.name, kind, setting_value(c->program->arena, s));
+                      st->name.name, kind, setting_text(c->program->arena, s));
 }
 
 /* Binds a setting in the evaluation scope. */
@@ -406,19 +406,38 @@ static void choose_params(Choice *c, const Item *schedule)
     release(c, m);
 }
 
+bool schedule_is_for(const Item *schedule, const char *target)
+{
+    for (int i = 0; i < schedule->members.count; i++)
+        if (strcmp(schedule->members.items[i].name, target) == 0)
+            return true;
+    return schedule->members.count == 0;
+}
+
 static void choose_schedule(Choice *c)
 {
+    const char *target = c->request ? c->request->target : NULL;
+    const Item *other = NULL;
     bool any = false;
     for (int i = 0; i < c->program->schedules.count; i++) {
         const Item *s = c->program->schedules.items[i];
         if (s->name.name != c->kernel->name.name)
             continue;
+        if (target && !schedule_is_for(s, target)) {
+            other = s;
+            continue;
+        }
         if (!any || !c->request)
             choose_params(c, s);
         any = true;
     }
-    if (!any)
+    if (!any && other) {
+        diag_error(c->program->diag, other->pos, NULL, "%s has no schedule for %s",
+                   c->kernel->name.name, target);
+        c->failed = true;
+    } else if (!any) {
         choose_params(c, NULL);
+    }
 }
 
 /* Conditions: the kernel's `where` and those of instances */

@@ -293,7 +293,8 @@ static bool verify_op(Verifier *v, const Op *op, Place at, const Op *owner, int 
         return verify_fail(v, op, "no such op");
     if (!verify_links(v, op, op->parent) || !verify_arity(v, op) || !verify_uses(v, op) ||
         !verify_result_types(v, op) || !verify_place(v, op, at) ||
-        !verify_rule(v, op, at, owner, index) || !verify_subregions(v, op, at))
+        !verify_rule(v, op, at, owner, index) || !verify_plan(v, op) ||
+        !verify_subregions(v, op, at))
         return false;
     for (int i = 0; i < op->nresults; i++)
         if (!define(v, op, op->results[i]))

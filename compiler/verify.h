@@ -42,6 +42,8 @@ bool verify_result(Verifier *, const Op *, int index, const Type *want);
 /* verify_types.c. What is wrong with a type, or NULL. */
 const char *verify_type(const Type *);
 bool verify_values(Verifier *, const Op *);
+/* verify_plan.c: the op's plan, if it has one. */
+bool verify_plan(Verifier *, const Op *);
 /* verify_memory.c */
 bool verify_memory(Verifier *, const Op *);
 

@@ -75,12 +75,14 @@ static bool element_rule(Verifier *v, const Op *op)
     return verify_fail(v, op, "no such operation on %s (R4)", dtype_info[t].name);
 }
 
-/* R6: between storage types only through f32. */
+/* R6: between storage types only through f32, but for f16 and bf16 to tf32. */
 static bool cast_legal(DType from, DType to, RoundMode round)
 {
     if (round == ROUND_ZERO)
         return from == DT_F32 && (to == DT_TF32 || to == DT_F16 || to == DT_BF16);
     if (from == to || to == DT_BOOL || from == DT_F32)
+        return true;
+    if ((from == DT_F16 || from == DT_BF16) && to == DT_TF32)
         return true;
     return dtype_is_int(to) || arithmetic_float(to);
 }

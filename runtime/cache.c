@@ -1,9 +1,9 @@
-/* The disk cache: one file an entry, DIRECTORY/KEY.cubin.
+/* The disk cache: one file an entry, DIRECTORY/KEY.KIND.
  *
- * The file is the machine code with a trailer behind it, so that cuobjdump and nvdisasm read it as
- * it is. It is written under another name and renamed when complete: a reader sees all of it or
- * nothing, and of two writers of the same entry either wins. What the trailer does not confirm is
- * not there.
+ * The file is the entry, machine code mostly, with a trailer behind it, so that cuobjdump and
+ * nvdisasm read it as it is. It is written under another name and renamed when complete: a reader
+ * sees all of it or nothing, and of two writers of the same entry either wins. What the trailer
+ * does not confirm is not there.
  */
 #include "runtime/runtime.h"
 
@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* magic, format, 0, size of the code, key, SHA-256 of all before it; numbers little-endian. */
+/* magic, format, size of the entry, key, SHA-256 of all before it; numbers little-endian. */
 enum {
     MAGIC_SIZE = 8,
     AT_FORMAT = MAGIC_SIZE,
@@ -111,14 +111,14 @@ static int open_directory(bool make, char path[PATH_MAX])
 /* ---- entries ---- */
 
 /* "0123...ef.cubin" */
-enum { NAME_SIZE = 2 * SHA256_SIZE + sizeof ".cubin" };
+enum { NAME_SIZE = 2 * SHA256_SIZE + 16 };
 
-static void entry_name(char name[NAME_SIZE], const CacheKey *key)
+static void entry_name(char name[NAME_SIZE], const CacheKey *key, const char *kind)
 {
     for (int i = 0; i < SHA256_SIZE; i++) {
         snprintf(name + 2 * i, 3, "%02x", key->bytes[i]);
     }
-    strcpy(name + 2 * SHA256_SIZE, ".cubin");
+    snprintf(name + 2 * SHA256_SIZE, NAME_SIZE - 2 * SHA256_SIZE, ".%s", kind);
 }
 
 static void put_number(unsigned char *at, uint64_t n)
@@ -168,7 +168,7 @@ static bool write_all(int fd, const unsigned char *bytes, size_t size)
     return true;
 }
 
-/* The code of an open entry, allocated; NULL: damaged. */
+/* What an open entry holds, allocated; NULL: damaged. */
 static void *read_entry(int fd, const CacheKey *key, size_t *size)
 {
     struct stat s;
@@ -190,14 +190,14 @@ static void *read_entry(int fd, const CacheKey *key, size_t *size)
     return NULL;
 }
 
-bool tile__cache_read(const CacheKey *key, void **bytes, size_t *size)
+bool tile__cache_read(const CacheKey *key, const char *kind, void **bytes, size_t *size)
 {
     char path[PATH_MAX], name[NAME_SIZE];
     int directory = open_directory(false, path);
     if (directory < 0) {
         return false;
     }
-    entry_name(name, key);
+    entry_name(name, key, kind);
     *bytes = NULL;
     int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     close(directory);
@@ -224,7 +224,7 @@ static int open_temporary(int directory, char name[NAME_SIZE + 48], const char *
     return fd;
 }
 
-void tile__cache_write(const CacheKey *key, const void *bytes, size_t size)
+void tile__cache_write(const CacheKey *key, const char *kind, const void *bytes, size_t size)
 {
     char path[PATH_MAX], name[NAME_SIZE], temporary[NAME_SIZE + 48];
     unsigned char trailer[TRAILER_SIZE];
@@ -232,7 +232,7 @@ void tile__cache_write(const CacheKey *key, const void *bytes, size_t size)
     if (directory < 0) {
         return;
     }
-    entry_name(name, key);
+    entry_name(name, key, kind);
     make_trailer(trailer, key, bytes, size);
     int fd = open_temporary(directory, temporary, name);
     if (fd < 0) {

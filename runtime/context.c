@@ -145,6 +145,9 @@ tile_status tile__enter(const tile_context *c, bool *pushed)
 {
     CuContext *current = NULL;
     *pushed = false;
+    if (!c) {
+        return tile__fail(NULL, TILE_ERR_NULL, "the context is null");
+    }
     int result = c->driver->cuCtxGetCurrent(&current);
     if (result == CU_SUCCESS && current == c->primary) {
         return TILE_OK;

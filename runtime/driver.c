@@ -13,8 +13,8 @@ typedef struct Symbol {
 
 /* A library, and what became of looking for it. */
 typedef struct Library {
-    const char *what;        /* for messages */
-    const char *variable;    /* names a file that is taken instead of the candidates */
+    const char *what;     /* for messages */
+    const char *variable; /* names a file that is taken instead of the candidates */
     const char *const *candidates;
     const Symbol *symbols;
     tile_status missing;
@@ -23,20 +23,20 @@ typedef struct Library {
 } Library;
 
 static const char *const driver_names[] = {"libcuda.so.1", "libcuda.so", NULL};
-static const char *const nvrtc_names[] = {
-    "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so", "/usr/local/cuda/lib64/libnvrtc.so", NULL};
+static const char *const nvrtc_names[] = {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so",
+                                          "/usr/local/cuda/lib64/libnvrtc.so", NULL};
 
 static const Symbol driver_symbols[] = {
 #define SYMBOL(name, suffix, parameters) {#name #suffix, offsetof(Driver, name)},
     DRIVER_TABLE(SYMBOL)
 #undef SYMBOL
-    {NULL, 0}};
+        {NULL, 0}};
 
 static const Symbol nvrtc_symbols[] = {
 #define SYMBOL(name, result, parameters) {#name, offsetof(Nvrtc, name)},
     NVRTC_TABLE(SYMBOL)
 #undef SYMBOL
-    {NULL, 0}};
+        {NULL, 0}};
 
 static Library driver_library = {.what = "CUDA driver",
                                  .variable = "TILE_CUDA_DRIVER",
@@ -141,12 +141,12 @@ tile_status tile__driver(const Driver **found)
                : tile__fail(NULL, driver_library.status, "%s", driver_library.message);
 }
 
-tile_status tile__nvrtc(const Nvrtc **found)
+tile_status tile__nvrtc(const tile_context *c, const Nvrtc **found)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, find_nvrtc);
     *found = &nvrtc;
     return nvrtc_library.status == TILE_OK
                ? TILE_OK
-               : tile__fail(NULL, nvrtc_library.status, "%s", nvrtc_library.message);
+               : tile__fail(c, nvrtc_library.status, "%s", nvrtc_library.message);
 }

@@ -73,6 +73,9 @@ typedef struct CuLaunchConfig {
     unsigned attribute_count;
 } CuLaunchConfig;
 
+/* clang-format takes the parameters for products. */
+/* clang-format off */
+
 /* X(function, what its symbol adds to the name, parameters) */
 #define DRIVER_TABLE(X)                                                                            \
     X(cuInit, , (unsigned flags))                                                                  \
@@ -83,31 +86,33 @@ typedef struct CuLaunchConfig {
     X(cuDeviceGet, , (CuDevice *device, int ordinal))                                              \
     X(cuDeviceGetName, , (char *name, int size, CuDevice device))                                  \
     X(cuDeviceGetAttribute, , (int *value, int attribute, CuDevice device))                        \
-    X(cuDevicePrimaryCtxRetain, , (CuContext * *context, CuDevice device))                         \
+    X(cuDevicePrimaryCtxRetain, , (CuContext **context, CuDevice device))                          \
     X(cuDevicePrimaryCtxRelease, _v2, (CuDevice device))                                           \
-    X(cuCtxGetCurrent, , (CuContext * *context))                                                   \
-    X(cuCtxPushCurrent, _v2, (CuContext * context))                                                \
-    X(cuCtxPopCurrent, _v2, (CuContext * *context))                                                \
-    X(cuModuleLoadData, , (CuModule * *module, const void *image))                                 \
-    X(cuModuleUnload, , (CuModule * module))                                                       \
-    X(cuModuleGetFunction, , (CuFunction * *function, CuModule * module, const char *name))        \
+    X(cuCtxGetCurrent, , (CuContext **context))                                                    \
+    X(cuCtxPushCurrent, _v2, (CuContext *context))                                                 \
+    X(cuCtxPopCurrent, _v2, (CuContext **context))                                                 \
+    X(cuModuleLoadData, , (CuModule **module, const void *image))                                  \
+    X(cuModuleUnload, , (CuModule *module))                                                        \
+    X(cuModuleGetFunction, , (CuFunction **function, CuModule *module, const char *name))          \
     X(cuFuncGetAttribute, , (int *value, int attribute, CuFunction *function))                     \
-    X(cuFuncSetAttribute, , (CuFunction * function, int attribute, int value))                     \
+    X(cuFuncSetAttribute, , (CuFunction *function, int attribute, int value))                      \
     X(cuOccupancyMaxActiveBlocksPerMultiprocessor, ,                                               \
       (int *blocks, CuFunction *function, int threads, size_t shared_bytes))                       \
     X(cuLaunchKernelEx, ,                                                                          \
       (const CuLaunchConfig *config, CuFunction *function, void **arguments, void **extra))        \
-    X(cuStreamSynchronize, , (CuStream * stream))                                                  \
-    X(cuMemAlloc, _v2, (CuAddress * address, size_t size))                                         \
+    X(cuStreamSynchronize, , (CuStream *stream))                                                   \
+    X(cuMemAlloc, _v2, (CuAddress *address, size_t size))                                          \
     X(cuMemFree, _v2, (CuAddress address))                                                         \
     X(cuMemcpyHtoD, _v2, (CuAddress device, const void *host, size_t size))                        \
     X(cuMemcpyDtoH, _v2, (void *host, CuAddress device, size_t size))                              \
     X(cuMemsetD8, _v2, (CuAddress device, unsigned char byte, size_t size))                        \
-    X(cuEventCreate, , (CuEvent * *event, unsigned flags))                                         \
-    X(cuEventDestroy, _v2, (CuEvent * event))                                                      \
-    X(cuEventRecord, , (CuEvent * event, CuStream * stream))                                       \
-    X(cuEventSynchronize, , (CuEvent * event))                                                     \
+    X(cuEventCreate, , (CuEvent **event, unsigned flags))                                          \
+    X(cuEventDestroy, _v2, (CuEvent *event))                                                       \
+    X(cuEventRecord, , (CuEvent *event, CuStream *stream))                                         \
+    X(cuEventSynchronize, , (CuEvent *event))                                                      \
     X(cuEventElapsedTime, , (float *milliseconds, CuEvent *start, CuEvent *stop))
+
+/* clang-format on */
 
 /* Each returns a CUresult. */
 typedef struct Driver {
@@ -121,19 +126,23 @@ typedef struct NvrtcProgram NvrtcProgram;
 /* nvrtcResult */
 enum { NVRTC_OK = 0, NVRTC_NO_MEMORY = 1, NVRTC_REFUSED_OPTION = 5, NVRTC_REFUSED_SOURCE = 6 };
 
+/* clang-format off */
+
 /* X(function, result, parameters) */
 #define NVRTC_TABLE(X)                                                                             \
     X(nvrtcVersion, int, (int *major, int *minor))                                                 \
     X(nvrtcGetErrorString, const char *, (int result))                                             \
     X(nvrtcCreateProgram, int,                                                                     \
-      (NvrtcProgram * *program, const char *text, const char *name, int headers,                   \
+      (NvrtcProgram **program, const char *text, const char *name, int headers,                    \
        const char *const *header_texts, const char *const *header_names))                          \
-    X(nvrtcDestroyProgram, int, (NvrtcProgram * *program))                                         \
-    X(nvrtcCompileProgram, int, (NvrtcProgram * program, int count, const char *const *options))   \
-    X(nvrtcGetProgramLogSize, int, (NvrtcProgram * program, size_t *size))                         \
-    X(nvrtcGetProgramLog, int, (NvrtcProgram * program, char *log))                                \
-    X(nvrtcGetCUBINSize, int, (NvrtcProgram * program, size_t *size))                              \
-    X(nvrtcGetCUBIN, int, (NvrtcProgram * program, char *cubin))
+    X(nvrtcDestroyProgram, int, (NvrtcProgram **program))                                          \
+    X(nvrtcCompileProgram, int, (NvrtcProgram *program, int count, const char *const *options))    \
+    X(nvrtcGetProgramLogSize, int, (NvrtcProgram *program, size_t *size))                          \
+    X(nvrtcGetProgramLog, int, (NvrtcProgram *program, char *log))                                 \
+    X(nvrtcGetCUBINSize, int, (NvrtcProgram *program, size_t *size))                               \
+    X(nvrtcGetCUBIN, int, (NvrtcProgram *program, char *cubin))
+
+/* clang-format on */
 
 typedef struct Nvrtc {
 #define NVRTC_FIELD(name, result, parameters) result(*name) parameters;

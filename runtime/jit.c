@@ -8,7 +8,7 @@
 /* What every kernel is compiled with. runtime/numerics needs the first; the line table lets
  * profilers show the .tile file. */
 static const char *const flags[] = {"--fmad=false", "--std=c++17", "--generate-line-info",
-                                    "--device-as-default-execution-space", "--no-source-include"};
+                                    "--no-source-include"};
 
 enum { FLAGS = sizeof flags / sizeof *flags, MOST_OPTIONS = 64 };
 
@@ -35,19 +35,20 @@ static int list_options(const tile_source *source, tile_arch arch, const char *l
     return count;
 }
 
-static tile_status check_source(const tile_source *source, tile_arch arch)
+static tile_status check_source(const tile_context *c, const tile_source *source, tile_arch arch)
 {
     const char *list[MOST_OPTIONS];
     if (!source || !source->name || !source->text) {
-        return tile__fail(NULL, TILE_ERR_NULL, "compiling: %s is null",
-                          !source ? "the source" : !source->name ? "its name" : "its text");
+        return tile__fail(c, TILE_ERR_NULL, "compiling: %s is null",
+                          !source         ? "the source"
+                          : !source->name ? "its name"
+                                          : "its text");
     }
     if ((size_t)arch >= TILE_ARCH_COUNT) {
-        return tile__fail(NULL, TILE_ERR_ARCH, "%s: there is no target %d", source->name,
-                          (int)arch);
+        return tile__fail(c, TILE_ERR_ARCH, "%s: there is no target %d", source->name, (int)arch);
     }
     if (list_options(source, arch, list) == 0) {
-        return tile__fail(NULL, TILE_ERR_VALUE, "%s: more than %d options", source->name,
+        return tile__fail(c, TILE_ERR_VALUE, "%s: more than %d options", source->name,
                           MOST_OPTIONS - FLAGS - 1);
     }
     return TILE_OK;
@@ -68,21 +69,19 @@ static void add_number(Sha256 *h, int number)
     add_text(h, text);
 }
 
-tile_status tile__source_key(const tile_source *source, tile_arch arch, CacheKey *key)
+tile_status tile__source_key(const tile_context *c, const tile_source *source, tile_arch arch,
+                             bool load, CacheKey *key)
 {
-    const Nvrtc *nvrtc;
-    int major = 0, minor = 0;
-    tile_status status = check_source(source, arch);
-    if (status != TILE_OK || (status = tile__nvrtc(&nvrtc)) != TILE_OK) {
+    char version[NVRTC_VERSION_SIZE];
+    tile_status status = check_source(c, source, arch);
+    if (status != TILE_OK || (status = tile__nvrtc_version(c, load, version)) != TILE_OK) {
         return status;
     }
-    nvrtc->nvrtcVersion(&major, &minor);
     const char *options[MOST_OPTIONS];
     int count = list_options(source, arch, options);
     Sha256 h;
     tile__sha256_start(&h);
-    add_number(&h, major);
-    add_number(&h, minor);
+    add_text(&h, version);
     add_number(&h, count);
     for (int i = 0; i < count; i++) {
         add_text(&h, options[i]);
@@ -111,8 +110,8 @@ static int create_program(const Nvrtc *nvrtc, const tile_source *source, NvrtcPr
         list[i] = tile__device_headers[i].text;
         list[count + i] = tile__device_headers[i].name;
     }
-    int result =
-        nvrtc->nvrtcCreateProgram(program, source->text, source->name, count, list, list + count);
+    int result = nvrtc->nvrtcCreateProgram(program, source->text, source->name, count, list,
+                                           list + count);
     free(list);
     return result;
 }
@@ -144,70 +143,81 @@ static void *read_cubin(const Nvrtc *nvrtc, NvrtcProgram *program, size_t *size)
     return bytes;
 }
 
-static tile_status refused(const Nvrtc *nvrtc, const char *name, int result, const char *log)
+static tile_status refused(const tile_context *c, const Nvrtc *nvrtc, const char *name, int result,
+                           const char *log)
 {
-    tile_status status = result == NVRTC_REFUSED_SOURCE   ? TILE_ERR_COMPILE
-                         : result == NVRTC_NO_MEMORY      ? TILE_ERR_MEMORY
-                                                          : TILE_ERR_NVRTC;
+    tile_status status = result == NVRTC_REFUSED_SOURCE ? TILE_ERR_COMPILE
+                         : result == NVRTC_NO_MEMORY    ? TILE_ERR_MEMORY
+                                                        : TILE_ERR_NVRTC;
     if (tile__verbose()) {
         fprintf(stderr, "tile: %s: NVRTC says\n%s\n", name, log ? log : "");
     }
-    return tile__fail(NULL, status, "compiling %s: %s%s%s", name,
-                      nvrtc->nvrtcGetErrorString(result), log && *log ? "\n" : "",
-                      log ? log : "");
+    return tile__fail(c, status, "compiling %s: %s%s%s", name, nvrtc->nvrtcGetErrorString(result),
+                      log && *log ? "\n" : "", log ? log : "");
 }
 
-static tile_status run_nvrtc(const Nvrtc *nvrtc, NvrtcProgram *program, const tile_source *source,
-                             tile_arch arch, tile_cubin *cubin)
+static tile_status run_nvrtc(const tile_context *c, const Nvrtc *nvrtc, NvrtcProgram *program,
+                             const tile_source *source, tile_arch arch, tile_cubin *cubin)
 {
     const char *options[MOST_OPTIONS];
     int count = list_options(source, arch, options);
     int result = nvrtc->nvrtcCompileProgram(program, count, options);
     cubin->log = read_log(nvrtc, program);
     if (result != NVRTC_OK) {
-        return refused(nvrtc, source->name, result, cubin->log);
+        return refused(c, nvrtc, source->name, result, cubin->log);
     }
     cubin->bytes = read_cubin(nvrtc, program, &cubin->size);
     if (!cubin->bytes || !cubin->log) {
-        return tile__fail(NULL, cubin->size ? TILE_ERR_MEMORY : TILE_ERR_NVRTC,
+        return tile__fail(c, cubin->size ? TILE_ERR_MEMORY : TILE_ERR_NVRTC,
                           "compiling %s: no machine code of %zu bytes", source->name, cubin->size);
     }
     return TILE_OK;
 }
 
-static tile_status compile(const tile_source *source, tile_arch arch, tile_cubin *cubin)
+static tile_status compile(const tile_context *c, const tile_source *source, tile_arch arch,
+                           tile_cubin *cubin)
 {
     const Nvrtc *nvrtc;
     NvrtcProgram *program = NULL;
-    tile_status status = tile__nvrtc(&nvrtc);
+    tile_status status = tile__nvrtc(c, &nvrtc);
     if (status != TILE_OK) {
         return status;
     }
     int result = create_program(nvrtc, source, &program);
     if (result != NVRTC_OK) {
-        return refused(nvrtc, source->name, result, NULL);
+        return refused(c, nvrtc, source->name, result, NULL);
     }
-    status = run_nvrtc(nvrtc, program, source, arch, cubin);
+    status = run_nvrtc(c, nvrtc, program, source, arch, cubin);
     nvrtc->nvrtcDestroyProgram(&program);
     return status;
 }
 
-tile_status tile__compile(const tile_source *source, tile_arch arch, const CacheKey *key,
-                          tile_cubin *cubin)
+/* From the disk cache. */
+static bool find(const CacheKey *key, tile_cubin *cubin)
 {
     *cubin = (tile_cubin){0};
-    cubin->from_cache = tile__cache_read(key, &cubin->bytes, &cubin->size);
-    if (cubin->from_cache) {
-        cubin->log = calloc(1, 1);
-        if (cubin->log) {
-            return TILE_OK;
-        }
+    cubin->from_cache = tile__cache_read(key, "cubin", &cubin->bytes, &cubin->size);
+    cubin->log = cubin->from_cache ? calloc(1, 1) : NULL;
+    if (cubin->from_cache && !cubin->log) {
         tile_cubin_free(cubin);
-        return tile__fail(NULL, TILE_ERR_MEMORY, "compiling %s: no memory", source->name);
     }
-    tile_status status = compile(source, arch, cubin);
+    return cubin->from_cache;
+}
+
+tile_status tile__compile(const tile_context *c, const tile_source *source, tile_arch arch,
+                          CacheKey *key, tile_cubin *cubin)
+{
+    CacheKey guess = *key;
+    if (find(key, cubin)) {
+        return TILE_OK;
+    }
+    tile_status status = tile__source_key(c, source, arch, true, key);
+    if (status != TILE_OK || (memcmp(&guess, key, sizeof guess) != 0 && find(key, cubin))) {
+        return status;
+    }
+    status = compile(c, source, arch, cubin);
     if (status == TILE_OK) {
-        tile__cache_write(key, cubin->bytes, cubin->size);
+        tile__cache_write(key, "cubin", cubin->bytes, cubin->size);
     } else {
         tile_cubin_free(cubin);
     }
@@ -221,8 +231,8 @@ tile_status tile_compile(const tile_source *source, tile_arch arch, tile_cubin *
         return tile__fail(NULL, TILE_ERR_NULL, "tile_compile: cubin is null");
     }
     *cubin = (tile_cubin){0};
-    tile_status status = tile__source_key(source, arch, &key);
-    return status == TILE_OK ? tile__compile(source, arch, &key, cubin) : status;
+    tile_status status = tile__source_key(NULL, source, arch, false, &key);
+    return status == TILE_OK ? tile__compile(NULL, source, arch, &key, cubin) : status;
 }
 
 void tile_cubin_free(tile_cubin *cubin)

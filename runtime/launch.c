@@ -43,6 +43,10 @@ static tile_status launch_failed(const tile_function *f, const tile_launch_confi
 tile_status tile_launch(const tile_function *f, const tile_launch_config *config, void *stream,
                         void *const *arguments)
 {
+    if (!f || !config) {
+        return tile__fail(f ? f->context : NULL, TILE_ERR_NULL, "tile_launch: %s is null",
+                          f ? "the configuration" : "the function");
+    }
     if (is_empty(config)) {
         return TILE_OK;
     }

@@ -74,8 +74,9 @@ tile_status tile_module_load(tile_context *c, const void *cubin, size_t size, ti
     Sha256 h;
     CacheKey key;
     *module = NULL;
-    if (!cubin || size == 0) {
-        return tile__fail(c, TILE_ERR_NULL, "tile_module_load: there is no code");
+    if (!c || !cubin || size == 0) {
+        return tile__fail(c, TILE_ERR_NULL, "tile_module_load: %s",
+                          c ? "there is no code" : "the context is null");
     }
     tile__sha256_start(&h);
     tile__sha256_add(&h, cubin, size);
@@ -89,15 +90,18 @@ tile_status tile_module_compile(tile_context *c, const tile_source *source, tile
     CacheKey key;
     tile_cubin cubin;
     *module = NULL;
-    tile_status status = tile__source_key(source, c->info.arch, &key);
+    if (!c) {
+        return tile__fail(NULL, TILE_ERR_NULL, "tile_module_compile: the context is null");
+    }
+    tile_status status = tile__source_key(c, source, c->info.arch, false, &key);
     if (status == TILE_OK && (*module = find_module(c, &key)) != NULL) {
         return TILE_OK;
     }
     if (status == TILE_OK) {
-        status = tile__compile(source, c->info.arch, &key, &cubin);
+        status = tile__compile(c, source, c->info.arch, &key, &cubin);
     }
     if (status != TILE_OK) {
-        return tile__fail(c, status, "%s", tile_error(NULL));
+        return status;
     }
     status = load(c, &key, cubin.bytes, cubin.size, module);
     tile_cubin_free(&cubin);
@@ -171,10 +175,11 @@ static tile_status reserve_shared(tile_function *f, uint32_t shared_bytes)
     const tile_context *c = f->context;
     int64_t room = (int64_t)c->info.shared_bytes - f->info.shared_bytes;
     if (shared_bytes > room) {
-        return tile__fail(c, TILE_ERR_OCCUPANCY,
-                          "kernel %s needs %u bytes of dynamic shared memory; GPU %d has %lld for a "
-                          "block",
-                          f->name, shared_bytes, c->info.ordinal, (long long)room);
+        return tile__fail(
+            c, TILE_ERR_OCCUPANCY,
+            "kernel %s needs %u bytes of dynamic shared memory; GPU %d has %lld for a "
+            "block",
+            f->name, shared_bytes, c->info.ordinal, (long long)room);
     }
     int result = c->driver->cuFuncSetAttribute(f->handle, CU_FUNCTION_MAX_DYNAMIC_SHARED_BYTES,
                                                (int)shared_bytes);
@@ -190,9 +195,13 @@ static tile_status reserve_shared(tile_function *f, uint32_t shared_bytes)
 tile_status tile_module_function(tile_module *m, const char *name, uint32_t shared_bytes,
                                  tile_function **function)
 {
+    *function = NULL;
+    if (!m || !name) {
+        return tile__fail(m ? m->context : NULL, TILE_ERR_NULL, "tile_module_function: %s is null",
+                          m ? "the name" : "the module");
+    }
     tile_context *c = m->context;
     bool pushed;
-    *function = NULL;
     tile_status status = tile__enter(c, &pushed);
     if (status != TILE_OK) {
         return status;
@@ -219,8 +228,8 @@ const tile_function_info *tile_function_information(const tile_function *f)
     return &f->info;
 }
 
-tile_status tile_function_occupancy(const tile_function *f, uint32_t threads,
-                                    uint32_t shared_bytes, int *blocks)
+tile_status tile_function_occupancy(const tile_function *f, uint32_t threads, uint32_t shared_bytes,
+                                    int *blocks)
 {
     const tile_context *c = f->context;
     bool pushed;

@@ -20,10 +20,11 @@ tile_status tile__driver_failed(const tile_context *, tile_status otherwise, int
 void tile__warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool tile__verbose(void);
 
-/* ---- driver.c: both are looked for once a process; later calls give the first one's answer ---- */
+/* ---- driver.c: both are looked for once a process; later calls give the first one's answer ----
+ */
 
 tile_status tile__driver(const Driver **);
-tile_status tile__nvrtc(const Nvrtc **);
+tile_status tile__nvrtc(const tile_context *, const Nvrtc **);
 
 /* ---- sha256.c ---- */
 
@@ -46,17 +47,26 @@ typedef struct CacheKey {
     unsigned char bytes[SHA256_SIZE];
 } CacheKey;
 
-/* *bytes is allocated. False: not there, or damaged. */
-bool tile__cache_read(const CacheKey *, void **bytes, size_t *size);
+/* *bytes is allocated. False: not there, or damaged. `kind` ends the file's name: "cubin". */
+bool tile__cache_read(const CacheKey *, const char *kind, void **bytes, size_t *size);
 /* A cache that cannot be written is warned of once; nothing fails for it. */
-void tile__cache_write(const CacheKey *, const void *bytes, size_t size);
+void tile__cache_write(const CacheKey *, const char *kind, const void *bytes, size_t size);
+
+/* ---- nvrtc.c ---- */
+
+enum { NVRTC_VERSION_SIZE = 64 };
+
+/* `load`: NVRTC's own word, not what the cache remembers of it. */
+tile_status tile__nvrtc_version(const tile_context *, bool load, char text[NVRTC_VERSION_SIZE]);
 
 /* ---- jit.c ---- */
 
-/* What an entry of the cache is keyed by. Needs NVRTC, whose version is part of it. */
-tile_status tile__source_key(const tile_source *, tile_arch, CacheKey *);
-/* tile_compile under a key that is known. */
-tile_status tile__compile(const tile_source *, tile_arch, const CacheKey *, tile_cubin *);
+/* What an entry of the cache is keyed by. NVRTC's version is part of it; `load` as above. */
+tile_status tile__source_key(const tile_context *, const tile_source *, tile_arch, bool load,
+                             CacheKey *);
+/* tile_compile under a key that is known; it changes if NVRTC turns out to be another. */
+tile_status tile__compile(const tile_context *, const tile_source *, tile_arch, CacheKey *,
+                          tile_cubin *);
 
 /* Headers that emitted code includes; build/gen/device_text.c, made by runtime/embed.sh. */
 typedef struct TextFile {

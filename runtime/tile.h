@@ -19,29 +19,29 @@ extern "C" {
 /* ---- status codes ---- */
 
 /* X(code, what it means) */
-#define TILE_STATUS_TABLE(X)                                                                       \
-    X(TILE_OK, "no error")                                                                         \
-    X(TILE_ERR_NULL, "a pointer is null")                                                          \
-    X(TILE_ERR_RANK, "a tensor has another number of dimensions")                                  \
-    X(TILE_ERR_SHAPE, "a dimension has another extent")                                            \
-    X(TILE_ERR_DTYPE, "a tensor has another element type")                                         \
-    X(TILE_ERR_STRIDE, "a tensor has strides that the kernel does not take")                       \
-    X(TILE_ERR_ALIGN, "an address is not aligned as the kernel needs it")                          \
-    X(TILE_ERR_DEVICE, "a tensor is on another device")                                            \
-    X(TILE_ERR_OVERLAP, "an output shares memory with another tensor")                             \
-    X(TILE_ERR_VALUE, "an argument is out of range")                                               \
-    X(TILE_ERR_NO_VARIANT, "no variant of the kernel fits the arguments")                          \
-    X(TILE_ERR_NO_DRIVER, "the CUDA driver cannot be used")                                        \
-    X(TILE_ERR_NO_GPU, "there is no such GPU")                                                     \
-    X(TILE_ERR_ARCH, "the GPU is of another architecture")                                         \
-    X(TILE_ERR_NVRTC, "the CUDA compiler cannot be used")                                          \
-    X(TILE_ERR_COMPILE, "the CUDA compiler refused the source")                                    \
-    X(TILE_ERR_CACHE, "the disk cache cannot be used")                                             \
-    X(TILE_ERR_MODULE, "the GPU refused the compiled code")                                        \
-    X(TILE_ERR_TABLE, "the compiled code has no such kernel")                                      \
-    X(TILE_ERR_OCCUPANCY, "the kernel needs more than the GPU has")                                \
-    X(TILE_ERR_LAUNCH, "the kernel could not be launched, or failed")                              \
-    X(TILE_ERR_MEMORY, "there is not enough memory")                                               \
+#define TILE_STATUS_TABLE(X)                                                 \
+    X(TILE_OK, "no error")                                                   \
+    X(TILE_ERR_NULL, "a pointer is null")                                    \
+    X(TILE_ERR_RANK, "a tensor has another number of dimensions")            \
+    X(TILE_ERR_SHAPE, "a dimension has another extent")                      \
+    X(TILE_ERR_DTYPE, "a tensor has another element type")                   \
+    X(TILE_ERR_STRIDE, "a tensor has strides that the kernel does not take") \
+    X(TILE_ERR_ALIGN, "an address is not aligned as the kernel needs it")    \
+    X(TILE_ERR_DEVICE, "a tensor is on another device")                      \
+    X(TILE_ERR_OVERLAP, "an output shares memory with another tensor")       \
+    X(TILE_ERR_VALUE, "an argument is out of range")                         \
+    X(TILE_ERR_NO_VARIANT, "no variant of the kernel fits the arguments")    \
+    X(TILE_ERR_NO_DRIVER, "the CUDA driver cannot be used")                  \
+    X(TILE_ERR_NO_GPU, "there is no such GPU")                               \
+    X(TILE_ERR_ARCH, "the GPU is of another architecture")                   \
+    X(TILE_ERR_NVRTC, "the CUDA compiler cannot be used")                    \
+    X(TILE_ERR_COMPILE, "the CUDA compiler refused the source")              \
+    X(TILE_ERR_CACHE, "the disk cache cannot be used")                       \
+    X(TILE_ERR_MODULE, "the GPU refused the compiled code")                  \
+    X(TILE_ERR_TABLE, "the compiled code has no such kernel")                \
+    X(TILE_ERR_OCCUPANCY, "the kernel needs more than the GPU has")          \
+    X(TILE_ERR_LAUNCH, "the kernel could not be launched, or failed")        \
+    X(TILE_ERR_MEMORY, "there is not enough memory")                         \
     X(TILE_ERR_COPY, "memory could not be copied")
 
 typedef enum tile_status {
@@ -60,15 +60,15 @@ const char *tile_status_meaning(tile_status status);
 typedef struct tile_context tile_context;
 
 /* Names of targets: X(target, name, NVRTC's name, compute capability) */
-#define TILE_ARCH_TABLE(X)                                                                         \
-    X(TILE_SM90, "sm90", "sm_90a", 9, 0)                                                           \
+#define TILE_ARCH_TABLE(X)               \
+    X(TILE_SM90, "sm90", "sm_90a", 9, 0) \
     X(TILE_SM100, "sm100", "sm_100a", 10, 0)
 
 typedef enum tile_arch {
 #define TILE_ARCH(target, name, nvrtc, major, minor) target,
     TILE_ARCH_TABLE(TILE_ARCH)
 #undef TILE_ARCH
-    TILE_ARCH_COUNT
+        TILE_ARCH_COUNT
 } tile_arch;
 
 /* "sm90"; NULL for no target. */

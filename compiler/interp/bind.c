@@ -341,3 +341,27 @@ bool bind_solve(Arena *arena, Diag *diag, const Kernel *k, const Shape *given, i
     give_arguments(&b, out);
     return true;
 }
+
+int64_t bind_programs(Arena *arena, Diag *diag, const Kernel *k, const Op *par,
+                      const Argument *arguments, int narguments)
+{
+    Binder b = {.arena = arena, .diag = diag, .kernel = k};
+    if (!list_unknowns(&b, arguments, narguments))
+        return -1;
+    bind_evaluate(&b);
+    int64_t programs = 1;
+    for (int i = 0; i + 1 < par->nregions; i++) {
+        const Op *yield = par->regions[i]->last;
+        int64_t v[3];
+        for (int j = 0; j < 3; j++) {
+            Form f = bind_form(&b, yield->args[j]);
+            if (f.kind != FORM_KNOWN)
+                return -1;
+            v[j] = (int64_t)f.bits;
+        }
+        int64_t n = v[0] < v[1] && v[2] > 0 ? (v[1] - v[0] + v[2] - 1) / v[2] : 0;
+        if (__builtin_mul_overflow(programs, n, &programs))
+            return -1;
+    }
+    return programs;
+}

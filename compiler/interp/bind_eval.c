@@ -419,6 +419,9 @@ static void evaluate_region(Binder *b, const Region *r)
     for (const Op *op = r->first; op; op = op->next) {
         if (op->code == OP_IF)
             evaluate_if(b, op);
+        else if (op->code == OP_PAR)
+            for (int i = 0; i + 1 < op->nregions; i++)
+                evaluate_region(b, op->regions[i]);
         else if (op->nresults != 1 || op->results[0]->type.kind != TY_TILE ||
                  op->results[0]->type.rank != 0)
             continue;
@@ -440,7 +443,8 @@ static size_t count_values(const Region *r)
     size_t n = 0;
     for (const Op *op = r->first; op; op = op->next) {
         n += (size_t)(op->nresults + op->nargs);
-        for (int i = 0; op->code == OP_IF && i < op->nregions; i++)
+        int ranges = op->code == OP_PAR ? op->nregions - 1 : 0;
+        for (int i = 0; i < (op->code == OP_IF ? op->nregions : ranges); i++)
             n += count_values(op->regions[i]);
     }
     return n;

@@ -172,8 +172,10 @@ static void emit_share_level(Preparer *p, const Op *op, int level)
     Slot index = slot_of(p, body->args[level]), state = state_of(p, op);
     bool innermost = level == op->nregions - 2;
     const Op *range = emit_region(p, op->regions[level]);
-    if (!range)
+    if (!range) {
+        prepare_error(p, op, "range %d of for gives no bounds", level);
         return;
+    }
     Insn *i = emit(p, run_share_range, op);
     for (int a = 0; a < 3; a++)
         i->arg[a] = slot_of(p, range->args[a]);
@@ -245,9 +247,13 @@ void emit_if(Preparer *p, const Op *op)
 void emit_continue(Preparer *p, const Op *op)
 {
     Scope *s = p->scope;
-    for (; s->op->code == OP_GET; s = s->outer) {
+    for (; s && s->op->code == OP_GET; s = s->outer) {
         Insn *i = emit(p, run_get_end, s->op);
         i->arg[0] = slot_of(p, s->op->args[0]);
+    }
+    if (!s) {
+        prepare_error(p, op, "continue outside of a loop");
+        return;
     }
     const Op *loop = s->op;
     if (loop->code == OP_FOR || loop->code == OP_SHARE) {

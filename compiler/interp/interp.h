@@ -69,4 +69,9 @@ typedef struct Solution {
 bool bind_solve(Arena *, Diag *, const Kernel *, const Shape *given, int ngiven,
                 const Argument *arguments, int narguments, Solution *out);
 
+/* How many programs a phase has whose ranges need only the header; -1: they need more, or too many.
+ * `arguments` has every dim and scalar. */
+int64_t bind_programs(Arena *, Diag *, const Kernel *, const Op *par, const Argument *arguments,
+                      int narguments);
+
 #endif

@@ -96,6 +96,8 @@ static void pool_constant(Preparer *p, const Op *op)
     m->slots[op->results[0]->id] = (Slot)(m->global_bytes / SLOT_ALIGN) << 2 | BASE_GLOBAL;
     m->global_bytes += (bytes + SLOT_ALIGN - 1) / SLOT_ALIGN * SLOT_ALIGN;
     PUSH(&m->arena, &m->constants, op);
+    if (m->global_bytes >= MOST_FRAME_BYTES)
+        prepare_error(p, op, "the constants need more than %zu GiB", MOST_FRAME_BYTES >> 30);
 }
 
 static void emit_constant(Preparer *p, const Op *op)
@@ -268,8 +270,10 @@ static void emit_range(Preparer *p, Phase *ph, const Op *op, int k)
     r->code = p->code->count;
     const Op *yield = emit_region(p, op->regions[k]);
     emit(p, run_end, op);
-    if (!yield)
+    if (!yield) {
+        prepare_error(p, op, "range %d of par gives no bounds", k);
         return;
+    }
     r->lo = slot_of(p, yield->args[0]);
     r->hi = slot_of(p, yield->args[1]);
     r->step = slot_of(p, yield->args[2]);
@@ -304,6 +308,9 @@ static bool emit_phase(Preparer *p, const Op *op)
     note_effects(ph, op->regions[ph->nranges]);
     ph->frame_bytes =
         assign_slots(m, op->regions, op->nregions, BASE_FRAME, 0, !m->options.debugger);
+    if (ph->frame_bytes >= MOST_FRAME_BYTES)
+        return prepare_error(p, op, "the tiles of a program need more than %zu GiB",
+                             MOST_FRAME_BYTES >> 30);
     Scope scope = {.op = op};
     p->phase = ph;
     p->scope = &scope;
@@ -355,18 +362,17 @@ static void emit_kernel(Preparer *p)
         emit_phase(p, m->launches.items[k]);
 }
 
-static void fill_globals(Machine *m)
+static bool fill_globals(Machine *m)
 {
     m->globals = aligned_alloc(SLOT_ALIGN, m->global_bytes + SLOT_ALIGN);
-    if (!m->globals) {
-        fputs("tilec: out of memory\n", stderr);
-        exit(1);
-    }
+    if (!m->globals)
+        return diag_error(m->diag, m->kernel->pos, NULL, "out of memory");
     memset(m->globals, 0, m->global_bytes);
     for (int k = 0; k < m->constants.count; k++) {
         Slot s = m->slots[m->constants.items[k]->results[0]->id];
         fill_constant(m->globals + (size_t)(s >> 2) * SLOT_ALIGN, m->constants.items[k]);
     }
+    return true;
 }
 
 bool prepare_kernel(Machine *m)
@@ -378,11 +384,12 @@ bool prepare_kernel(Machine *m)
     m->pooling = true;
     Region *body = m->kernel->body;
     m->global_bytes = assign_slots(m, &body, 1, BASE_GLOBAL, 0, false);
+    if (m->global_bytes >= MOST_FRAME_BYTES)
+        return diag_error(m->diag, m->kernel->pos, NULL,
+                          "the tiles outside of par need more than %zu GiB",
+                          MOST_FRAME_BYTES >> 30);
     emit_kernel(&p);
-    if (p.failed)
-        return false;
-    fill_globals(m);
-    return true;
+    return !p.failed && fill_globals(m);
 }
 
 bool prepare_expression(Machine *m, Region *r, Code *code, size_t *bytes)

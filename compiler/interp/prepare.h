@@ -60,6 +60,8 @@ void run_get_end(Task *, const Insn *);
 /* slots.c: places for the values of regions that belong together (a PAR's, or one). Gives the end
  * of the memory used; `from` is its begin. Without `reuse` every value keeps its place. */
 size_t assign_slots(Machine *, Region *const *, int n, int base, size_t from, bool reuse);
+/* A frame of as many bytes or more is refused. */
+#define MOST_FRAME_BYTES ((size_t)1 << 34)
 /* Bytes that a value of the type takes in its slot. */
 size_t value_bytes(const Type *);
 size_t local_bytes(const Type *);

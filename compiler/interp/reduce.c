@@ -138,6 +138,10 @@ static void run_sum(Task *t, const Insn *i)
 
 void emit_sum(Preparer *p, const Op *op)
 {
+    if (op->plan && op->args[0]->type.dtype == DT_F32) {
+        emit_planned_sum(p, op);
+        return;
+    }
     Lines *l = keep_lines(p, op);
     need_scratch(p, (size_t)(l->n * l->inner) * l->size);
     emit_plain(p, run_sum, op)->plan = l;

@@ -16,6 +16,8 @@ Lines *keep_lines(Preparer *, const Op *);
 /* Sums lines to [outer, 1, inner]. Scratch: n * inner elements for floats. */
 void sum_lines(const Lines *, DType, char *to, const char *from, const void *init, bool sequence,
                char *scratch);
+/* planned_sum.c: a sum of f32 in the order of its plan. */
+void emit_planned_sum(Preparer *, const Op *);
 /* Storage floats: f16, bf16, tf32, e4m3, .. */
 bool ordered_as_f32(DType);
 

@@ -22,6 +22,9 @@ static size_t item_bytes(const PipeInfo *p)
 
 size_t pipe_bytes(const PipeInfo *p)
 {
+    size_t stage = item_bytes(p) + sizeof(RoleClock);
+    if (p->stages < 1 || (size_t)p->stages > MOST_FRAME_BYTES / stage)
+        return MOST_FRAME_BYTES;
     return round_up(sizeof(PipeState)) + clocks_bytes(p) + item_bytes(p) * (size_t)p->stages;
 }
 

@@ -1,11 +1,5 @@
 /* broadcast, trans, concat. */
-#include "compiler/interp/prepare.h"
-
-typedef struct Stretch {
-    int rank;
-    size_t size;
-    int64_t extent[MAX_RANK], stride[MAX_RANK];
-} Stretch;
+#include "compiler/interp/shape.h"
 
 static void stretch(const Stretch *s, int axis, char **to, const char *from)
 {
@@ -18,24 +12,32 @@ static void stretch(const Stretch *s, int axis, char **to, const char *from)
         stretch(s, axis + 1, to, from + k * s->stride[axis]);
 }
 
+void stretch_tile(const Stretch *s, char *to, const char *from)
+{
+    stretch(s, 0, &to, from);
+}
+
+Stretch stretch_plan(const Type *from, const Type *to)
+{
+    Stretch s = {.rank = to->rank, .size = dtype_info[to->dtype].size};
+    int64_t run = (int64_t)s.size;
+    for (int k = to->rank - 1; k >= 0; k--) {
+        s.extent[k] = to->dims[k];
+        s.stride[k] = from->rank == 0 || from->dims[k] == 1 ? 0 : run;
+        run *= from->rank ? from->dims[k] : 1;
+    }
+    return s;
+}
+
 static void run_broadcast(Task *t, const Insn *i)
 {
-    char *to = slot_pointer(t, i->dst);
-    stretch(i->plan, 0, &to, slot_pointer(t, i->arg[0]));
+    stretch_tile(i->plan, slot_pointer(t, i->dst), slot_pointer(t, i->arg[0]));
 }
 
 void emit_broadcast(Preparer *p, const Op *op)
 {
-    const Type *r = &op->results[0]->type, *a = &op->args[0]->type;
     Stretch *s = NEW(&p->m->arena, Stretch);
-    s->rank = r->rank;
-    s->size = dtype_info[r->dtype].size;
-    int64_t run = (int64_t)s->size;
-    for (int k = r->rank - 1; k >= 0; k--) {
-        s->extent[k] = r->dims[k];
-        s->stride[k] = a->rank == 0 || a->dims[k] == 1 ? 0 : run;
-        run *= a->rank ? a->dims[k] : 1;
-    }
+    *s = stretch_plan(&op->args[0]->type, &op->results[0]->type);
     emit_plain(p, run_broadcast, op)->plan = s;
 }
 

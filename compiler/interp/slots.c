@@ -166,6 +166,9 @@ static void walk_op(Assigner *a, const Op *op)
     a->position++;
     for (int i = 0; i < op->nargs; i++)
         use(a, op->args[i]);
+    /* The sum reads the factors (R8). */
+    for (int i = 0; op->plan && op->plan->fused && i < op->args[0]->op->nargs; i++)
+        use(a, op->args[0]->op->args[i]);
     for (int i = 0; i < op->nresults; i++)
         define(a, op->results[i]);
     if (op->code == OP_PAR)
@@ -224,7 +227,7 @@ static size_t place(Assigner *a, int base, size_t from, bool reuse)
 {
     Interval **near = NEW_ARRAY(&a->arena, Interval *, a->intervals.count + 1);
     size_t top = from, bump = 0;
-    for (int k = 0; k < a->intervals.count; k++) {
+    for (int k = 0; k < a->intervals.count && top < MOST_FRAME_BYTES; k++) {
         Interval *i = &a->intervals.items[k];
         i->offset = reuse ? first_fit(a, i, near) : bump;
         bump += i->bytes;

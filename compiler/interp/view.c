@@ -108,6 +108,9 @@ static size_t local_known(const Type *t)
 
 size_t local_bytes(const Type *t)
 {
+    int64_t n = format_elements(t->dtype, FORMAT_ROW, t->rank, t->dims);
+    if (n < 0 || (size_t)n > MOST_FRAME_BYTES)
+        return MOST_FRAME_BYTES;
     return round_up(sizeof(Local)) + local_data(t) + local_known(t);
 }
 

@@ -9,6 +9,7 @@
 #include "runtime/numerics/math.h"
 
 #define TILE_EACH(r, n) _Pragma("unroll") for (int r = 0; r < (n); r++)
+#define TILE_UNROLL _Pragma("unroll")
 #define TILE_STEP(r, n, step) _Pragma("unroll") for (int r = 0; r < (n); r += (step))
 
 /* ---- threads ---- */
@@ -43,6 +44,23 @@ SHUFFLE(int8_t, i8)
 SHUFFLE(uint8_t, u8)
 SHUFFLE(bool, bool)
 #undef SHUFFLE
+
+/* atom.global.add, PTX ISA 9.7.13.5: relaxed, at GPU scope; red where the old value is dropped. */
+TILE_FN void tile_atomic_add_i32(int32_t *p, int32_t x) { atomicAdd(p, x); }
+TILE_FN void tile_atomic_add_u32(uint32_t *p, uint32_t x) { atomicAdd(p, x); }
+TILE_FN void tile_atomic_add_f32(float *p, float x) { atomicAdd(p, x); }
+TILE_FN void tile_atomic_add_i64(int64_t *p, int64_t x)
+{
+    atomicAdd((unsigned long long *)p, (unsigned long long)x);
+}
+TILE_FN void tile_atomic_add_u64(uint64_t *p, uint64_t x)
+{
+    atomicAdd((unsigned long long *)p, (unsigned long long)x);
+}
+
+/* The pointers of a table of tensors travel by value in the kernel's parameters. */
+enum { TILE_TABLE_ENTRIES = 128 };
+typedef struct TileTable { void *entry[TILE_TABLE_ENTRIES]; } TileTable;
 
 /* ---- arithmetic ---- */
 

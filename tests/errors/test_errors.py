@@ -61,9 +61,29 @@ def test_import_gives_no_kernels(tilec, tmp_path):
     assert told[0].line == 3 and "other" in told[0].text
 
 
-def test_imports_in_a_circle_are_read_once(tilec, tmp_path):
+def test_imports_in_a_circle(tilec, tmp_path):
     done, told = check_files(tilec, tmp_path, main='import "lib.tile";\nconst A = 2;\n' + KERNEL,
-                             lib='import "main.tile";\nfn f(a) = a * A;\n')
+                             lib='import "deep.tile";\nfn f(a) = a;\n',
+                             deep='const B = 1;\nimport "../{}/main.tile";\n'.format(tmp_path.name))
+    main, lib, deep = (tmp_path / f"{name}.tile" for name in ("main", "lib", "deep"))
+    assert done.returncode == 1 and len(told) == 1
+    assert told[0].text == f"import cycle: {main} -> {lib} -> {deep} -> {main}"
+    assert (told[0].file, told[0].line) == (str(deep), 2)
+
+
+def test_a_file_that_imports_itself(tilec, tmp_path):
+    done, told = check_files(tilec, tmp_path, main='import "main.tile";\n' + KERNEL)
+    main = tmp_path / "main.tile"
+    assert done.returncode == 1 and told[0].text == f"import cycle: {main} -> {main}"
+
+
+def test_a_file_that_two_files_import(tilec, tmp_path):
+    """It is one file, whichever way its path is written."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "one.tile").write_text('import "../lib.tile";\nfn f(a) = g(a);\n')
+    (tmp_path / "link.tile").symlink_to(tmp_path / "lib.tile")
+    main = 'import "sub/one.tile";\nimport "./lib.tile";\nimport "sub/../link.tile";\n' + KERNEL
+    done, told = check_files(tilec, tmp_path, main=main, lib="fn g(a) = a * A;\nconst A = 2;\n")
     assert (done.returncode, told) == (0, []), done.stderr
 
 

@@ -42,10 +42,12 @@ static const char *slice_index(Gen *g, const GenTensor *t, int axis, int64_t n, 
     }
     if (t->fixed[axis] && t->extent[axis] == n && chance(g, 2))
         return ":";
-    /* Two elements of e2m1 share a byte: a slice starts at an even one. */
     const char *start = scalar_index(g, t, axis, depth, REACH_ANY);
-    if (t->dtype == DT_E2M1 && axis == t->rank - 1)
+    if (t->text && t->dtype == DT_E2M1 && axis == t->rank - 1) {
+        if (n % 2 != 0) /* two elements share a byte: both or none of them */
+            return NULL;
         start = SAY(g, "2 * %s", start);
+    }
     return SAY(g, "%s +: %s", start, extent_text(g, n));
 }
 

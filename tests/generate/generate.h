@@ -43,6 +43,7 @@ typedef struct GenTensor {
     bool is_local, only_loads, dense, nondet;
     bool lost_ranges;          /* a view whose axes are not those of the ranges any more */
     bool defined, own_defined; /* wholly, before the phase; the program's own part */
+    bool touched;              /* stored to since the last barrier or ordered phase */
     bool hidden;               /* has() must hold and is not known to */
     Use use;
 } GenTensor;

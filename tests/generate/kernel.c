@@ -151,21 +151,35 @@ static bool covered(const Gen *g, const GenTensor *t)
     return true;
 }
 
-/* Behind a barrier of all programs: what was defined everywhere may be read everywhere. */
+static bool is_shared(const Gen *g, int i)
+{
+    const GenTensor *t = &g->tensors[i];
+    return t->root == i && t->dir != PARAM_IN && !t->is_local && t->use != USE_ADD;
+}
+
+/* Before a barrier of all programs: what each has defined its part of is defined behind it. */
+static void end_epoch(Gen *g)
+{
+    for (int i = 0; i < g->ntensors; i++) {
+        GenTensor *t = &g->tensors[i];
+        if (is_shared(g, i) && t->use == USE_OWN && t->own_defined && covered(g, t))
+            t->defined = true;
+    }
+}
+
+/* Behind one: what is defined may be read everywhere. */
 static void begin_epoch(Gen *g, bool unordered)
 {
     for (int i = 0; i < g->ntensors; i++) {
         GenTensor *t = &g->tensors[i];
-        if (t->root != i || t->dir == PARAM_IN || t->is_local || t->use == USE_ADD)
+        if (!is_shared(g, i))
             continue;
-        if (t->use == USE_OWN && t->own_defined && covered(g, t))
-            t->defined = true;
-        bool was_free = t->use == USE_NONE, was_read = t->use == USE_READ;
         t->own_defined = t->defined;
-        if (unordered)
-            t->use = was_read ? USE_READ : was_free ? USE_OWN : USE_NONE;
-        else
+        if (!unordered)
             t->use = t->defined && chance(g, 2) ? USE_READ : USE_OWN;
+        else if (t->use != USE_READ)
+            t->use = t->touched ? USE_NONE : USE_OWN;
+        t->touched = (unordered && t->touched) || t->use == USE_OWN;
     }
 }
 
@@ -214,6 +228,7 @@ static void make_phase(Gen *g, int number)
     for (int k = 0; k < epochs; k++) {
         if (k > 0) {
             line(g, "grid_sync();");
+            end_epoch(g);
             begin_epoch(g, false);
             make_definitions(g);
         }
@@ -225,6 +240,7 @@ static void make_phase(Gen *g, int number)
             make_roles(g);
     }
     make_statements(g, (int)pick(g, 3), 3);
+    end_epoch(g);
     g->indent--;
     line(g, "}");
     /* What this phase made stays, what its programs named goes. */

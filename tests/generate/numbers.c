@@ -125,7 +125,7 @@ static const char *make_mma_scaled(Gen *g, const Type *t, int depth)
     int64_t k = 32 * (int64_t)(1 + pick(g, 2)), block = 32;
     if (a == DT_E2M1 && b == DT_E2M1 && chance(g, 2)) {
         block = 16;
-        scale = chance(g, 2) ? DT_E4M3 : DT_UE8M0;
+        scale = DT_E4M3;
     }
     Type x = {.kind = TY_TILE, .dtype = a, .rank = 2, .dims = {t->dims[0], k}};
     Type sx = {.kind = TY_TILE, .dtype = scale, .rank = 2, .dims = {t->dims[0], k / block}};

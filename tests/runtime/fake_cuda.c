@@ -92,23 +92,23 @@ static int failure(const char *name)
 }
 
 /* Opens a function: fails if asked to. */
-#define MAY_FAIL()                                                                                 \
-    do {                                                                                           \
-        int result_ = failure(__func__);                                                           \
-        if (result_ != 0) {                                                                        \
-            record("%s fails with %d", __func__, result_);                                         \
-            return result_;                                                                        \
-        }                                                                                          \
+#define MAY_FAIL()                                         \
+    do {                                                   \
+        int result_ = failure(__func__);                   \
+        if (result_ != 0) {                                \
+            record("%s fails with %d", __func__, result_); \
+            return result_;                                \
+        }                                                  \
     } while (0)
 
 /* And if no context is current. */
-#define IN_CONTEXT()                                                                               \
-    do {                                                                                           \
-        MAY_FAIL();                                                                                \
-        if (depth == 0) {                                                                          \
-            record("%s has no context", __func__);                                                 \
-            return 201;                                                                            \
-        }                                                                                          \
+#define IN_CONTEXT()                               \
+    do {                                           \
+        MAY_FAIL();                                \
+        if (depth == 0) {                          \
+            record("%s has no context", __func__); \
+            return 201;                            \
+        }                                          \
     } while (0)
 
 __attribute__((destructor)) static void finish(void)
@@ -152,14 +152,11 @@ int cuGetErrorName(int result, const char **name)
     static const struct {
         int code;
         const char *name;
-    } names[] = {{1, "CUDA_ERROR_INVALID_VALUE"},
-                 {2, "CUDA_ERROR_OUT_OF_MEMORY"},
-                 {100, "CUDA_ERROR_NO_DEVICE"},
-                 {200, "CUDA_ERROR_INVALID_IMAGE"},
-                 {201, "CUDA_ERROR_INVALID_CONTEXT"},
-                 {500, "CUDA_ERROR_NOT_FOUND"},
-                 {700, "CUDA_ERROR_ILLEGAL_ADDRESS"},
-                 {720, "CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE"}};
+    } names[] = {
+        {1, "CUDA_ERROR_INVALID_VALUE"},     {2, "CUDA_ERROR_OUT_OF_MEMORY"},
+        {100, "CUDA_ERROR_NO_DEVICE"},       {200, "CUDA_ERROR_INVALID_IMAGE"},
+        {201, "CUDA_ERROR_INVALID_CONTEXT"}, {500, "CUDA_ERROR_NOT_FOUND"},
+        {700, "CUDA_ERROR_ILLEGAL_ADDRESS"}, {720, "CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (names[i].code == result) {
             *name = names[i].name;

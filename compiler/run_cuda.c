@@ -1,0 +1,152 @@
+/* tilec run --device cuda: the same run on the GPU, through NVRTC and the runtime. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "compiler/command.h"
+#include "compiler/lower.h"
+#include "runtime/tile.h"
+
+/* As TILE_TABLE_ENTRIES in runtime/device/tile.h. */
+enum { TABLE_ENTRIES = 128 };
+
+typedef struct CudaRun {
+    RunPlan *plan;
+    tile_context *context;
+    void ***device;                  /* of every binding, its entries */
+    void **arguments;                /* of the kernel, in the order of its parameters */
+    int narguments;
+    int64_t programs;
+    double seconds;
+} CudaRun;
+
+static bool failed(CudaRun *r)
+{
+    return user_error("%s", tile_error(r->context));
+}
+
+/* Tensors go to the GPU; what nobody has defined is filled with a pattern, as no zero is promised. */
+static bool upload(CudaRun *r)
+{
+    RunPlan *p = r->plan;
+    r->device = NEW_ARRAY(p->arena, void **, p->nbindings);
+    for (int i = 0; i < p->nbindings; i++) {
+        const Binding *binding = &p->bindings[i];
+        if (binding->entries > TABLE_ENTRIES)
+            return user_error("table %s has %d entries; %d are possible on the GPU",
+                              binding->tensor->name, binding->entries, TABLE_ENTRIES);
+        r->device[i] = NEW_ARRAY(p->arena, void *, TABLE_ENTRIES);
+        for (int k = 0; k < binding->entries; k++) {
+            const Buffer *b = &binding->buffers[k];
+            if (tile_alloc(r->context, b->bytes, &r->device[i][k]) != TILE_OK ||
+                tile_upload(r->context, r->device[i][k], b->data, b->bytes) != TILE_OK)
+                return failed(r);
+        }
+    }
+    return true;
+}
+
+static bool download(CudaRun *r)
+{
+    RunPlan *p = r->plan;
+    for (int i = 0; i < p->nbindings; i++) {
+        const Binding *binding = &p->bindings[i];
+        for (int k = 0; k < binding->entries; k++) {
+            const Buffer *b = &binding->buffers[k];
+            if (binding->tensor->tensor->dir != PARAM_IN &&
+                tile_download(r->context, b->data, r->device[i][k], b->bytes) != TILE_OK)
+                return failed(r);
+        }
+    }
+    return true;
+}
+
+/* One pointer a parameter, in the order in which the emitter prints them; programs come last. */
+static void gather(CudaRun *r)
+{
+    RunPlan *p = r->plan;
+    int binding = 0, n = 0;
+    for (const Op *op = p->kernel->body->first; op; op = op->next)
+        n += op->code == OP_TENSOR || op->code == OP_DIM || op->code == OP_SCALAR;
+    r->arguments = NEW_ARRAY(p->arena, void *, n + 1);
+    for (const Op *op = p->kernel->body->first; op; op = op->next) {
+        if (op->code == OP_TENSOR) {
+            r->arguments[r->narguments++] = r->device[binding++];
+        } else if (op->code == OP_DIM || op->code == OP_SCALAR) {
+            for (int i = 0; i < p->narguments; i++)
+                if (strcmp(p->arguments[i].name, op->name) == 0)
+                    r->arguments[r->narguments++] = &p->arguments[i].bits;
+        }
+    }
+    r->arguments[r->narguments++] = &r->programs;
+}
+
+static bool launch(CudaRun *r, const PhasePlan *phase, tile_module *module)
+{
+    RunPlan *p = r->plan;
+    const char *part = phase->par->name;
+    char *name = arena_format(p->arena, "tk_%s%s%s", p->kernel->name, part ? "_" : "",
+                              part ? part : "");
+    int64_t side = phase->pack;
+    tile_function *f;
+    r->programs = phase->ragged ? (int64_t)side * 4 * tile_context_device(r->context)->multiprocessors
+                                : bind_programs(p->arena, p->diag, p->kernel, phase->par,
+                                                p->arguments, p->narguments);
+    if (r->programs < 0)
+        return user_error("%s: the number of programs is not known to the host", name);
+    int64_t blocks = (r->programs + side - 1) / side;
+    if (blocks > INT32_MAX)
+        return user_error("%s: %lld blocks are too many", name, (long long)blocks);
+    tile_launch_config config = {
+        .grid = {(uint32_t)blocks, 1, 1},
+        .block = {(uint32_t)(phase->unit.lanes * phase->unit.warps * phase->pack), 1, 1},
+    };
+    tile_timer *timer;
+    double seconds = 0;
+    if (tile_module_function(module, name, 0, &f) != TILE_OK ||
+        tile_timer_create(r->context, &timer) != TILE_OK ||
+        tile_timer_start(timer, NULL) != TILE_OK ||
+        tile_launch(f, &config, NULL, r->arguments) != TILE_OK ||
+        tile_timer_stop(timer, NULL, &seconds) != TILE_OK)
+        return failed(r);
+    tile_timer_free(timer);
+    r->seconds += seconds;
+    return tile_synchronize(r->context, NULL) == TILE_OK || failed(r);
+}
+
+static bool run_on(CudaRun *r)
+{
+    RunPlan *p = r->plan;
+    const tile_device_info *gpu = tile_context_device(r->context);
+    Lowered low;
+    char *text = emit_variant(p->arena, p->diag, &p->program, &p->variant, p->kernel,
+                              tile_arch_name(gpu->arch), &low);
+    tile_module *module;
+    if (!text)
+        return false;
+    tile_source source = {.name = arena_format(p->arena, "%s.cu", p->kernel->name), .text = text};
+    if (tile_module_compile(r->context, &source, &module) != TILE_OK)
+        return failed(r);
+    if (!upload(r))
+        return false;
+    gather(r);
+    for (int i = 0; i < low.nphases; i++)
+        if (!launch(r, &low.phases[i], module))
+            return false;
+    return download(r);
+}
+
+bool run_cuda(RunPlan *plan)
+{
+    CudaRun r = {.plan = plan};
+    if (!plan->item)
+        return user_error("--device cuda takes a .tile file");
+    if (tile_context_create(0, &r.context) != TILE_OK)
+        return failed(&r);
+    bool good = run_on(&r);
+    plan->seconds = r.seconds;
+    for (int i = 0; r.device && i < plan->nbindings; i++)
+        for (int k = 0; r.device[i] && k < plan->bindings[i].entries; k++)
+            tile_free(r.context, r.device[i][k]);
+    tile_context_free(r.context);
+    return good;
+}
