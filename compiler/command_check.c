@@ -69,7 +69,7 @@ static bool check_chosen(Check *check, const Item *kernel)
 {
     Command *c = check->command;
     Given *given = settings_given(c);
-    VariantRequest request = {given, c->settings.count, is_present, NULL, &c->settings};
+    VariantRequest request = {given, c->settings.count, is_present, NULL, &c->settings, NULL};
     Variant v = {0};
     if (!settings_known(c, check->program, kernel, NULL) ||
         !variant_choose(check->program, kernel, &request, &v))

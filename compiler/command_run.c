@@ -148,7 +148,7 @@ static void tell(RunPlan *plan)
                    format_name[t->format], f ? "written to " : "not written", f ? f->path : "");
         }
     }
-    printf("  %.3f s\n", plan->seconds);
+    printf("  %.6f s\n", plan->seconds);
 }
 
 int command_run(Command *c)

@@ -71,6 +71,8 @@ char *axis_element(Cuda *, const Value *arg, const char *name, const Layout *l, 
 const char *axis_fitted(Cuda *, const Value *arg, const Layout *l, int dim);
 /* The register of a projection that goes with register `reg` of `l`; `kept`: the dims that stay. */
 char *projected_register(Cuda *, const Layout *l, const bool *kept, const char *reg);
+/* The row-major place of register r of this thread in a tile. */
+char *place_text(Cuda *, const Type *, const Layout *);
 /* A condition that holds in one holder of each element; "" if all hold different ones. */
 char *one_holder(Cuda *, const Layout *);
 /* The coordinate along `dim` of register `reg` of this thread, as a C expression of int. */
@@ -90,6 +92,11 @@ bool emit_atomic(Cuda *, const Op *);
 bool emit_view_op(Cuda *, const Op *);
 /* cuda_reduce.c */
 bool emit_reduction(Cuda *, const Op *);
+/* Over lanes and warps along the axis: `name`[0 .. n - 1], `f` joins two of type `t`. */
+void reduce_across(Cuda *, const Layout *, int axis, const char *f, const char *name, int64_t n,
+                   DType t);
+/* cuda_order.c */
+bool emit_order(Cuda *, const Op *);
 bool emit_region_ops(Cuda *, const Region *);
 /* All threads of the program's unit have come here, and see each other's memory. */
 void unit_sync(Cuda *);

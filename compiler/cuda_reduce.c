@@ -76,6 +76,13 @@ static void reduce_warps(Cuda *c, const Layout *l, int axis, const char *f, cons
     }
 }
 
+void reduce_across(Cuda *c, const Layout *l, int axis, const char *f, const char *name, int64_t n,
+                   DType t)
+{
+    reduce_lanes(c, l, axis, f, name, n, t);
+    reduce_warps(c, l, axis, f, name, n, t);
+}
+
 /* The axis in registers of one thread, in order: what seq and tree sums need. */
 static Layout axis_in_registers(Cuda *c, const Type *t, int axis)
 {
@@ -166,10 +173,8 @@ bool emit_reduction(Cuda *c, const Op *op)
     line(c, "TILE_EACH(r, %lld) %s[%s] = %s(%s[%s], %s[r]);", (long long)m, name, to, f, name, to,
          from);
     for (int axis = 0; axis < axes; axis++)
-        if (op->axis < 0 || axis == op->axis) {
-            reduce_lanes(c, &l, axis, f, name, n, t);
-            reduce_warps(c, &l, axis, f, name, n, t);
-        }
+        if (op->axis < 0 || axis == op->axis)
+            reduce_across(c, &l, axis, f, name, n, t);
     if (is_uniform(r)) {
         c->name[r->id] = format_text(c, "%s[0]", name);
         return true;

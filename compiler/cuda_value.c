@@ -255,7 +255,7 @@ static bool permute(Cuda *c, const Type *t, const char *from, const Layout *a, c
 }
 
 /* The row-major place of this thread's register in a tile. */
-static char *place_text(Cuda *c, const Type *t, const Layout *l)
+char *place_text(Cuda *c, const Type *t, const Layout *l)
 {
     int64_t stride = 1;
     char *sum = format_text(c, "%s", "");

@@ -53,6 +53,10 @@ bool plan_follows(const SumPlan *, const Layout *, int axis);
 /* Phases, layouts and plans of the whole kernel; nothing is emitted. */
 bool plan_sums(Lowered *);
 
+/* cuda_order.c: where a result of topk, rank, argmax, softmax, a scan or a count is, given the
+ * operand's layout. False: anywhere. */
+bool order_layout(const Op *, const Layout *operand, ThreadUnit, Layout *result);
+
 /* cuda.c: the kernel's CUDA text, from the arena; NULL after a message. */
 char *emit_cuda(Lowered *, const char *target);
 

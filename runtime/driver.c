@@ -89,8 +89,7 @@ static bool find_symbols(Library *library, void *handle, const char *name, void 
         void *address = dlsym(handle, s->name);
         if (!address) {
             snprintf(library->message, sizeof library->message,
-                     "%s has no %s: it is not the %s, or older than CUDA 12", name, s->name,
-                     library->what);
+                     "%s is no %s of CUDA 12 or later: it has no %s", name, library->what, s->name);
             return false;
         }
         memcpy((char *)table + s->offset, &address, sizeof address);

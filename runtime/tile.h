@@ -4,6 +4,12 @@
  * a message, which tile_error gives. The CUDA driver and NVRTC are looked for at first use, so a
  * program that links this starts where there is neither. All functions may be called from any
  * thread; none but tile_module_* and tile_compile wait for another thread.
+ *
+ * The environment, read at first use:
+ *   TILE_CUDA_DRIVER, TILE_NVRTC   files to load instead of libcuda.so.1 and libnvrtc.so.13 or .12
+ *   TILE_CACHE_DIR                 the disk cache; else XDG_CACHE_HOME/tilec, ~/.cache/tilec. It
+ * may be deleted at any time TILE_VERBOSE                   warnings and NVRTC's whole log to
+ * standard error
  */
 #ifndef TILE_H
 #define TILE_H

@@ -309,4 +309,6 @@ ACCESS_E2M1(16)
 ACCESS_E2M1(32)
 #undef ACCESS_E2M1
 
+#include "runtime/device/order.h"
+
 #endif

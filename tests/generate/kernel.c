@@ -18,7 +18,7 @@ static void declare(Header *h, GenTensor t, const char *extents, const char *suf
     const char **list = t.dir == PARAM_SCRATCH ? &h->scratch : &h->params;
     *list = SAY(g, "%s%s%s: %s %s[%s]%s", *list, **list ? ",\n   " : "", t.text, dirs[t.dir],
                 dtype_text(g, t.dtype), extents, suffix);
-    t.dense = true;
+    t.dense = !strstr(suffix, "@ store"); /* such a format is not row-major */
     t.root = g->ntensors;
     t.use = t.dir == PARAM_IN ? USE_READ : USE_NONE;
     t.defined = t.dir == PARAM_IN || t.dir == PARAM_INOUT;
@@ -211,7 +211,7 @@ static const char *range_text(Gen *g, int r)
 
 static void make_phase(Gen *g, int number)
 {
-    bool unordered = number > 0 && chance(g, 4);
+    bool unordered = number > 0 && !g->resident && chance(g, 4);
     const char *ranges = range_text(g, 0);
     if (g->nranges == 2)
         ranges = SAY(g, "%s, %s", ranges, range_text(g, 1));

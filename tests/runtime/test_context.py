@@ -43,8 +43,7 @@ def test_no_driver_at_a_path(runtime):
 
 def test_a_library_that_is_no_driver(runtime):
     assert runtime("context", 0, TILE_CUDA_DRIVER="libm.so.6").one("context") == (
-        "TILE_ERR_NO_DRIVER libm.so.6 has no cuInit: it is not the CUDA driver, or older than "
-        "CUDA 12")
+        "TILE_ERR_NO_DRIVER libm.so.6 is no CUDA driver of CUDA 12 or later: it has no cuInit")
 
 
 def test_the_answer_is_the_same_twice(runtime):

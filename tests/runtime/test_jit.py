@@ -50,7 +50,8 @@ def test_nvrtc_is_missing(runtime, source):
 
 def test_a_library_that_is_not_nvrtc(runtime, source):
     text = runtime("compile", source(), "sm90", TILE_NVRTC="libm.so.6").one("compile")
-    assert text.startswith("TILE_ERR_NVRTC libm.so.6 has no nvrtcVersion: it is not the NVRTC")
+    assert text == ("TILE_ERR_NVRTC libm.so.6 is no NVRTC of CUDA 12 or later: it has no "
+                    "nvrtcVersion")
 
 
 def test_a_refused_source(runtime, source, cache):
@@ -217,8 +218,12 @@ def test_everything_is_in_the_key(runtime, source, cache, fake):
 
 def test_header_text_is_in_the_key(repository, environment, source, tmp_path):
     """The same runtime with another header: built from its sources, but for the embedded text."""
-    numerics = tmp_path / "runtime" / "numerics"
+    compiler = [os.environ.get("TILE_CC", "gcc"), "-std=c11", "-D_POSIX_C_SOURCE=200809L",
+                "-pthread", f"-I{repository}"]
+    fake, numerics = tmp_path / "fake.so", tmp_path / "runtime" / "numerics"
     numerics.mkdir(parents=True)
+    subprocess.run([*compiler, "-fPIC", "-shared", repository / "tests/runtime/fake_cuda.c", "-o",
+                    fake], check=True)
     names = set()
     for text in ("int one;\n", "int two;\n"):
         (numerics / "bits.h").write_text(text)
@@ -228,11 +233,9 @@ def test_header_text_is_in_the_key(repository, environment, source, tmp_path):
         (tmp_path / "text.c").write_bytes(embedded)
         files = [*(repository / "runtime").glob("*.c"), tmp_path / "text.c",
                  repository / "tests" / "unit" / "runtime_driver.c"]
-        subprocess.run([os.environ.get("TILE_CC", "gcc"), "-std=c11", "-D_POSIX_C_SOURCE=200809L",
-                        "-pthread", f"-I{repository}", *files, "-ldl", "-o", tmp_path / "driver"],
-                       check=True)
-        subprocess.run([tmp_path / "driver", "compile", source(), "sm90"], env=environment,
-                       check=True, capture_output=True)
+        subprocess.run([*compiler, *files, "-ldl", "-o", tmp_path / "driver"], check=True)
+        subprocess.run([tmp_path / "driver", "compile", source(), "sm90"], check=True,
+                       env=environment | {"TILE_NVRTC": str(fake)}, capture_output=True)
         names |= {e.name for e in entries(tmp_path / "cache")}
     assert len(names) == 2
 

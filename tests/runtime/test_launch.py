@@ -5,8 +5,6 @@ import subprocess
 
 import pytest
 
-from conftest import ADD
-
 LOADED = ("context", 0, "module")
 
 
@@ -165,9 +163,6 @@ def test_nothing_leaks(environment, source, repository):
                            repository / "build" / "tests" / "runtime_driver", *map(str, words)],
                           env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-NVRTC = "/usr/local/cuda/lib64/libnvrtc.so"
 
 
 @pytest.mark.parametrize("arch", ["sm90", "sm100"])

@@ -106,6 +106,18 @@ static bool same_pipe(const PipeInfo *a, const PipeInfo *b)
     return true;
 }
 
+static bool same_plan(const SumPlan *a, const SumPlan *b)
+{
+    if (!a || !b || a->count != b->count || a->fused != b->fused)
+        return a == b;
+    for (int i = 0; i < a->count; i++)
+        if (a->digits[i].owner != b->digits[i].owner ||
+            a->digits[i].extent != b->digits[i].extent ||
+            a->digits[i].stride != b->digits[i].stride)
+            return false;
+    return true;
+}
+
 static bool same_region(const Region *, const Region *);
 
 static bool same_op(const Op *a, const Op *b)
@@ -115,7 +127,8 @@ static bool same_op(const Op *a, const Op *b)
         a->order != b->order || a->round != b->round || a->exclusive != b->exclusive ||
         a->unordered != b->unordered || !same_text(a->name, b->name) ||
         !same_place(a->pos, b->pos) || !same_tensor(a->tensor, b->tensor) ||
-        !same_access(a->access, b->access) || !same_pipe(a->pipe, b->pipe))
+        !same_access(a->access, b->access) || !same_pipe(a->pipe, b->pipe) ||
+        !same_plan(a->plan, b->plan))
         return false;
     for (int i = 0; i < a->nargs; i++)
         if (!same_value(a->args[i], b->args[i]))

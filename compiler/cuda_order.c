@@ -1,0 +1,533 @@
+/* topk, rank, argmax (R10), histogram and occurrence in CUDA.
+ *
+ * With the axis in few registers of one warp, a lane sorts its own elements and the lanes find the
+ * next one in order together, slot by slot; a rank compares with every element of the line, by
+ * shuffles. Any other tile goes to shared memory, where a warp walks each line.
+ */
+#include <string.h>
+
+#include "compiler/cuda_order.h"
+
+enum {
+    MOST_SLOTS = 32,                 /* of a topk in registers */
+    MOST_LISTED = 16,                /* elements of a line in one lane */
+    MOST_SORTED = 8,
+    MOST_COMPARED = 2048             /* unrolled comparisons of a rank */
+};
+
+/* ---- layouts ---- */
+
+/* A thread that is the whole unit has everything in registers. */
+static bool one_thread(ThreadUnit unit)
+{
+    return unit.lanes == 1;
+}
+
+static bool listed_layout(const Op *op, const Layout *have, ThreadUnit unit, Layout *want)
+{
+    const Type *t = &op->args[0]->type;
+    *want = *have;
+    if (one_thread(unit))
+        return true;
+    int64_t slots = op->code == OP_TOPK ? op->results[0]->type.dims[op->axis] : 1;
+    if (slots > MOST_SLOTS)
+        return false;
+    if (axis_warps(have, op->axis) == 1 && axis_registers(have, op->axis) <= MOST_LISTED)
+        return true;
+    return axis_over_lanes(t, op->axis, unit, false, want);
+}
+
+/* The slots in registers, fastest; the axis's lanes hold the same. */
+static Layout slots_layout(const Layout *l, int axis, int64_t slots)
+{
+    Layout out = {0}, rest = layout_reduce(l, axis);
+    layout_add(&out, OWN_REG, axis, slots, 1);
+    for (int i = 0; i < rest.count; i++)
+        layout_add(&out, rest.mode[i].owner, rest.mode[i].dim, rest.mode[i].extent,
+                   rest.mode[i].stride);
+    return out;
+}
+
+bool order_layout(const Op *op, const Layout *operand, ThreadUnit unit, Layout *result)
+{
+    Layout want;
+    switch (op->code) {
+    case OP_TOPK:
+    case OP_ARGMAX:
+        if (!listed_layout(op, operand, unit, &want))
+            return false;
+        *result = slots_layout(&want, op->axis, op->results[0]->type.dims[op->axis]);
+        return true;
+    case OP_CUMSUM:
+    case OP_CUMMAX:
+        *result = scan_layout(op, operand, unit);
+        return true;
+    case OP_RANK:
+    case OP_SOFTMAX:
+    case OP_OCCURRENCE:
+        *result = *operand;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* ---- topk and argmax in registers ---- */
+
+static bool is_used_in(const Region *r, const Value *v)
+{
+    for (const Op *op = r->first; op; op = op->next) {
+        for (int i = 0; i < op->nargs; i++)
+            if (op->args[i] == v && op->code != OP_BIND)
+                return true;
+        for (int i = 0; i < op->nregions; i++)
+            if (is_used_in(op->regions[i], v))
+                return true;
+    }
+    return false;
+}
+
+static const char *key_type(DType t)
+{
+    return dtype_info[t].bits == 64 ? "u64" : "u32";
+}
+
+/* What a topk or argmax gives: names of arrays in slots_layout; NULL: nobody asks. */
+typedef struct Slots {
+    const Value *value, *index;
+    const char *values, *indices;
+    int64_t count;
+    Layout layout;
+} Slots;
+
+static Slots slots_of(Cuda *c, const Op *op)
+{
+    const Region *body = c->plan->par->regions[c->plan->par->nregions - 1];
+    bool topk = op->code == OP_TOPK;
+    Slots s = {.index = op->results[topk ? 1 : 0], .count = op->results[0]->type.dims[op->axis]};
+    if (topk && is_used_in(body, op->results[0]))
+        s.value = op->results[0];
+    if (!is_used_in(body, s.index))
+        s.index = NULL;
+    return s;
+}
+
+static const char *declare_slots(Cuda *c, const Value *v, const char *stem, int64_t n)
+{
+    const char *name = new_temp(c, v->name ? v->name : stem);
+    line(c, "%s %s[%lld];", c_type(v->type.dtype), name, (long long)n);
+    return name;
+}
+
+static void give_slots(Cuda *c, const Slots *s)
+{
+    if (s->value)
+        give_result(c, s->value, s->values, &s->layout);
+    if (s->index)
+        give_result(c, s->index, s->indices, &s->layout);
+}
+
+/* The element `found`: its register of every lane, then its lane. */
+static void fetch_value(Cuda *c, const Held *h, int axis, const char *to)
+{
+    Digits d = {0};
+    int64_t n = axis_registers(&h->layout, axis);
+    const char *type = c_type(h->type.dtype);
+    other_digits(c, &h->layout, axis, "o", &d);
+    axis_digits(c, &h->layout, axis, n > 1 ? "j" : "0", &d);
+    if (n > 1) {
+        line(c, "%s best_value = 0;", type);
+        line(c, "TILE_EACH(j, %lld) best_value = %s == j ? %s[%s] : best_value;", (long long)n,
+             axis_register_of(c, &h->layout, axis, "found"), h->name,
+             register_text(c, &h->layout, &d));
+    } else {
+        line(c, "const %s best_value = %s[%s];", type, h->name, register_text(c, &h->layout, &d));
+    }
+    if (axis_lanes(&h->layout, axis) > 1)
+        line(c, "%s = tile_from_lane_%s(best_value, %s);", to, carrier(h->type.dtype),
+             lane_of_element(c, &h->layout, axis, "found"));
+    else
+        line(c, "%s = best_value;", to);
+}
+
+static void list_keys(Cuda *c, const Held *h, int axis, int64_t n)
+{
+    Digits d = {0};
+    other_digits(c, &h->layout, axis, "o", &d);
+    axis_digits(c, &h->layout, axis, "j", &d);
+    line(c, "%s key[%lld];", c_type(dtype_info[h->type.dtype].bits == 64 ? DT_U64 : DT_U32),
+         (long long)n);
+    line(c, "int index[%lld];", (long long)n);
+    open_block(c, "TILE_EACH(j, %lld)", (long long)n);
+    line(c, "const int r = %s;", register_text(c, &h->layout, &d));
+    line(c, "key[j] = tile_key_%s(%s[r]), index[j] = %s;", dtype_info[h->type.dtype].name, h->name,
+         coordinate(c, &h->layout, axis, "r"));
+    close_block(c);
+}
+
+/* Slot `k`: `found` is the index of the next element in order. */
+static void find_next(Cuda *c, const Held *h, int axis, int64_t n, bool sorted)
+{
+    const char *u = key_type(h->type.dtype);
+    line(c, "%s best = key[0];", dtype_info[h->type.dtype].bits == 64 ? "uint64_t" : "uint32_t");
+    line(c, "int found = index[0];");
+    if (n > 1 && !sorted)
+        line(c, "tile_first_%s(key, index, %lld, &best, &found);", u, (long long)n);
+    if (axis_lanes(&h->layout, axis) == 1)
+        return;
+    if (axis_has_warp(&h->layout, axis))
+        line(c, "tile_first_warp_%s(&best, &found);", u);
+    else
+        line(c, "tile_first_lanes_%s(&best, &found, %d);", u, axis_lane_mask(&h->layout, axis));
+}
+
+static void slots_in_registers(Cuda *c, const Op *op, const Held *h, Slots *s)
+{
+    int axis = op->axis;
+    int64_t n = axis_registers(&h->layout, axis);
+    bool sorted = n > 1 && n <= MOST_SORTED && s->count > 1;
+    const char *u = key_type(h->type.dtype);
+    s->layout = slots_layout(&h->layout, axis, s->count);
+    int64_t all = layout_span(&s->layout, OWN_REG);
+    s->values = s->value ? declare_slots(c, s->value, "values", all) : NULL;
+    s->indices = s->index ? declare_slots(c, s->index, "indices", all) : NULL;
+    open_block(c, "TILE_EACH(o, %lld)", (long long)(all / s->count));
+    list_keys(c, h, axis, n);
+    if (sorted)
+        line(c, "tile_sort_%s(key, index, %lld);", u, (long long)n);
+    open_block(c, "TILE_EACH(slot, %lld)", (long long)s->count);
+    find_next(c, h, axis, n, sorted);
+    const char *place = s->count > 1 ? format_text(c, "o * %lld + slot", (long long)s->count) : "o";
+    if (s->index)
+        line(c, "%s[%s] = found;", s->indices, place);
+    if (s->value)
+        fetch_value(c, h, axis, format_text(c, "%s[%s]", s->values, place));
+    if (s->count > 1)
+        line(c, "tile_%s_%s(key, index, %lld, found);", sorted || n == 1 ? "pop" : "drop", u,
+             (long long)n);
+    close_block(c);
+    close_block(c);
+}
+
+/* ---- topk, rank and argmax in shared memory ---- */
+
+/* The lines of a tile along an axis, in row-major memory. */
+typedef struct Rows {
+    int64_t n, stride, count;
+} Rows;
+
+static Rows rows_of(const Type *t, int axis)
+{
+    Rows r = {t->dims[axis], 1, 0};
+    for (int i = axis + 1; i < t->rank; i++)
+        r.stride *= t->dims[i];
+    r.count = type_elements(t) / r.n;
+    return r;
+}
+
+/* Where line `row` begins, if its lines have n elements. */
+static char *row_start(Cuda *c, const Rows *r, int64_t n)
+{
+    if (r->stride == 1)
+        return format_text(c, "row * %lld", (long long)n);
+    if (r->stride == r->count)
+        return format_text(c, "row");
+    return format_text(c, "row / %lld * %lld + row %% %lld", (long long)r->stride,
+                       (long long)(r->stride * n), (long long)r->stride);
+}
+
+static size_t aligned(size_t bytes)
+{
+    return (bytes + 15) / 16 * 16;
+}
+
+/* Few slots: a warp finds them one after the other. */
+static void find_slots(Cuda *c, const Op *op, const Held *h, const Slots *s)
+{
+    Rows rows = rows_of(&h->type, op->axis);
+    DType t = h->type.dtype;
+    open_block(c, "for (int row = warp; row < %lld; row += %d)", (long long)rows.count,
+               c->plan->unit.warps);
+    line(c, "%s key = ~(%s)0;", dtype_info[t].bits == 64 ? "uint64_t" : "uint32_t",
+         dtype_info[t].bits == 64 ? "uint64_t" : "uint32_t");
+    line(c, "int found = -1;");
+    line(c, "const %s *const from = s + (%s);", c_type(t), row_start(c, &rows, rows.n));
+    open_block(c, "for (int slot = 0; slot < %lld; slot++)", (long long)s->count);
+    line(c, "tile_next_row_%s(from, %lld, %lld, lane, &key, &found);", dtype_info[t].name,
+         (long long)rows.n, (long long)rows.stride);
+    open_block(c, "if (lane == 0)");
+    char *place = format_text(c, "%s + slot * %lld", row_start(c, &rows, s->count),
+                              (long long)rows.stride);
+    if (s->value)
+        line(c, "slot_value[%s] = from[found * %lld];", place, (long long)rows.stride);
+    if (s->index)
+        line(c, "slot_index[%s] = found;", place);
+    close_block(c);
+    close_block(c);
+    close_block(c);
+}
+
+/* Many slots: each element finds its own. */
+static void fill_slots(Cuda *c, const Op *op, const Held *h, const Slots *s)
+{
+    Rows rows = rows_of(&h->type, op->axis);
+    int threads = c->plan->unit.warps * 32;
+    open_block(c, "for (int i = warp * 32 + lane; i < %lld; i += %d)",
+               (long long)(rows.n * rows.count), threads);
+    line(c, "const int row = i / %lld, at = i %% %lld;", (long long)rows.n, (long long)rows.n);
+    line(c, "const %s *const from = s + (%s);", c_type(h->type.dtype), row_start(c, &rows, rows.n));
+    line(c, "const int slot = tile_rank_row_%s(from, %lld, %lld, at);",
+         dtype_info[h->type.dtype].name, (long long)rows.n, (long long)rows.stride);
+    open_block(c, "if (slot < %lld)", (long long)s->count);
+    char *place = format_text(c, "%s + slot * %lld", row_start(c, &rows, s->count),
+                              (long long)rows.stride);
+    if (s->value)
+        line(c, "slot_value[%s] = from[at * %lld];", place, (long long)rows.stride);
+    if (s->index)
+        line(c, "slot_index[%s] = at;", place);
+    close_block(c);
+    close_block(c);
+}
+
+static const char *get_slots(Cuda *c, const Value *v, const char *s, Layout *l)
+{
+    Held h = {.type = v->type};
+    if (!is_uniform(v))
+        h.layout = *layout_of(c, v);
+    h.name = s;
+    *l = h.layout;
+    const char *to = new_temp(c, v->name ? v->name : "slots");
+    return to;
+}
+
+static void slots_in_shared(Cuda *c, const Op *op, const Held *h, Slots *s)
+{
+    const Value *out[2] = {s->value, s->index};
+    const char *stem[2] = {"slot_value", "slot_index"}, *name[2];
+    Layout layout[2];
+    size_t at = aligned((size_t)type_elements(&h->type) * dtype_info[h->type.dtype].size);
+    for (int i = 0; i < 2; i++) {
+        if (!out[i])
+            continue;
+        name[i] = get_slots(c, out[i], stem[i], &layout[i]);
+        line(c, "%s %s[%lld];", c_type(out[i]->type.dtype), name[i],
+             (long long)layout_span(&layout[i], OWN_REG));
+    }
+    open_block(c, "%s", "");
+    line(c, "%s *const s = (%s *)shared;", c_type(h->type.dtype), c_type(h->type.dtype));
+    for (int i = 0; i < 2; i++) {
+        if (!out[i])
+            continue;
+        const char *type = c_type(out[i]->type.dtype);
+        line(c, "%s *const %s = (%s *)(shared + %zu);", type, stem[i], type, at);
+        at = aligned(at + (size_t)type_elements(&out[i]->type) * dtype_info[out[i]->type.dtype].size);
+    }
+    need_shared(c, at);
+    unit_sync(c);
+    shared_put(c, h, "s");
+    unit_sync(c);
+    (s->count > MOST_SLOTS ? fill_slots : find_slots)(c, op, h, s);
+    unit_sync(c);
+    for (int i = 0; i < 2; i++)
+        if (out[i])
+            shared_get(c, &(Held){out[i]->type, layout[i], name[i]}, stem[i]);
+    close_block(c);
+    for (int i = 0; i < 2; i++)
+        if (out[i])
+            give_result(c, out[i], name[i], &layout[i]);
+}
+
+static bool emit_slots(Cuda *c, const Op *op)
+{
+    Held h, moved;
+    Layout want;
+    Slots s = slots_of(c, op);
+    if (!s.value && !s.index)
+        return true;
+    if (!hold(c, op->args[0], NULL, &h))
+        return false;
+    if (!listed_layout(op, &h.layout, c->plan->unit, &want)) {
+        slots_in_shared(c, op, &h, &s);
+        return true;
+    }
+    moved = h;
+    if (!layout_equal(&want, &h.layout) && !hold(c, op->args[0], &want, &moved))
+        return false;
+    slots_in_registers(c, op, &moved, &s);
+    give_slots(c, &s);
+    return true;
+}
+
+static bool emit_rank(Cuda *c, const Op *op)
+{
+    const Value *r = op->results[0];
+    Held h;
+    if (!hold(c, op->args[0], NULL, &h))
+        return false;
+    DType t = h.type.dtype;
+    int axis = op->axis;
+    int64_t regs = layout_span(&h.layout, OWN_REG), n = h.type.dims[axis];
+    const char *u = key_type(t), *name = new_temp(c, r->name ? r->name : "ranks");
+    line(c, "int32_t %s[%lld];", name, (long long)regs);
+    open_block(c, "%s", "");
+    if (one_thread(c->plan->unit) ||
+        (axis_warps(&h.layout, axis) == 1 && n * regs <= MOST_COMPARED)) {
+        Digits other = {0}, own;
+        const char *key = dtype_info[t].bits == 64 ? "uint64_t" : "uint32_t";
+        line(c, "%s key[%lld];", key, (long long)regs);
+        line(c, "TILE_EACH(r, %lld) key[r] = tile_key_%s(%s[r]), %s[r] = 0;", (long long)regs,
+             dtype_info[t].name, h.name, name);
+        open_block(c, "TILE_EACH(o, %lld)", (long long)other_registers(&h.layout, axis));
+        open_block(c, "TILE_EACH(h, %lld)", (long long)n);
+        other_digits(c, &h.layout, axis, "o", &other);
+        own = other;
+        element_digits(c, &h.layout, axis, "h", &other);
+        axis_digits(c, &h.layout, axis, "j", &own);
+        char *from = format_text(c, "key[%s]", register_text(c, &h.layout, &other));
+        if (axis_lanes(&h.layout, axis) > 1)
+            from = format_text(c, "tile_from_lane_%s(%s, %s)", u, from,
+                               lane_of_element(c, &h.layout, axis, "h"));
+        line(c, "const %s other = %s;", key, from);
+        open_block(c, "TILE_EACH(j, %lld)", (long long)axis_registers(&h.layout, axis));
+        line(c, "const int r = %s;", register_text(c, &h.layout, &own));
+        line(c, "%s[r] += tile_before_%s(other, h, key[r], %s);", name, u,
+             coordinate(c, &h.layout, axis, "r"));
+        close_block(c);
+        close_block(c);
+        close_block(c);
+    } else {
+        Rows rows = rows_of(&h.type, axis);
+        Type line_type = h.type;
+        need_shared(c, (size_t)type_elements(&h.type) * dtype_info[t].size);
+        line(c, "%s *const s = (%s *)shared;", c_type(t), c_type(t));
+        unit_sync(c);
+        shared_put(c, &h, "s");
+        unit_sync(c);
+        open_block(c, "TILE_EACH(r, %lld)", (long long)regs);
+        line_type.dims[axis] = 1;
+        /* The line begins at the element's place less its way along the axis. */
+        line(c, "const int at = %s;", coordinate(c, &h.layout, axis, "r"));
+        line(c, "const int from = %s - at * %lld;", place_text(c, &h.type, &h.layout),
+             (long long)rows.stride);
+        line(c, "%s[r] = tile_rank_row_%s(s + from, %lld, %lld, at);", name, dtype_info[t].name,
+             (long long)rows.n, (long long)rows.stride);
+        close_block(c);
+    }
+    close_block(c);
+    give_result(c, r, name, &h.layout);
+    return true;
+}
+
+/* ---- histogram and occurrence ---- */
+
+static void count_in_registers(Cuda *c, const Held *h, const Held *bins)
+{
+    int64_t n = layout_span(&bins->layout, OWN_REG), m = layout_span(&h->layout, OWN_REG);
+    line(c, "TILE_EACH(r, %lld) %s[r] = 0;", (long long)n, bins->name);
+    if (type_elements(&h->type) == 0)
+        return;
+    line(c, "TILE_EACH(r, %lld) TILE_EACH(j, %lld) %s[r] += %s[j] == %s;", (long long)n,
+         (long long)m, bins->name, h->name, coordinate(c, &bins->layout, 0, "r"));
+}
+
+/* Counters in shared memory; the order of the additions does not matter. */
+static void count_in_shared(Cuda *c, const Held *h, const Held *bins)
+{
+    int64_t n = bins->type.dims[0], m = layout_span(&h->layout, OWN_REG);
+    char *holder = one_holder(c, &h->layout);
+    need_shared(c, (size_t)n * sizeof(int32_t));
+    open_block(c, "%s", "");
+    line(c, "int32_t *const s = (int32_t *)shared;");
+    unit_sync(c);
+    line(c, "for (int i = warp * 32 + lane; i < %lld; i += %d) s[i] = 0;", (long long)n,
+         c->plan->unit.warps * 32);
+    unit_sync(c);
+    open_block(c, "TILE_EACH(r, %lld)", (long long)m);
+    line(c, "if (%s%s%s[r] >= 0 && %s[r] < %lld) tile_count_one(&s[%s[r]]);", holder,
+         *holder ? " && " : "", h->name, h->name, (long long)n, h->name);
+    close_block(c);
+    unit_sync(c);
+    shared_get(c, bins, "s");
+    close_block(c);
+}
+
+static bool emit_histogram(Cuda *c, const Op *op)
+{
+    const Value *r = op->results[0];
+    Held h, bins = {.type = r->type};
+    if (!hold(c, op->args[0], NULL, &h))
+        return false;
+    if (!is_uniform(r))
+        bins.layout = *layout_of(c, r);
+    bins.name = new_temp(c, r->name ? r->name : "counts");
+    line(c, "int32_t %s[%lld];", bins.name, (long long)layout_span(&bins.layout, OWN_REG));
+    if (one_thread(c->plan->unit) || type_elements(&h.type) == 0)
+        count_in_registers(c, &h, &bins);
+    else
+        count_in_shared(c, &h, &bins);
+    give_result(c, r, bins.name, &bins.layout);
+    return true;
+}
+
+static bool emit_occurrence(Cuda *c, const Op *op)
+{
+    const Value *r = op->results[0];
+    Held h;
+    if (!hold(c, op->args[0], NULL, &h))
+        return false;
+    int64_t m = layout_span(&h.layout, OWN_REG), n = h.type.dims[0];
+    const char *name = new_temp(c, r->name ? r->name : "earlier"), *type = c_type(h.type.dtype);
+    char *at = coordinate(c, &h.layout, 0, "r");
+    line(c, "int32_t %s[%lld];", name, (long long)m);
+    line(c, "TILE_EACH(r, %lld) %s[r] = 0;", (long long)m, name);
+    if (one_thread(c->plan->unit)) {
+        Digits d = {0};
+        element_digits(c, &h.layout, 0, "j", &d);
+        line(c, "TILE_EACH(j, %lld) TILE_EACH(r, %lld) %s[r] += j < %s && %s[%s] == %s[r];",
+             (long long)n, (long long)m, name, at, h.name, register_text(c, &h.layout, &d), h.name);
+    } else if (n > 0) {
+        need_shared(c, (size_t)n * dtype_info[h.type.dtype].size);
+        open_block(c, "%s", "");
+        line(c, "%s *const s = (%s *)shared;", type, type);
+        unit_sync(c);
+        shared_put(c, &h, "s");
+        unit_sync(c);
+        open_block(c, "for (int j = 0; j < %lld; j++)", (long long)(n - 1));
+        line(c, "const %s other = s[j];", type);
+        line(c, "TILE_EACH(r, %lld) %s[r] += j < %s && other == %s[r];", (long long)m, name, at,
+             h.name);
+        close_block(c);
+        close_block(c);
+    }
+    give_result(c, r, name, &h.layout);
+    return true;
+}
+
+/* ---- all ---- */
+
+/* No element: nothing to find; the values have no registers to read. */
+static bool is_empty(const Op *op)
+{
+    return op->code != OP_HISTOGRAM && type_elements(&op->results[0]->type) == 0;
+}
+
+bool emit_order(Cuda *c, const Op *op)
+{
+    if (op->args[0]->type.dtype == DT_F64)
+        return cuda_fail(c, op, "%s of f64", op_info[op->code].name);
+    if (is_empty(op)) {
+        for (int i = 0; i < op->nresults; i++)
+            declare(c, op->results[i]);
+        return true;
+    }
+    switch (op->code) {
+    case OP_TOPK:
+    case OP_ARGMAX: return emit_slots(c, op);
+    case OP_RANK: return emit_rank(c, op);
+    case OP_CUMSUM:
+    case OP_CUMMAX: return emit_scan(c, op);
+    case OP_SOFTMAX: return emit_softmax(c, op);
+    case OP_HISTOGRAM: return emit_histogram(c, op);
+    default: return emit_occurrence(c, op);
+    }
+}

@@ -1,0 +1,68 @@
+/* Operations along one axis of a tile: order, scans, counts. Inside the CUDA emitter. */
+#ifndef TILE_CUDA_ORDER_H
+#define TILE_CUDA_ORDER_H
+
+#include "compiler/cuda.h"
+
+/* An operand in registers: `name`[r], in a layout. A constant tile has been written out. */
+typedef struct Held {
+    Type type;
+    Layout layout;
+    const char *name;
+} Held;
+
+/* A register number in the making: a C expression for the digit of each register mode of a layout;
+ * NULL: 0. */
+typedef struct Digits {
+    const char *text[MAX_MODES];
+} Digits;
+
+/* cuda_axis.c */
+
+/* The operand in layout `want`, or in its own if that is NULL. */
+bool hold(Cuda *, const Value *, const Layout *want, Held *);
+/* `name`[r] in layout `l` is the result from now on. */
+void give_result(Cuda *, const Value *, const char *name, const Layout *l);
+
+/* How many registers (or lanes) the modes along `axis` span; those along other dims. */
+int64_t axis_registers(const Layout *, int axis);
+int64_t axis_lanes(const Layout *, int axis);
+int64_t axis_warps(const Layout *, int axis);
+int64_t other_registers(const Layout *, int axis);
+/* Bits of the lane number that go along `axis`. */
+int axis_lane_mask(const Layout *, int axis);
+/* All lanes go along `axis` or hold the same as another. */
+bool axis_has_warp(const Layout *, int axis);
+/* The modes along `axis`, by ascending stride. Returns how many. */
+int axis_modes(const Layout *, int axis, const Mode **modes);
+
+/* Digits of the modes that are not along `axis`, from the number `o` of that combination, in the
+ * order of the registers of layout_reduce(l, axis). */
+void other_digits(Cuda *, const Layout *, int axis, const char *o, Digits *);
+/* Digits along `axis`: of its j-th register by ascending index; of the element `at`. */
+void axis_digits(Cuda *, const Layout *, int axis, const char *j, Digits *);
+void element_digits(Cuda *, const Layout *, int axis, const char *at, Digits *);
+char *register_text(Cuda *, const Layout *, const Digits *);
+/* The lane that holds element `at` of this lane's line. */
+char *lane_of_element(Cuda *, const Layout *, int axis, const char *at);
+/* Which of the axis's registers, in the order of axis_digits, holds element `at`. */
+char *axis_register_of(Cuda *, const Layout *, int axis, const char *at);
+
+/* Layouts with the axis in few registers of one warp: the lanes fastest, or a run a lane. */
+bool axis_over_lanes(const Type *, int axis, ThreadUnit, bool runs, Layout *);
+Layout axis_into_registers(const Type *, int axis, ThreadUnit);
+
+/* The tile, row-major, at `s` of shared memory: each element by one holder; and back. */
+void shared_put(Cuda *, const Held *, const char *s);
+void shared_get(Cuda *, const Held *, const char *s);
+
+/* How the device header calls what holds an element in a register. */
+const char *carrier(DType);
+
+/* cuda_scan.c */
+bool emit_scan(Cuda *, const Op *);
+bool emit_softmax(Cuda *, const Op *);
+/* The sum of an f32 tile with order = tree; the result's layout is layout_reduce's. */
+bool tree_sum(Cuda *, const Held *, int axis, Held *sum);
+
+#endif

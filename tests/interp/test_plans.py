@@ -1,0 +1,180 @@
+"""Sums in the order of a plan, against an emulation of it over single elements."""
+import itertools
+
+import numpy as np
+import pytest
+
+from ir import Builder, Out, compute, run, some
+from test_elementwise import bits
+
+PLANS = [  # of an axis: digits (owner, extent, stride)
+    [],
+    [("reg", 7, 1)],
+    [("lane", 32, 1)],
+    [("warp", 3, 1)],
+    [("reg", 8, 1), ("lane", 32, 8), ("warp", 4, 256)],
+    [("reg", 8, 1), ("lane", 4, 8), ("warp", 3, 32), ("reg", 5, 96)],
+    [("lane", 8, 4), ("reg", 4, 1), ("lane", 2, 32)],
+    [("lane", 2, 32), ("lane", 8, 1), ("reg", 4, 8)],
+    [("reg", 5, 6), ("reg", 3, 2), ("reg", 2, 1)],
+    [("warp", 2, 6), ("warp", 3, 2), ("reg", 2, 1)],
+    [("warp", 3, 16), ("reg", 2, 8), ("warp", 4, 2), ("lane", 2, 1), ("reg", 3, 48)],
+]
+
+
+def extent(plan):
+    return int(np.prod([e for _, e, _ in plan], dtype=int))
+
+
+def text(plan):
+    return "plan (" + ", ".join(f"{o} {e}@{s}" for o, e, s in plan) + ")"
+
+
+def digits_of(plan, owner):
+    return [(e, s) for o, e, s in plan if o == owner]
+
+
+def counted(digits):
+    """All values of the digits, the first one fastest."""
+    ranges = [range(e) for e, _ in reversed(digits)]
+    return [tuple(reversed(values)) for values in itertools.product(*ranges)]
+
+
+def offset(digits, values):
+    return sum(v * s for v, (_, s) in zip(values, digits))
+
+
+def in_order(plan, term, start):
+    """The sum over one axis: `term(total, i)` adds element i, `start` is +0."""
+    reg, lane, warp = (digits_of(plan, o) for o in ("reg", "lane", "warp"))
+    held = {}
+    for w in counted(warp):
+        for t in counted(lane):
+            total = start
+            for r in counted(reg):
+                total = term(total, offset(reg, r) + offset(lane, t) + offset(warp, w))
+            held[t, w] = total
+    for d, (e, _) in enumerate(lane):
+        bit = 1
+        while bit < e:
+            held = {(t, w): held[t, w] + held[(*t[:d], t[d] ^ bit, *t[d + 1:]), w]
+                    for t, w in held}
+            bit *= 2
+    for d, (e, _) in enumerate(warp):
+        after = {}
+        for t, w in held:
+            total = held[t, (*w[:d], 0, *w[d + 1:])]
+            for k in range(1, e):
+                total = total + held[t, (*w[:d], k, *w[d + 1:])]
+            after[t, w] = total
+        held = after
+    values = list(held.values())
+    assert all(np.array_equal(bits(v), bits(values[0])) for v in values), "all threads hold it"
+    return values[0]
+
+
+def expected(plan, x, axis):
+    rows = np.moveaxis(x, axis, 0)
+    total = in_order(plan, lambda t, i: t + rows[i], np.zeros(rows.shape[1:], np.float32))
+    return np.expand_dims(total, axis)
+
+
+def shapes(n):
+    return [((n,), 0), ((5, n), 1), ((n, 3), 0), ((2, n, 33), 1), ((2, 3, n), 2)]
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=text)
+def test_order(plan):
+    n = extent(plan)
+    for shape, axis in shapes(n):
+        rng = np.random.default_rng(n + axis)
+        x = (rng.standard_normal(shape) * 10.0 ** rng.integers(-4, 5, shape)).astype(np.float32)
+        kept = tuple(1 if i == axis else e for i, e in enumerate(shape))
+        got = compute("sum", [("f32", x)], ("f32", kept), f"axis {axis} {text(plan)}")
+        assert np.array_equal(bits(got), bits(expected(plan, x, axis))), (shape, axis)
+
+
+def test_the_order_matters():
+    """The plans of one axis differ in their bits: the test above can tell them apart."""
+    x = np.random.default_rng(3).standard_normal((4000, 64)).astype(np.float32)
+    plans = [[("reg", 64, 1)], [("lane", 32, 1), ("reg", 2, 32)], [("lane", 32, 2), ("reg", 2, 1)],
+             [("reg", 16, 1), ("warp", 4, 16)], [("reg", 16, 4), ("warp", 4, 1)]]
+    sums = [compute("sum", [("f32", x)], ("f32", (4000, 1)), f"axis 1 {text(p)}") for p in plans]
+    for a, b in itertools.combinations(sums, 2):
+        assert not np.array_equal(a, b)
+
+
+def test_special_values():
+    plan = [("reg", 2, 1), ("lane", 4, 2)]
+    zero, inf, nan = -0.0, np.inf, np.nan
+    x = np.zeros((6, 8), np.float32)
+    x[0] = zero
+    x[1, 5], x[2, 5] = inf, -inf
+    x[3, 1], x[3, 6] = inf, -inf
+    x[4, 2] = nan
+    x[5] = np.float32(3e38)
+    x = x.view(np.uint32)
+    x[4, 2] = 0xFFC12345
+    x = x.view(np.float32)
+    got = bits(compute("sum", [("f32", x)], ("f32", (6, 1)), f"axis 1 {text(plan)}")).ravel()
+    want = [0, 0x7F800000, 0xFF800000, 0x7FFFFFFF, 0x7FFFFFFF, 0x7F800000]
+    assert [int(v) for v in got] == want
+    one = np.array([[-0.0]], np.float32)
+    assert bits(compute("sum", [("f32", one)], ("f32", (1, 1)), "axis 1 plan ()")) == 0
+
+
+@pytest.mark.parametrize("dtype", ["i32", "u8", "i64"])
+def test_integers_ignore_it(dtype):
+    x = some(dtype, (6, 96), 4)
+    got = compute("sum", [(dtype, x)], (dtype, (6, 1)), "axis 1 plan (reg 3@32, lane 32@1)")
+    assert np.array_equal(got, x.sum(1, dtype=x.dtype, keepdims=True))
+
+
+def fma(a, b, c):
+    """One rounding of a * b + c in f32, for values whose exact sum an f64 holds."""
+    return (a.astype(np.float64) * b.astype(np.float64) + c.astype(np.float64)).astype(np.float32)
+
+
+def few_bits(shape, seed):
+    """f32 whose products need more than 24 bits, but whose sums of products fit 53."""
+    rng = np.random.default_rng(seed)
+    return (rng.integers(-2**15, 2**15, shape) / 2.0**8).astype(np.float32)
+
+
+@pytest.mark.parametrize("plan", PLANS[1:], ids=text)
+@pytest.mark.parametrize("left,right", [("full", "full"), ("row", "full"), ("full", "column"),
+                                        ("scalar", "full"), ("row", "column")])
+def test_fused(plan, left, right):
+    n = extent(plan)
+    for axis, shape in ((1, (4, n)), (0, (n, 5))):
+        forms = {"full": shape, "row": (1, shape[1]), "column": (shape[0], 1), "scalar": ()}
+        a, b = few_bits(forms[left], 5), few_bits(forms[right], 6)
+        builder = Builder()
+        ta, tb = builder.tensor("a", "f32", a.shape), builder.tensor("b", "f32", b.shape)
+        kept = tuple(1 if i == axis else e for i, e in enumerate(shape))
+        y = builder.tensor("y", "f32", kept, "out")
+        q = builder.tensor("q", "f32", kept, "out")
+
+        def full(v):
+            return f"f32[{', '.join(map(str, v))}]" if v else "f32"
+
+        with builder.par((builder.int(0), builder.int(1), builder.int(1))):
+            va = builder.load(ta, [f":{e}" for e in a.shape], full(a.shape))
+            vb = builder.load(tb, [f":{e}" for e in b.shape], full(b.shape))
+            for out, word in ((y, " fused"), (q, "")):
+                p = builder.op("mul", full(shape), va, vb)
+                # Something between, so that the factors' places would be used again.
+                u = builder.op("neg", full(shape), builder.op("neg", full(shape), p)) if not word \
+                    else builder.op("exp", full(shape), builder.op("broadcast", full(shape), vb))
+                builder.op("print", "", builder.op("amax", full(kept), u,
+                                                   attributes=f"axis {axis}"), attributes='"u"')
+                s = builder.op("sum", full(kept), p if word else u,
+                               attributes=f"axis {axis} {text(plan)}{word}")
+                builder.store(out, [f":{e}" for e in kept], s)
+        got = run(builder, {"a": a, "b": b, "y": Out("f32", *kept), "q": Out("f32", *kept)})
+        wide_a, wide_b = (np.moveaxis(np.broadcast_to(v, shape), axis, 0) for v in (a, b))
+        start = np.zeros(wide_a.shape[1:], np.float32)
+        want = in_order(plan, lambda t, i: fma(wide_a[i], wide_b[i], t), start)
+        assert np.array_equal(bits(got["y"]), bits(np.expand_dims(want, axis)))
+        want = in_order(plan, lambda t, i: t + wide_a[i] * wide_b[i], start)
+        assert np.array_equal(bits(got["q"]), bits(np.expand_dims(want, axis)))
