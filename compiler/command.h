@@ -34,6 +34,7 @@ typedef struct Command {
     bool verbose, check_only;
     const char *output;              /* emit -o: a folder */
     const char *arch, *kernel;       /* --arch, --kernel */
+    int times;                       /* --time */
     const char *device;              /* --device: "cpu" or "cuda" */
     const char *plan;                /* --plan: whose sums the interpreter replays; NULL: trees */
     const char *dump; /* -d: "ast", "ir" or NULL */

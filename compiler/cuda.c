@@ -245,7 +245,8 @@ static bool emit_phase(Cuda *c)
     fprintf(c->out, "extern \"C\" __global__ void __launch_bounds__(%d)\ntk_%s%s%s(", threads,
             c->low->kernel->name, phase ? "_" : "", phase ? phase : "");
     print_parameters(c);
-    fprintf(c->out, ", const int64_t programs)\n{\n");
+    fprintf(c->out, ", const int64_t programs%s)\n{\n",
+            p->syncs ? ", uint32_t *grid_barrier" : "");
     c->out = open_memstream(&text, &length);
     c->indent = 1;
     c->line = 0;

@@ -96,7 +96,7 @@ bool emit_reduction(Cuda *, const Op *);
 void reduce_across(Cuda *, const Layout *, int axis, const char *f, const char *name, int64_t n,
                    DType t);
 /* cuda_order.c */
-bool emit_order(Cuda *, const Op *);
+bool emit_axis_op(Cuda *, const Op *);
 bool emit_region_ops(Cuda *, const Region *);
 /* All threads of the program's unit have come here, and see each other's memory. */
 void unit_sync(Cuda *);

@@ -255,6 +255,25 @@ Layout axis_into_registers(const Type *t, int axis, ThreadUnit unit)
 
 /* ---- rows in shared memory ---- */
 
+Rows rows_of(const Type *t, int axis)
+{
+    Rows r = {t->dims[axis], 1, 0};
+    for (int i = axis + 1; i < t->rank; i++)
+        r.stride *= t->dims[i];
+    r.count = type_elements(t) / r.n;
+    return r;
+}
+
+char *row_start(Cuda *c, const Rows *r, int64_t n)
+{
+    if (r->stride == 1)
+        return format_text(c, "row * %lld", (long long)n);
+    if (r->stride == r->count)
+        return format_text(c, "row");
+    return format_text(c, "row / %lld * %lld + row %% %lld", (long long)r->stride,
+                       (long long)(r->stride * n), (long long)r->stride);
+}
+
 void shared_put(Cuda *c, const Held *h, const char *s)
 {
     char *holder = one_holder(c, &h->layout);

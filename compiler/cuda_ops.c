@@ -335,6 +335,7 @@ bool emit_operation(Cuda *c, const Op *op)
     case OP_IOTA: return emit_iota(c, op);
     case OP_CONCAT: return cuda_concat(c, op);
     case OP_EXTRACT: return cuda_extract(c, op);
+    case OP_GRID_SYNC: line(c, "tile_grid_sync(grid_barrier);"); return true;
     case OP_ASSERT:
     case OP_ASSUME:
     case OP_PRINT: return true; /* of check builds (R20) */
@@ -345,6 +346,14 @@ bool emit_operation(Cuda *c, const Op *op)
     case OP_AMIN:
     case OP_ANY:
     case OP_ALL: return emit_reduction(c, op);
+    case OP_TOPK:
+    case OP_RANK:
+    case OP_ARGMAX:
+    case OP_CUMSUM:
+    case OP_CUMMAX:
+    case OP_SOFTMAX:
+    case OP_HISTOGRAM:
+    case OP_OCCURRENCE: return emit_axis_op(c, op);
     case OP_VIEW_SLICE:
     case OP_VIEW_RESHAPE:
     case OP_VIEW_TRANS:

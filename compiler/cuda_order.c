@@ -112,7 +112,7 @@ static Slots slots_of(Cuda *c, const Op *op)
     return s;
 }
 
-static const char *declare_slots(Cuda *c, const Value *v, const char *stem, int64_t n)
+static const char *declare_registers(Cuda *c, const Value *v, const char *stem, int64_t n)
 {
     const char *name = new_temp(c, v->name ? v->name : stem);
     line(c, "%s %s[%lld];", c_type(v->type.dtype), name, (long long)n);
@@ -189,8 +189,8 @@ static void slots_in_registers(Cuda *c, const Op *op, const Held *h, Slots *s)
     const char *u = key_type(h->type.dtype);
     s->layout = slots_layout(&h->layout, axis, s->count);
     int64_t all = layout_span(&s->layout, OWN_REG);
-    s->values = s->value ? declare_slots(c, s->value, "values", all) : NULL;
-    s->indices = s->index ? declare_slots(c, s->index, "indices", all) : NULL;
+    s->values = s->value ? declare_registers(c, s->value, "values", all) : NULL;
+    s->indices = s->index ? declare_registers(c, s->index, "indices", all) : NULL;
     open_block(c, "TILE_EACH(o, %lld)", (long long)(all / s->count));
     list_keys(c, h, axis, n);
     if (sorted)
@@ -210,31 +210,6 @@ static void slots_in_registers(Cuda *c, const Op *op, const Held *h, Slots *s)
 }
 
 /* ---- topk, rank and argmax in shared memory ---- */
-
-/* The lines of a tile along an axis, in row-major memory. */
-typedef struct Rows {
-    int64_t n, stride, count;
-} Rows;
-
-static Rows rows_of(const Type *t, int axis)
-{
-    Rows r = {t->dims[axis], 1, 0};
-    for (int i = axis + 1; i < t->rank; i++)
-        r.stride *= t->dims[i];
-    r.count = type_elements(t) / r.n;
-    return r;
-}
-
-/* Where line `row` begins, if its lines have n elements. */
-static char *row_start(Cuda *c, const Rows *r, int64_t n)
-{
-    if (r->stride == 1)
-        return format_text(c, "row * %lld", (long long)n);
-    if (r->stride == r->count)
-        return format_text(c, "row");
-    return format_text(c, "row / %lld * %lld + row %% %lld", (long long)r->stride,
-                       (long long)(r->stride * n), (long long)r->stride);
-}
 
 static size_t aligned(size_t bytes)
 {
@@ -274,53 +249,43 @@ static void fill_slots(Cuda *c, const Op *op, const Held *h, const Slots *s)
     int threads = c->plan->unit.warps * 32;
     open_block(c, "for (int i = warp * 32 + lane; i < %lld; i += %d)",
                (long long)(rows.n * rows.count), threads);
-    line(c, "const int row = i / %lld, at = i %% %lld;", (long long)rows.n, (long long)rows.n);
+    line(c, "const int row = i / %lld, found = i %% %lld;", (long long)rows.n, (long long)rows.n);
     line(c, "const %s *const from = s + (%s);", c_type(h->type.dtype), row_start(c, &rows, rows.n));
-    line(c, "const int slot = tile_rank_row_%s(from, %lld, %lld, at);",
+    line(c, "const int slot = tile_rank_row_%s(from, %lld, %lld, found);",
          dtype_info[h->type.dtype].name, (long long)rows.n, (long long)rows.stride);
     open_block(c, "if (slot < %lld)", (long long)s->count);
     char *place = format_text(c, "%s + slot * %lld", row_start(c, &rows, s->count),
                               (long long)rows.stride);
     if (s->value)
-        line(c, "slot_value[%s] = from[at * %lld];", place, (long long)rows.stride);
+        line(c, "slot_value[%s] = from[found * %lld];", place, (long long)rows.stride);
     if (s->index)
-        line(c, "slot_index[%s] = at;", place);
+        line(c, "slot_index[%s] = found;", place);
     close_block(c);
     close_block(c);
-}
-
-static const char *get_slots(Cuda *c, const Value *v, const char *s, Layout *l)
-{
-    Held h = {.type = v->type};
-    if (!is_uniform(v))
-        h.layout = *layout_of(c, v);
-    h.name = s;
-    *l = h.layout;
-    const char *to = new_temp(c, v->name ? v->name : "slots");
-    return to;
 }
 
 static void slots_in_shared(Cuda *c, const Op *op, const Held *h, Slots *s)
 {
+    static const char *const stem[2] = {"slot_value", "slot_index"};
     const Value *out[2] = {s->value, s->index};
-    const char *stem[2] = {"slot_value", "slot_index"}, *name[2];
-    Layout layout[2];
+    Held got[2];
     size_t at = aligned((size_t)type_elements(&h->type) * dtype_info[h->type.dtype].size);
     for (int i = 0; i < 2; i++) {
         if (!out[i])
             continue;
-        name[i] = get_slots(c, out[i], stem[i], &layout[i]);
-        line(c, "%s %s[%lld];", c_type(out[i]->type.dtype), name[i],
-             (long long)layout_span(&layout[i], OWN_REG));
+        got[i] = (Held){.type = out[i]->type};
+        if (!is_uniform(out[i]))
+            got[i].layout = *layout_of(c, out[i]);
+        got[i].name = declare_registers(c, out[i], stem[i], layout_span(&got[i].layout, OWN_REG));
     }
     open_block(c, "%s", "");
     line(c, "%s *const s = (%s *)shared;", c_type(h->type.dtype), c_type(h->type.dtype));
     for (int i = 0; i < 2; i++) {
         if (!out[i])
             continue;
-        const char *type = c_type(out[i]->type.dtype);
-        line(c, "%s *const %s = (%s *)(shared + %zu);", type, stem[i], type, at);
-        at = aligned(at + (size_t)type_elements(&out[i]->type) * dtype_info[out[i]->type.dtype].size);
+        DType t = out[i]->type.dtype;
+        line(c, "%s *const %s = (%s *)(shared + %zu);", c_type(t), stem[i], c_type(t), at);
+        at = aligned(at + (size_t)type_elements(&out[i]->type) * dtype_info[t].size);
     }
     need_shared(c, at);
     unit_sync(c);
@@ -330,11 +295,11 @@ static void slots_in_shared(Cuda *c, const Op *op, const Held *h, Slots *s)
     unit_sync(c);
     for (int i = 0; i < 2; i++)
         if (out[i])
-            shared_get(c, &(Held){out[i]->type, layout[i], name[i]}, stem[i]);
+            shared_get(c, &got[i], stem[i]);
     close_block(c);
     for (int i = 0; i < 2; i++)
         if (out[i])
-            give_result(c, out[i], name[i], &layout[i]);
+            give_result(c, out[i], got[i].name, &got[i].layout);
 }
 
 static bool emit_slots(Cuda *c, const Op *op)
@@ -358,61 +323,69 @@ static bool emit_slots(Cuda *c, const Op *op)
     return true;
 }
 
+/* Every lane meets each element of its line, from the lane that has it. */
+static void rank_in_registers(Cuda *c, const Held *h, int axis, const char *name)
+{
+    Digits other = {0}, own;
+    const Layout *l = &h->layout;
+    DType t = h->type.dtype;
+    const char *u = key_type(t), *type = dtype_info[t].bits == 64 ? "uint64_t" : "uint32_t";
+    int64_t n = layout_span(l, OWN_REG);
+    line(c, "%s key[%lld];", type, (long long)n);
+    line(c, "TILE_EACH(r, %lld) key[r] = tile_key_%s(%s[r]), %s[r] = 0;", (long long)n,
+         dtype_info[t].name, h->name, name);
+    open_block(c, "TILE_EACH(o, %lld)", (long long)other_registers(l, axis));
+    open_block(c, "TILE_EACH(h, %lld)", (long long)h->type.dims[axis]);
+    other_digits(c, l, axis, "o", &other);
+    own = other;
+    element_digits(c, l, axis, "h", &other);
+    axis_digits(c, l, axis, "j", &own);
+    char *from = format_text(c, "key[%s]", register_text(c, l, &other));
+    if (axis_lanes(l, axis) > 1)
+        from = format_text(c, "tile_from_lane_%s(%s, %s)", u, from,
+                           lane_of_element(c, l, axis, "h"));
+    line(c, "const %s other = %s;", type, from);
+    open_block(c, "TILE_EACH(j, %lld)", (long long)axis_registers(l, axis));
+    line(c, "const int r = %s;", register_text(c, l, &own));
+    line(c, "%s[r] += tile_before_%s(other, h, key[r], %s);", name, u,
+         coordinate(c, l, axis, "r"));
+    close_block(c);
+    close_block(c);
+    close_block(c);
+}
+
+static void rank_in_shared(Cuda *c, const Held *h, int axis, const char *name)
+{
+    Rows rows = rows_of(&h->type, axis);
+    DType t = h->type.dtype;
+    need_shared(c, (size_t)type_elements(&h->type) * dtype_info[t].size);
+    line(c, "%s *const s = (%s *)shared;", c_type(t), c_type(t));
+    unit_sync(c);
+    shared_put(c, h, "s");
+    unit_sync(c);
+    open_block(c, "TILE_EACH(r, %lld)", (long long)layout_span(&h->layout, OWN_REG));
+    line(c, "const int found = %s;", coordinate(c, &h->layout, axis, "r"));
+    line(c, "const %s *const from = s + (%s - found * %lld);", c_type(t),
+         place_text(c, &h->type, &h->layout), (long long)rows.stride);
+    line(c, "%s[r] = tile_rank_row_%s(from, %lld, %lld, found);", name, dtype_info[t].name,
+         (long long)rows.n, (long long)rows.stride);
+    close_block(c);
+}
+
 static bool emit_rank(Cuda *c, const Op *op)
 {
     const Value *r = op->results[0];
     Held h;
     if (!hold(c, op->args[0], NULL, &h))
         return false;
-    DType t = h.type.dtype;
-    int axis = op->axis;
-    int64_t regs = layout_span(&h.layout, OWN_REG), n = h.type.dims[axis];
-    const char *u = key_type(t), *name = new_temp(c, r->name ? r->name : "ranks");
-    line(c, "int32_t %s[%lld];", name, (long long)regs);
+    int64_t n = layout_span(&h.layout, OWN_REG);
+    const char *name = declare_registers(c, r, "ranks", n);
+    bool few = axis_warps(&h.layout, op->axis) == 1 && n * h.type.dims[op->axis] <= MOST_COMPARED;
     open_block(c, "%s", "");
-    if (one_thread(c->plan->unit) ||
-        (axis_warps(&h.layout, axis) == 1 && n * regs <= MOST_COMPARED)) {
-        Digits other = {0}, own;
-        const char *key = dtype_info[t].bits == 64 ? "uint64_t" : "uint32_t";
-        line(c, "%s key[%lld];", key, (long long)regs);
-        line(c, "TILE_EACH(r, %lld) key[r] = tile_key_%s(%s[r]), %s[r] = 0;", (long long)regs,
-             dtype_info[t].name, h.name, name);
-        open_block(c, "TILE_EACH(o, %lld)", (long long)other_registers(&h.layout, axis));
-        open_block(c, "TILE_EACH(h, %lld)", (long long)n);
-        other_digits(c, &h.layout, axis, "o", &other);
-        own = other;
-        element_digits(c, &h.layout, axis, "h", &other);
-        axis_digits(c, &h.layout, axis, "j", &own);
-        char *from = format_text(c, "key[%s]", register_text(c, &h.layout, &other));
-        if (axis_lanes(&h.layout, axis) > 1)
-            from = format_text(c, "tile_from_lane_%s(%s, %s)", u, from,
-                               lane_of_element(c, &h.layout, axis, "h"));
-        line(c, "const %s other = %s;", key, from);
-        open_block(c, "TILE_EACH(j, %lld)", (long long)axis_registers(&h.layout, axis));
-        line(c, "const int r = %s;", register_text(c, &h.layout, &own));
-        line(c, "%s[r] += tile_before_%s(other, h, key[r], %s);", name, u,
-             coordinate(c, &h.layout, axis, "r"));
-        close_block(c);
-        close_block(c);
-        close_block(c);
-    } else {
-        Rows rows = rows_of(&h.type, axis);
-        Type line_type = h.type;
-        need_shared(c, (size_t)type_elements(&h.type) * dtype_info[t].size);
-        line(c, "%s *const s = (%s *)shared;", c_type(t), c_type(t));
-        unit_sync(c);
-        shared_put(c, &h, "s");
-        unit_sync(c);
-        open_block(c, "TILE_EACH(r, %lld)", (long long)regs);
-        line_type.dims[axis] = 1;
-        /* The line begins at the element's place less its way along the axis. */
-        line(c, "const int at = %s;", coordinate(c, &h.layout, axis, "r"));
-        line(c, "const int from = %s - at * %lld;", place_text(c, &h.type, &h.layout),
-             (long long)rows.stride);
-        line(c, "%s[r] = tile_rank_row_%s(s + from, %lld, %lld, at);", name, dtype_info[t].name,
-             (long long)rows.n, (long long)rows.stride);
-        close_block(c);
-    }
+    if (few || one_thread(c->plan->unit))
+        rank_in_registers(c, &h, op->axis, name);
+    else
+        rank_in_shared(c, &h, op->axis, name);
     close_block(c);
     give_result(c, r, name, &h.layout);
     return true;
@@ -443,8 +416,11 @@ static void count_in_shared(Cuda *c, const Held *h, const Held *bins)
          c->plan->unit.warps * 32);
     unit_sync(c);
     open_block(c, "TILE_EACH(r, %lld)", (long long)m);
-    line(c, "if (%s%s%s[r] >= 0 && %s[r] < %lld) tile_count_one(&s[%s[r]]);", holder,
-         *holder ? " && " : "", h->name, h->name, (long long)n, h->name);
+    const char *x = h->name;
+    if (dtype_is_signed(h->type.dtype))
+        holder = format_text(c, "%s%s%s[r] >= 0", holder, *holder ? " && " : "", x);
+    line(c, "if (%s%s%s[r] < %lld) tile_count_one(&s[%s[r]]);", holder, *holder ? " && " : "", x,
+         (long long)n, x);
     close_block(c);
     unit_sync(c);
     shared_get(c, bins, "s");
@@ -511,7 +487,7 @@ static bool is_empty(const Op *op)
     return op->code != OP_HISTOGRAM && type_elements(&op->results[0]->type) == 0;
 }
 
-bool emit_order(Cuda *c, const Op *op)
+bool emit_axis_op(Cuda *c, const Op *op)
 {
     if (op->args[0]->type.dtype == DT_F64)
         return cuda_fail(c, op, "%s of f64", op_info[op->code].name);
@@ -525,8 +501,8 @@ bool emit_order(Cuda *c, const Op *op)
     case OP_ARGMAX: return emit_slots(c, op);
     case OP_RANK: return emit_rank(c, op);
     case OP_CUMSUM:
-    case OP_CUMMAX: return emit_scan(c, op);
-    case OP_SOFTMAX: return emit_softmax(c, op);
+    case OP_CUMMAX: return emit_axis_scan(c, op);
+    case OP_SOFTMAX: return emit_axis_softmax(c, op);
     case OP_HISTOGRAM: return emit_histogram(c, op);
     default: return emit_occurrence(c, op);
     }

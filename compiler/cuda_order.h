@@ -59,10 +59,22 @@ void shared_get(Cuda *, const Held *, const char *s);
 /* How the device header calls what holds an element in a register. */
 const char *carrier(DType);
 
+/* The lines of a tile along an axis, in row-major memory: `count` lines of n elements that are
+ * `stride` apart. */
+typedef struct Rows {
+    int64_t n, stride, count;
+} Rows;
+
+Rows rows_of(const Type *, int axis);
+/* Where line `row` begins, if its lines have n elements. */
+char *row_start(Cuda *, const Rows *, int64_t n);
+
 /* cuda_scan.c */
-bool emit_scan(Cuda *, const Op *);
-bool emit_softmax(Cuda *, const Op *);
+Layout scan_layout(const Op *, const Layout *operand, ThreadUnit);
+bool emit_axis_scan(Cuda *, const Op *);
+bool emit_axis_softmax(Cuda *, const Op *);
 /* The sum of an f32 tile with order = tree; the result's layout is layout_reduce's. */
 bool tree_sum(Cuda *, const Held *, int axis, Held *sum);
+bool emit_tree_sum(Cuda *, const Op *);
 
 #endif

@@ -1,7 +1,7 @@
 /* Reductions: registers first, then lanes by xor-shuffles, then warps through shared memory (R8). */
 #include <string.h>
 
-#include "compiler/cuda.h"
+#include "compiler/cuda_order.h"
 
 static const char *combine(Cuda *c, const Op *op)
 {
@@ -83,49 +83,35 @@ void reduce_across(Cuda *c, const Layout *l, int axis, const char *f, const char
     reduce_warps(c, l, axis, f, name, n, t);
 }
 
-/* The axis in registers of one thread, in order: what seq and tree sums need. */
-static Layout axis_in_registers(Cuda *c, const Type *t, int axis)
-{
-    Type rest = *t;
-    rest.dims[axis] = 1;
-    Layout l = {0}, spread = layout_spread(&rest, t->rank - 1, 1, c->plan->unit);
-    layout_add(&l, OWN_REG, axis, t->dims[axis], 1);
-    for (int i = 0; i < spread.count; i++)
-        layout_add(&l, spread.mode[i].owner, spread.mode[i].dim, spread.mode[i].extent,
-                   spread.mode[i].stride);
-    return l;
-}
-
 static void sum_in_order(Cuda *c, const Op *op, const char *from, const char *to, int64_t n)
 {
     int64_t k = op->args[0]->type.dims[op->axis];
-    if (op->order == ORDER_TREE) {
-        int64_t half = 1;
-        open_block(c, "TILE_EACH(r, %lld)", (long long)n);
-        while (half < k) {
-            for (int64_t i = 0; i + half < k; i += 2 * half)
-                line(c, "%s[r * %lld + %lld] += %s[r * %lld + %lld];", from, (long long)k,
-                     (long long)i, from, (long long)k, (long long)(i + half));
-            half *= 2;
-        }
-        line(c, "%s[r] = %s[r * %lld];", to, from, (long long)k);
-        close_block(c);
-        return;
-    }
     open_block(c, "TILE_EACH(r, %lld)", (long long)n);
     if (op->nargs > 1)
         line(c, "%s[r] = %s;", to, c_name(c, op->args[1]));
     else
         line(c, "%s[r] = %s[r * %lld];", to, from, (long long)k);
-    line(c, "for (int k = %d; k < %lld; k++) %s[r] = %s + %s[r * %lld + k];",
+    line(c, "_Pragma(\"unroll\") for (int k = %d; k < %lld; k++) %s[r] = %s + %s[r * %lld + k];",
          op->nargs > 1 ? 0 : 1, (long long)k, to, format_text(c, "%s[r]", to), from, (long long)k);
     close_block(c);
+}
+
+/* The fastest register digit is the whole axis. */
+static bool has_axis_first(const Layout *l, int axis, int64_t n)
+{
+    for (int i = 0; i < l->count; i++)
+        if (l->mode[i].owner == OWN_REG)
+            return l->mode[i].dim == axis && l->mode[i].extent == n;
+    return n == 1;
 }
 
 static bool emit_ordered_sum(Cuda *c, const Op *op)
 {
     const Value *a = op->args[0], *r = op->results[0];
-    Layout l = axis_in_registers(c, &a->type, op->axis), after = layout_reduce(&l, op->axis);
+    Layout l = axis_into_registers(&a->type, op->axis, c->plan->unit);
+    if (!is_uniform(a) && has_axis_first(layout_of(c, a), op->axis, a->type.dims[op->axis]))
+        l = *layout_of(c, a);
+    Layout after = layout_reduce(&l, op->axis);
     const char *from = fitted(c, a, &l);
     const char *copy = new_temp(c, "part"), *to = new_temp(c, "sum");
     int64_t n = layout_span(&after, OWN_REG), k = layout_span(&l, OWN_REG);
@@ -150,6 +136,8 @@ bool emit_reduction(Cuda *c, const Op *op)
     const char *type = c_type(t), *f = combine(c, op);
     if (dtype_info[t].kind == 's')
         return cuda_fail(c, op, "%s of %s", op_info[op->code].name, dtype_info[t].name);
+    if (op->code == OP_SUM && op->order == ORDER_TREE && t == DT_F32)
+        return emit_tree_sum(c, op);
     if (op->code == OP_SUM && op->order != ORDER_DEFAULT)
         return emit_ordered_sum(c, op);
     if (is_uniform(a)) {

@@ -71,7 +71,10 @@ static bool is_used(const Cuda *c, const char *name)
         "for",  "goto", "if",    "register", "return", "void", "while", "shared", "new",   "delete",
         "class", "this", "template", "operator", "default", "switch", "static", "struct", "union",
         "signed", "unsigned", "sizeof", "typedef", "volatile", "true", "false", "exp", "log",
-        "max", "min", "abs", "sqrt", "floor"};
+        "max", "min", "abs", "sqrt", "floor",
+        /* locals of emitted statements */
+        "s", "o", "h", "j", "k", "w", "first", "key", "index", "best", "best_value", "found", "slot",
+        "slot_value", "slot_index", "from", "other", "row", "run", "sum", "all", "digit", "part"};
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
         if (strcmp(reserved[i], name) == 0)
             return true;

@@ -79,9 +79,12 @@ static bool step_ends(Debugger *d, const Op *op, bool new_program)
 {
     const Item *item = d->plan->item ? item_at(&d->plan->program, op->pos) : NULL;
     switch (d->mode) {
-    case STEP_RUN: return false;
-    case STEP_PROGRAM: return new_program;
-    case STEP_LINE: return new_program || op_line(op) != d->stop_line || item != d->stop_item;
+    case STEP_RUN:
+        return false;
+    case STEP_PROGRAM:
+        return new_program;
+    case STEP_LINE:
+        return new_program || op_line(op) != d->stop_line || item != d->stop_item;
     case STEP_OVER:
         if (new_program)
             return true;
@@ -154,8 +157,12 @@ void debugger_fault(Debugger *d, Task *t, const Op *op, const char *text)
 
 int debugger_main(RunPlan *plan)
 {
-    Debugger d = {.plan = plan, .arena = plan->arena, .out = stdout, .mode = STEP_PROGRAM,
-                  .next_number = 1, .last_program = -1};
+    Debugger d = {.plan = plan,
+                  .arena = plan->arena,
+                  .out = stdout,
+                  .mode = STEP_PROGRAM,
+                  .next_number = 1,
+                  .last_program = -1};
     d.interactive = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     fprintf(d.out, "%s: %s\n`help` lists the commands.\n", plan->kernel->name,
             plan->kernel->variant ? plan->kernel->variant : "");

@@ -8,11 +8,11 @@
 
 typedef struct Breakpoint {
     int number;
-    int line;                        /* 0: of a program */
-    const char *file;                /* base name; NULL: the kernel's file */
-    int64_t program;                 /* -1: every program */
-    const char *condition;           /* NULL: none */
-    const Op *first;                 /* the op at which it stopped, to stop there in a loop again */
+    int line;              /* 0: of a program */
+    const char *file;      /* base name; NULL: the kernel's file */
+    int64_t program;       /* -1: every program */
+    const char *condition; /* NULL: none */
+    const Op *first;       /* the op at which it stopped, to stop there in a loop again */
 } Breakpoint;
 
 typedef enum StepMode { STEP_RUN, STEP_LINE, STEP_OVER, STEP_PROGRAM } StepMode;
@@ -22,10 +22,13 @@ struct Debugger {
     Arena *arena;
     FILE *out;
     bool interactive, quit, ended;
-    struct { Breakpoint *items; int count, capacity; } breaks;
+    struct {
+        Breakpoint *items;
+        int count, capacity;
+    } breaks;
     int next_number;
     StepMode mode;
-    int stop_line;                   /* where the step began */
+    int stop_line; /* where the step began */
     const Item *stop_item;
     bool watch_nan, watch_inf;
     /* The program that is stopped. */

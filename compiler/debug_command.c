@@ -8,7 +8,7 @@
 typedef struct DebugCommand DebugCommand;
 struct DebugCommand {
     const char *name, *arguments, *help;
-    bool (*run)(Debugger *, char *arguments);    /* true: the program goes on */
+    bool (*run)(Debugger *, char *arguments); /* true: the program goes on */
 };
 
 /* ---- showing ---- */
@@ -42,9 +42,9 @@ static void show_loops(Debugger *d, const Op *op)
     int n = body->nargs - op->nresults;
     Machine *m = d->task->machine;
     for (int i = 0; i < n; i++)
-        fprintf(d->out, ", %s = %lld", body->args[i]->name,
-                (long long)*(int64_t *)slot_pointer(
-                    d->task, m->slots[slot_root(body->args[i])->id]));
+        fprintf(
+            d->out, ", %s = %lld", body->args[i]->name,
+            (long long)*(int64_t *)slot_pointer(d->task, m->slots[slot_root(body->args[i])->id]));
 }
 
 void debug_where(Debugger *d)
@@ -114,7 +114,8 @@ static bool c_break(Debugger *d, char *args)
         args = colon + 1;
     }
     long line = strtol(args, &end, 10);
-    if ((end == args && b.program < 0) || line < 0 || line > 1 << 28 || strspn(end, " ") != strlen(end)) {
+    if ((end == args && b.program < 0) || line < 0 || line > 1 << 28 ||
+        strspn(end, " ") != strlen(end)) {
         fprintf(d->out, "break LINE, break FILE:LINE, break program N; then: if CONDITION\n");
         return false;
     }
@@ -231,7 +232,8 @@ static bool c_locals(Debugger *d, char *args)
 
 static bool c_watch(Debugger *d, char *args)
 {
-    bool nan = strstr(args, "nan") || strstr(args, "NaN"), inf = strstr(args, "inf") || strstr(args, "Inf");
+    bool nan = strstr(args, "nan") || strstr(args, "NaN"),
+         inf = strstr(args, "inf") || strstr(args, "Inf");
     if (!nan && !inf && strcmp(args, "off") != 0 && *args) {
         fprintf(d->out, "watch nan, watch inf, watch nan inf, watch off\n");
         return false;
@@ -240,7 +242,11 @@ static bool c_watch(Debugger *d, char *args)
         nan = inf = true;
     d->watch_nan = nan;
     d->watch_inf = inf;
-    fprintf(d->out, "watching for %s\n", nan && inf ? "NaN and Inf" : nan ? "NaN" : inf ? "Inf" : "nothing");
+    fprintf(d->out, "watching for %s\n",
+            nan && inf ? "NaN and Inf"
+            : nan      ? "NaN"
+            : inf      ? "Inf"
+                       : "nothing");
     return false;
 }
 
@@ -283,9 +289,11 @@ static const DebugCommand commands[] = {
     {"quit", "", "end the run, write nothing", c_quit},
 };
 
-static const struct { const char *text, *name; } short_names[] = {
+static const struct {
+    const char *text, *name;
+} short_names[] = {
     {"b", "break"}, {"c", "continue"}, {"s", "step"}, {"n", "next"}, {"p", "print"},
-    {"w", "where"}, {"l", "list"}, {"q", "quit"}, {"h", "help"}, {"bt", "where"},
+    {"w", "where"}, {"l", "list"},     {"q", "quit"}, {"h", "help"}, {"bt", "where"},
 };
 
 static bool c_help(Debugger *d, char *args)

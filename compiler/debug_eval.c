@@ -82,8 +82,7 @@ static void add_name(void *context, const char *name, const Value *v)
     if (dot)
         add_field(n, name, dot, v);
     else if (!find(n, name))
-        append(n, name, v->type.kind == TY_TILE ? term_value((Value *)v)
-                                                : term_tensor((Value *)v));
+        append(n, name, v->type.kind == TY_TILE ? term_value((Value *)v) : term_tensor((Value *)v));
 }
 
 static void add_settings(Names *n, const SettingList *list)
@@ -117,7 +116,7 @@ static ScopeName *scope_of(Debugger *d)
 
 typedef struct Result {
     Term term;
-    const void **data;               /* of every tile of the term: one, or one a part of a tuple */
+    const void **data; /* of every tile of the term: one, or one a part of a tuple */
     void *memory;
 } Result;
 
@@ -180,8 +179,7 @@ static bool run_expression(Debugger *d, Region *r, Result *out)
     out->data = NEW_ARRAY(d->arena, const void *, count);
     for (int i = 0; i < count; i++)
         if (tile_of(&out->term, i))
-            out->data[i] =
-                slot_pointer(&t, m->slots[slot_root(tile_of(&out->term, i))->id]);
+            out->data[i] = slot_pointer(&t, m->slots[slot_root(tile_of(&out->term, i))->id]);
     return true;
 }
 
@@ -191,7 +189,8 @@ static bool evaluate(Debugger *d, const char *text, Result *out)
     *out = (Result){0};
     Diag diag = {.arena = d->arena, .out = d->out};
     Source *source = NEW(d->arena, Source);
-    *source = (Source){.name = "expression", .text = arena_text(d->arena, text, strlen(text)),
+    *source = (Source){.name = "expression",
+                       .text = arena_text(d->arena, text, strlen(text)),
                        .length = strlen(text)};
     if (!d->plan->program.names) {
         fprintf(d->out, "expressions need the .tile file; `locals` shows what is here\n");
@@ -200,8 +199,12 @@ static bool evaluate(Debugger *d, const char *text, Result *out)
     Expr *x = parse_expr(d->arena, &diag, d->plan->program.names, source);
     if (!x)
         return false;
-    Elab e = {.arena = d->arena, .diag = &diag, .program = &d->plan->program,
-              .item = d->plan->item, .variant = &d->plan->variant, .kernel = d->plan->kernel,
+    Elab e = {.arena = d->arena,
+              .diag = &diag,
+              .program = &d->plan->program,
+              .item = d->plan->item,
+              .variant = &d->plan->variant,
+              .kernel = d->plan->kernel,
               .local_constants = true};
     Region *r = region_new(d->plan->kernel, NULL, 0, NULL);
     out->term = elab_in_scope(&e, r, scope_of(d), x);
@@ -261,7 +264,10 @@ bool debug_condition(Debugger *d, const char *text)
 
 typedef struct Locals {
     Debugger *d;
-    struct { const char **items; int count, capacity; } seen;
+    struct {
+        const char **items;
+        int count, capacity;
+    } seen;
 } Locals;
 
 static void show_local(void *context, const char *name, const Value *v)

@@ -27,7 +27,8 @@ static void show_axis(Debugger *d, const Op *load, const View *v, int axis, cons
     int64_t size = v->axis[axis].extent, extent = load->access->axis[axis].extent;
     int64_t first = 0, count = extent, at;
     switch (load->access->axis[axis].kind) {
-    case AX_FULL: break;
+    case AX_FULL:
+        break;
     case AX_SCALAR:
         at = read_int(contents(t, arg), arg->type.dtype);
         extent = 1;

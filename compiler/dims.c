@@ -23,16 +23,23 @@ static Dependence depends(const Value *v, const Op *dim)
     Dependence most = d[0] > d[1] ? d[0] : d[1];
     switch (op->code) {
     case OP_ADD:
-    case OP_SUB: return most;
-    case OP_MUL: return d[0] == AFFINE && d[1] == AFFINE ? OPAQUE : most;
+    case OP_SUB:
+        return most;
+    case OP_MUL:
+        return d[0] == AFFINE && d[1] == AFFINE ? OPAQUE : most;
     case OP_NEG:
-    case OP_CAST: return d[0];
-    default: return most != FREE || opaque ? OPAQUE : FREE;
+    case OP_CAST:
+        return d[0];
+    default:
+        return most != FREE || opaque ? OPAQUE : FREE;
     }
 }
 
 /* The dims that are known: bound by a schedule, or solved from an extent before. */
-typedef struct Known { const Op **items; int count, capacity; } Known;
+typedef struct Known {
+    const Op **items;
+    int count, capacity;
+} Known;
 
 static bool is_known(const Known *known, const Op *dim)
 {

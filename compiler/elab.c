@@ -8,10 +8,12 @@
 #include "dsl/builtins.h"
 #include "runtime/numerics/convert.h"
 
+/* clang-format off */
 Term term_error(void) { return (Term){.kind = T_ERROR}; }
 Term term_int(Wide i) { return (Term){.kind = T_INT, .i = i}; }
 Term term_bool(bool b) { return (Term){.kind = T_BOOL, .i = b}; }
 Term term_float(double f) { return (Term){.kind = T_FLOAT, .f = f}; }
+/* clang-format on */
 
 Term term_value(Value *v)
 {
@@ -20,8 +22,7 @@ Term term_value(Value *v)
 
 Term term_tensor(Value *v)
 {
-    return v ? (Term){.kind = v->type.kind == TY_TABLE ? T_TABLE : T_TENSOR, .v = v}
-             : term_error();
+    return v ? (Term){.kind = v->type.kind == TY_TABLE ? T_TABLE : T_TENSOR, .v = v} : term_error();
 }
 
 bool term_is_constant(const Term *t)
@@ -41,26 +42,42 @@ char *term_text(Elab *e, const Term *t)
 {
     Arena *a = e->arena;
     switch (t->kind) {
-    case T_ERROR: return arena_format(a, "an error");
-    case T_VOID: return arena_format(a, "nothing");
-    case T_INT: return arena_format(a, "integer %s", wide_text(a, t->i));
-    case T_FLOAT: return arena_format(a, "number %g", t->f);
-    case T_BOOL: return arena_format(a, t->i ? "true" : "false");
-    case T_STRING: return arena_format(a, "a string");
-    case T_TYPE: return arena_format(a, "type %s", dtype_info[t->dtype].name);
+    case T_ERROR:
+        return arena_format(a, "an error");
+    case T_VOID:
+        return arena_format(a, "nothing");
+    case T_INT:
+        return arena_format(a, "integer %s", wide_text(a, t->i));
+    case T_FLOAT:
+        return arena_format(a, "number %g", t->f);
+    case T_BOOL:
+        return arena_format(a, t->i ? "true" : "false");
+    case T_STRING:
+        return arena_format(a, "a string");
+    case T_TYPE:
+        return arena_format(a, "type %s", dtype_info[t->dtype].name);
     case T_MEMBER:
         return arena_format(a, "%s.%s", t->item->name.name, t->item->members.items[(int)t->i].name);
-    case T_ENUM: return arena_format(a, "enum %s", t->item->name.name);
-    case T_FORMAT: return arena_format(a, "format %s", format_name[(int)t->i]);
+    case T_ENUM:
+        return arena_format(a, "enum %s", t->item->name.name);
+    case T_FORMAT:
+        return arena_format(a, "format %s", format_name[(int)t->i]);
     case T_VALUE:
     case T_TENSOR:
-    case T_TABLE: return type_text(a, &t->v->type);
-    case T_PIPE: return arena_format(a, "a pipe");
-    case T_ITEM: return arena_format(a, "an item of a pipe");
-    case T_TUPLE: return arena_format(a, "a tuple of %d", t->count);
-    case T_ABSENT: return arena_format(a, "tensor %s, which is absent", t->text);
-    case T_FN: return arena_format(a, "function %s", t->item->name.name);
-    case T_BUILTIN: return arena_format(a, "operation %s", t->text);
+    case T_TABLE:
+        return type_text(a, &t->v->type);
+    case T_PIPE:
+        return arena_format(a, "a pipe");
+    case T_ITEM:
+        return arena_format(a, "an item of a pipe");
+    case T_TUPLE:
+        return arena_format(a, "a tuple of %d", t->count);
+    case T_ABSENT:
+        return arena_format(a, "tensor %s, which is absent", t->text);
+    case T_FN:
+        return arena_format(a, "function %s", t->item->name.name);
+    case T_BUILTIN:
+        return arena_format(a, "operation %s", t->text);
     }
     return arena_format(a, "?");
 }
@@ -103,7 +120,7 @@ ScopeName *scope_bind(Elab *e, Ident id, Term term)
 /* Emission */
 
 Op *make_op(Elab *e, OpCode code, Pos pos, int nargs, Value *const *args, int nresults,
-         const Type *types)
+            const Type *types)
 {
     Op *op = op_new(e->kernel, code, pos, nargs, args, nresults, types);
     region_append(e->region, op);
@@ -246,9 +263,12 @@ static Op *header_op(Elab *e, OpCode code, Pos pos, Name name, Type type, int na
 static Term setting_term(const Setting *s, const Program *p)
 {
     switch (s->kind) {
-    case SET_INT: return term_int(s->integer);
-    case SET_BOOL: return term_bool(s->integer != 0);
-    case SET_TYPE: return (Term){.kind = T_TYPE, .dtype = s->dtype};
+    case SET_INT:
+        return term_int(s->integer);
+    case SET_BOOL:
+        return term_bool(s->integer != 0);
+    case SET_TYPE:
+        return (Term){.kind = T_TYPE, .dtype = s->dtype};
     case SET_MEMBER: {
         for (int i = 0; i < p->enums.count; i++) {
             const Item *en = p->enums.items[i];
@@ -258,7 +278,8 @@ static Term setting_term(const Setting *s, const Program *p)
         }
         return term_error();
     }
-    case SET_FORMAT: return (Term){.kind = T_FORMAT, .i = s->integer};
+    case SET_FORMAT:
+        return (Term){.kind = T_FORMAT, .i = s->integer};
     }
     return term_error();
 }
@@ -295,9 +316,9 @@ static void bind_static(Elab *e, const Static *s)
     Term m = elab_binary(e, E_MOD, s->name.pos, &t, &n);
     Term zero = term_int(0);
     Term ok = elab_binary(e, E_EQ, s->name.pos, &m, &zero);
-    require(e, s->name.pos, &ok,
-            arena_format(e->arena, "%s %% %s == 0", s->name.name,
-                         expr_text(e->arena, s->multiple)));
+    require(
+        e, s->name.pos, &ok,
+        arena_format(e->arena, "%s %% %s == 0", s->name.name, expr_text(e->arena, s->multiple)));
 }
 
 static void bind_params(Elab *e)
@@ -349,8 +370,7 @@ static bool tensor_type(Elab *e, const Expr *x, Type *type, Value **extents)
         if (!value_int(extents[i], &type->dims[i]))
             type->dims[i] = -1;
         else if (type->dims[i] < 0) {
-            fail(e, x->args.items[i]->pos, NULL, "the extent is %lld",
-                 (long long)type->dims[i]);
+            fail(e, x->args.items[i]->pos, NULL, "the extent is %lld", (long long)type->dims[i]);
             ok = false;
         }
     }
@@ -510,8 +530,8 @@ static void bind_scalar(Elab *e, const Param *p)
 
 static void bind_parameters(Elab *e)
 {
-    static const ParamDir dirs[] = {[DIR_IN] = PARAM_IN, [DIR_OUT] = PARAM_OUT,
-                                    [DIR_INOUT] = PARAM_INOUT};
+    static const ParamDir dirs[] = {
+        [DIR_IN] = PARAM_IN, [DIR_OUT] = PARAM_OUT, [DIR_INOUT] = PARAM_INOUT};
     for (int i = 0; i < e->item->params.count; i++) {
         const Param *p = &e->item->params.items[i];
         if (p->dir != DIR_SCALAR) {

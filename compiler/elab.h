@@ -14,25 +14,25 @@
 __extension__ typedef __int128 Wide;
 
 typedef enum TermKind {
-    T_ERROR,     /* already reported */
-    T_VOID,      /* a call without a result */
-    T_INT,       /* constant integer without a type: i */
-    T_FLOAT,     /* constant number without a type: f */
-    T_BOOL,      /* constant: i */
-    T_STRING,    /* text, i = length */
-    T_TYPE,      /* element type: dtype */
-    T_MEMBER,    /* an enum's member: item, i */
-    T_ENUM,      /* an enum: item */
-    T_FORMAT,    /* store(t): i is a Format */
-    T_VALUE,     /* a tile: v */
-    T_TENSOR,    /* a tensor or a view: v */
-    T_TABLE,     /* v */
-    T_PIPE,      /* v */
-    T_ITEM,      /* what a `get` gives: names, items */
-    T_TUPLE,     /* items */
-    T_ABSENT,    /* an optional tensor that this variant has not: text is its name */
-    T_FN,        /* item */
-    T_BUILTIN    /* text */
+    T_ERROR,  /* already reported */
+    T_VOID,   /* a call without a result */
+    T_INT,    /* constant integer without a type: i */
+    T_FLOAT,  /* constant number without a type: f */
+    T_BOOL,   /* constant: i */
+    T_STRING, /* text, i = length */
+    T_TYPE,   /* element type: dtype */
+    T_MEMBER, /* an enum's member: item, i */
+    T_ENUM,   /* an enum: item */
+    T_FORMAT, /* store(t): i is a Format */
+    T_VALUE,  /* a tile: v */
+    T_TENSOR, /* a tensor or a view: v */
+    T_TABLE,  /* v */
+    T_PIPE,   /* v */
+    T_ITEM,   /* what a `get` gives: names, items */
+    T_TUPLE,  /* items */
+    T_ABSENT, /* an optional tensor that this variant has not: text is its name */
+    T_FN,     /* item */
+    T_BUILTIN /* text */
 } TermKind;
 
 typedef struct Term Term;
@@ -55,15 +55,15 @@ typedef struct ScopeName {
     Term term;
     Pos pos;
     bool is_var;
-    bool is_optional;                /* a tensor parameter `t?` */
+    bool is_optional; /* a tensor parameter `t?` */
     struct ScopeName *next;
 } ScopeName;
 
 typedef struct Loop {
-    OpCode code;                     /* FOR, SHARE, PAR */
+    OpCode code; /* FOR, SHARE, PAR */
     ScopeName **carried;
     int count;
-    bool inside_get;                 /* a `get` stands between the loop and here */
+    bool inside_get; /* a `get` stands between the loop and here */
     struct Loop *outer;
 } Loop;
 
@@ -71,7 +71,7 @@ typedef struct FnFrame {
     const Item *fn;
     Term result;
     bool returned;
-    int run_time_blocks;             /* if, for, get.. entered since the call */
+    int run_time_blocks; /* if, for, get.. entered since the call */
     struct FnFrame *caller;
 } FnFrame;
 
@@ -79,28 +79,32 @@ typedef struct Elab {
     Arena *arena;
     Diag *diag;
     const Program *program;
-    const Item *item;                /* the kernel */
+    const Item *item; /* the kernel */
     const Variant *variant;
     Kernel *kernel;
-    Region *region;                  /* where ops go */
+    Region *region; /* where ops go */
     ScopeName *scope;
     Loop *loop;
     FnFrame *frame;
-    bool ended;                      /* the block has met `continue` or `return` */
+    bool ended; /* the block has met `continue` or `return` */
     bool in_par, in_range, in_roles, in_role, in_get;
-    bool later_phase;                /* ranges may load what an ordered phase before wrote */
-    bool local_constants;            /* into the region, not the kernel's head: the debugger */
-    bool any_par;                    /* a phase stands before */
-    ScopeName *role_floor;             /* innermost binding outside the current role */
-    Op *header_end;                  /* constants go behind it, in the kernel's body */
-    struct { uint64_t bits; Type type; Value *v; } *constants;
+    bool later_phase;      /* ranges may load what an ordered phase before wrote */
+    bool local_constants;  /* into the region, not the kernel's head: the debugger */
+    bool any_par;          /* a phase stands before */
+    ScopeName *role_floor; /* innermost binding outside the current role */
+    Op *header_end;        /* constants go behind it, in the kernel's body */
+    struct {
+        uint64_t bits;
+        Type type;
+        Value *v;
+    } * constants;
     int nconstants, constants_capacity;
     const Pos *call_pos;
     int const_depth, call_depth;
-    bool is_statement;               /* the next call is a whole statement */
-    bool as_statement;               /* the call begun is one; read before its arguments */
+    bool is_statement;                  /* the next call is a whole statement */
+    bool as_statement;                  /* the call begun is one; read before its arguments */
     bool allow_resident, used_resident; /* grid.resident, in schedules */
-    int64_t par_programs;            /* number of programs of the phase, -1: not constant */
+    int64_t par_programs;               /* number of programs of the phase, -1: not constant */
 } Elab;
 
 /* elab.c */
@@ -165,7 +169,7 @@ Term const_unary(Elab *, ExprKind, Pos, const Term *);
 Term const_binary(Elab *, ExprKind, Pos, const Term *, const Term *);
 
 /* elab_access.c */
-Term elab_index_expr(Elab *, const Expr *);          /* base[ args ] */
+Term elab_index_expr(Elab *, const Expr *); /* base[ args ] */
 void elab_store(Elab *, const Expr *target, const Expr *value, Pos);
 /* An integer scalar that is loaded or taken out of a tile: an i64, but for u64 (R4). */
 Term scalar_as_i64(Elab *, Pos, Value *);
@@ -183,8 +187,8 @@ Term elab_call(Elab *, const Expr *);
 Term elab_fn(Elab *, const Item *fn, const Expr *call);
 
 /* elab_stmt.c */
-void elab_block(Elab *, const StmtList *);           /* in a scope of its own */
-void elab_stmts(Elab *, const StmtList *);           /* in the current scope */
+void elab_block(Elab *, const StmtList *); /* in a scope of its own */
+void elab_stmts(Elab *, const StmtList *); /* in the current scope */
 
 /* dims.c: every dim can be solved from tensors, or a schedule binds it (R2). */
 void check_dims(Elab *);
@@ -195,7 +199,8 @@ void check_phases(Elab *);
 /* nondet.c: what depends on the order of atomics reaches only @ nondet tensors (R19). */
 void check_nondet(Elab *);
 
-/* pipes.c: roles of an OP_ROLES take from each pipe as many items as are put, and cannot deadlock. */
+/* pipes.c: roles of an OP_ROLES take from each pipe as many items as are put, and cannot deadlock.
+ */
 void check_roles(Elab *, const Op *roles);
 
 #endif

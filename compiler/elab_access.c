@@ -64,8 +64,7 @@ static bool axis_slice(Elab *e, const Expr *x, Access *a, int k, Value **arg)
     if (!elab_int(e, x->b, "the extent of a slice", &a->axis[k].extent) || !*arg)
         return false;
     if (a->axis[k].extent < 0) {
-        fail(e, x->b->pos, NULL, "the extent of a slice is %lld",
-             (long long)a->axis[k].extent);
+        fail(e, x->b->pos, NULL, "the extent of a slice is %lld", (long long)a->axis[k].extent);
         return false;
     }
     return true;
@@ -89,8 +88,7 @@ static bool index_tiles_agree(Elab *e, const Expr *x, const Access *a)
     return true;
 }
 
-int elab_access(Elab *e, const Expr *x, const Term *base, Access *a, Value **args,
-                const Expr **pad)
+int elab_access(Elab *e, const Expr *x, const Term *base, Access *a, Value **args, const Expr **pad)
 {
     const Type *t = &base->v->type;
     *a = (Access){0};
@@ -219,9 +217,12 @@ Term elab_index_expr(Elab *e, const Expr *x)
 {
     Term base = elab_expr(e, x->a);
     switch (base.kind) {
-    case T_ERROR: return base;
-    case T_TABLE: return table_entry(e, x, &base);
-    case T_VALUE: return load(e, x, &base, OP_EXTRACT);
+    case T_ERROR:
+        return base;
+    case T_TABLE:
+        return table_entry(e, x, &base);
+    case T_VALUE:
+        return load(e, x, &base, OP_EXTRACT);
     case T_TENSOR: {
         const Op *root = root_tensor(base.v);
         if (e->in_range && !e->in_par && root && root->tensor && root->tensor->dir != PARAM_IN &&
@@ -271,7 +272,7 @@ static Value *stored_value(Elab *e, Pos pos, const Expr *value, const Type *want
     if (stretches_to(&v->type, want))
         return broadcast_to(e, pos, v, want);
     const char *hint = type_elements(&v->type) == type_elements(want) ? "reshape or squeeze it?"
-                                                                       : NULL;
+                                                                      : NULL;
     fail(e, pos, hint, "store to %s: %s into %s: the shapes differ", name,
          type_text(e->arena, &v->type), type_text(e->arena, want));
     return NULL;

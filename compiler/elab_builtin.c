@@ -73,11 +73,16 @@ Term call_convert(Elab *e, const Expr *call, DType to)
 static DType unsigned_of(DType t)
 {
     switch (dtype_info[t].bits) {
-    case 8: return DT_U8;
-    case 16: return DT_U16;
-    case 32: return DT_U32;
-    case 64: return DT_U64;
-    default: return DT_NONE;
+    case 8:
+        return DT_U8;
+    case 16:
+        return DT_U16;
+    case 32:
+        return DT_U32;
+    case 64:
+        return DT_U64;
+    default:
+        return DT_NONE;
     }
 }
 
@@ -297,9 +302,10 @@ Term call_select(Elab *e, const Expr *call)
     if (c->type.dtype != DT_BOOL)
         return fail(e, call->args.items[0]->pos, "compare it: x != 0",
                     "select: the condition is %s, not bool", type_text(e->arena, &c->type));
-    DType hint = ta.kind == T_VALUE ? ta.v->type.dtype
-                 : tb.kind == T_VALUE ? tb.v->type.dtype
-                 : ta.kind == T_FLOAT || tb.kind == T_FLOAT ? DT_F32 : DT_NONE;
+    DType hint = ta.kind == T_VALUE                         ? ta.v->type.dtype
+                 : tb.kind == T_VALUE                       ? tb.v->type.dtype
+                 : ta.kind == T_FLOAT || tb.kind == T_FLOAT ? DT_F32
+                                                            : DT_NONE;
     Value *a = ta.kind == T_VALUE || hint == DT_NONE
                    ? term_any(e, call->args.items[1]->pos, &ta, hint)
                    : term_to(e, call->args.items[1]->pos, &ta, hint, "select");
@@ -487,4 +493,3 @@ Term call_cdiv(Elab *e, const char *name, const Expr *call, OpCode code)
         return c;
     return elab_binary(e, E_MUL, call->pos, &c, &b);
 }
-

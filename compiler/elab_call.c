@@ -25,8 +25,7 @@ static bool word_in(const char *word, const char *list)
 }
 
 /* Positional count within bounds, named arguments known, none twice, positional ones first. */
-bool check_args(Elab *e, const Expr *call, const char *name, int min, int max,
-                       const char *allowed)
+bool check_args(Elab *e, const Expr *call, const char *name, int min, int max, const char *allowed)
 {
     int n = 0, seen_named = 0;
     for (int i = 0; i < call->args.count; i++) {
@@ -454,15 +453,19 @@ Term elab_call(Elab *e, const Expr *x)
     Term f = elab_expr(e, x->a);
     e->as_statement = statement;
     switch (f.kind) {
-    case T_ERROR: return f;
-    case T_TYPE: return call_convert(e, x, f.dtype);
-    case T_FN: return elab_fn(e, f.item, x);
+    case T_ERROR:
+        return f;
+    case T_TYPE:
+        return call_convert(e, x, f.dtype);
+    case T_FN:
+        return elab_fn(e, f.item, x);
     case T_BUILTIN: {
         const Builtin *b = builtin_find(f.text);
         if (!check_args(e, x, b->name, b->min, b->max, b->named))
             return term_error();
         return builtin(e, b->name, x);
     }
-    default: return fail(e, x->pos, NULL, "%s cannot be called", term_text(e, &f));
+    default:
+        return fail(e, x->pos, NULL, "%s cannot be called", term_text(e, &f));
     }
 }

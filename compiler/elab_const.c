@@ -9,9 +9,15 @@ static Term const_int(Elab *e, ExprKind k, Pos pos, Wide a, Wide b)
     Wide r = 0;
     bool over = false;
     switch (k) {
-    case E_ADD: over = __builtin_add_overflow(a, b, &r); break;
-    case E_SUB: over = __builtin_sub_overflow(a, b, &r); break;
-    case E_MUL: over = __builtin_mul_overflow(a, b, &r); break;
+    case E_ADD:
+        over = __builtin_add_overflow(a, b, &r);
+        break;
+    case E_SUB:
+        over = __builtin_sub_overflow(a, b, &r);
+        break;
+    case E_MUL:
+        over = __builtin_mul_overflow(a, b, &r);
+        break;
     case E_FDIV:
     case E_MOD:
         if (b == 0)
@@ -29,6 +35,7 @@ static Term const_int(Elab *e, ExprKind k, Pos pos, Wide a, Wide b)
         else
             over = __builtin_mul_overflow(a, (Wide)1 << (int)b, &r);
         break;
+    /* clang-format off */
     case E_BAND: r = a & b; break;
     case E_BOR: r = a | b; break;
     case E_BXOR: r = a ^ b; break;
@@ -38,9 +45,11 @@ static Term const_int(Elab *e, ExprKind k, Pos pos, Wide a, Wide b)
     case E_LE: return term_bool(a <= b);
     case E_GT: return term_bool(a > b);
     case E_GE: return term_bool(a >= b);
+    /* clang-format on */
     case E_DIV:
         return fail(e, pos, "write // for floor division", "/ on integers: it is for f32");
-    default: return fail(e, pos, NULL, "%s on integers", expr_kind_text(k));
+    default:
+        return fail(e, pos, NULL, "%s on integers", expr_kind_text(k));
     }
     if (over)
         return fail(e, pos, NULL, "integer constant too large");
@@ -50,6 +59,7 @@ static Term const_int(Elab *e, ExprKind k, Pos pos, Wide a, Wide b)
 static Term const_float(Elab *e, ExprKind k, Pos pos, double a, double b)
 {
     switch (k) {
+    /* clang-format off */
     case E_ADD: return term_float(a + b);
     case E_SUB: return term_float(a - b);
     case E_MUL: return term_float(a * b);
@@ -60,7 +70,9 @@ static Term const_float(Elab *e, ExprKind k, Pos pos, double a, double b)
     case E_LE: return term_bool(a <= b);
     case E_GT: return term_bool(a > b);
     case E_GE: return term_bool(a >= b);
-    default: return fail(e, pos, NULL, "%s on numbers with a fraction", expr_kind_text(k));
+    /* clang-format on */
+    default:
+        return fail(e, pos, NULL, "%s on numbers with a fraction", expr_kind_text(k));
     }
 }
 
@@ -68,13 +80,18 @@ static Term const_bool(Elab *e, ExprKind k, Pos pos, bool a, bool b)
 {
     switch (k) {
     case E_LAND:
-    case E_BAND: return term_bool(a && b);
+    case E_BAND:
+        return term_bool(a && b);
     case E_LOR:
-    case E_BOR: return term_bool(a || b);
+    case E_BOR:
+        return term_bool(a || b);
     case E_BXOR:
-    case E_NE: return term_bool(a != b);
-    case E_EQ: return term_bool(a == b);
-    default: return fail(e, pos, NULL, "%s on bools", expr_kind_text(k));
+    case E_NE:
+        return term_bool(a != b);
+    case E_EQ:
+        return term_bool(a == b);
+    default:
+        return fail(e, pos, NULL, "%s on bools", expr_kind_text(k));
     }
 }
 
@@ -118,8 +135,7 @@ Term const_binary(Elab *e, ExprKind k, Pos pos, const Term *a, const Term *b)
         return const_float(e, k, pos, as_double(a), as_double(b));
     if (a->kind == T_BOOL && b->kind == T_BOOL)
         return const_bool(e, k, pos, a->i != 0, b->i != 0);
-    if (a->kind == b->kind &&
-        (a->kind == T_TYPE || a->kind == T_MEMBER || a->kind == T_FORMAT))
+    if (a->kind == b->kind && (a->kind == T_TYPE || a->kind == T_MEMBER || a->kind == T_FORMAT))
         return const_symbol(e, k, pos, a, b);
     return fail(e, pos, NULL, "%s on %s and %s", expr_kind_text(k), term_text(e, a),
                 term_text(e, b));

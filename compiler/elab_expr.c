@@ -128,9 +128,10 @@ bool elab_int(Elab *e, const Expr *x, const char *what, int64_t *out)
         return false;
     }
     if (t.kind != T_INT) {
-        fail(e, x->pos, "a static, a literal or a schedule parameter is constant; a dim is only "
-             "where `instances` fixes it", "%s must be a constant integer, not %s", what,
-             term_text(e, &t));
+        fail(e, x->pos,
+             "a static, a literal or a schedule parameter is constant; a dim is only "
+             "where `instances` fixes it",
+             "%s must be a constant integer, not %s", what, term_text(e, &t));
         return false;
     }
     if (t.i > INT64_MAX || t.i < INT64_MIN) {
@@ -216,9 +217,9 @@ bool unify_types(Elab *e, Pos pos, const char *what, Value **a, Value **b)
 /* Operators */
 
 static const OpCode binary_code[E_KIND_COUNT] = {
-    [E_BOR] = OP_OR, [E_BXOR] = OP_XOR, [E_BAND] = OP_AND, [E_EQ] = OP_EQ, [E_NE] = OP_NE,
-    [E_LT] = OP_LT, [E_LE] = OP_LE, [E_GT] = OP_GT, [E_GE] = OP_GE, [E_SHL] = OP_SHL,
-    [E_SHR] = OP_SHR, [E_ADD] = OP_ADD, [E_SUB] = OP_SUB, [E_MUL] = OP_MUL, [E_DIV] = OP_DIV,
+    [E_BOR] = OP_OR,    [E_BXOR] = OP_XOR, [E_BAND] = OP_AND, [E_EQ] = OP_EQ,   [E_NE] = OP_NE,
+    [E_LT] = OP_LT,     [E_LE] = OP_LE,    [E_GT] = OP_GT,    [E_GE] = OP_GE,   [E_SHL] = OP_SHL,
+    [E_SHR] = OP_SHR,   [E_ADD] = OP_ADD,  [E_SUB] = OP_SUB,  [E_MUL] = OP_MUL, [E_DIV] = OP_DIV,
     [E_FDIV] = OP_FDIV, [E_MOD] = OP_MOD,
 };
 
@@ -253,17 +254,16 @@ static bool operator_takes(Elab *e, OpCode code, Pos pos, const char *sign, cons
     else if (t == DT_BOOL)
         fail(e, pos, "convert with i32(..)", "%s on bools", sign);
     else
-        fail(e, pos, dtype_is_float(t) ? "bits(x) gives the bits as an integer" : NULL,
-             "%s on %s", sign, name);
+        fail(e, pos, dtype_is_float(t) ? "bits(x) gives the bits as an integer" : NULL, "%s on %s",
+             sign, name);
     return false;
 }
 
 /* An operator of numbers between f32 and an integer: what is wrong is that the types differ. */
 static bool f32_meets_integer(OpCode code, const Type *a, const Type *b)
 {
-    return strchr(op_info[code].flags, 'F') &&
-           ((a->dtype == DT_F32 && dtype_is_int(b->dtype)) ||
-            (b->dtype == DT_F32 && dtype_is_int(a->dtype)));
+    return strchr(op_info[code].flags, 'F') && ((a->dtype == DT_F32 && dtype_is_int(b->dtype)) ||
+                                                (b->dtype == DT_F32 && dtype_is_int(a->dtype)));
 }
 
 /* The operator's sign, or the operation's name. */
@@ -325,8 +325,9 @@ Term elab_binary(Elab *e, ExprKind k, Pos pos, const Term *a, const Term *b)
         return fail(e, pos, NULL, "division by zero");
     va = va ? va : term_to(e, pos, a, vb->type.dtype, sign);
     vb = vb ? vb : term_to(e, pos, b, va ? va->type.dtype : DT_NONE, sign);
-    if (!va || !vb || (!f32_meets_integer(code, &va->type, &vb->type) &&
-                       !operator_takes(e, code, pos, sign, &vb->type)))
+    if (!va || !vb ||
+        (!f32_meets_integer(code, &va->type, &vb->type) &&
+         !operator_takes(e, code, pos, sign, &vb->type)))
         return term_error();
     if (k == E_SHL || k == E_SHR) {
         if (!(vb = shift_amount(e, pos, sign, va, vb)))
@@ -357,8 +358,9 @@ static Term elab_unary(Elab *e, const Expr *x)
         ok = false;
     if (!ok)
         return fail(e, x->pos,
-                    code == OP_NEG && t == DT_BOOL ? "write !x"
-                    : code == OP_LNOT && dtype_is_int(t) ? "write x == 0" : NULL,
+                    code == OP_NEG && t == DT_BOOL       ? "write !x"
+                    : code == OP_LNOT && dtype_is_int(t) ? "write x == 0"
+                                                         : NULL,
                     "%s on %s", sign, dtype_info[t].name);
     return term_value(make_op1(e, code, x->pos, 1, &v, v->type));
 }
@@ -397,9 +399,10 @@ static Term elab_into(Elab *e, Region *r, const Expr *x)
 
 static bool same_tiles(Elab *e, Pos pos, Region *rt[2], Term t[2], Value *v[2])
 {
-    DType hint = t[0].kind == T_VALUE ? t[0].v->type.dtype
-                 : t[1].kind == T_VALUE ? t[1].v->type.dtype
-                 : t[0].kind == T_FLOAT || t[1].kind == T_FLOAT ? DT_F32 : DT_NONE;
+    DType hint = t[0].kind == T_VALUE                           ? t[0].v->type.dtype
+                 : t[1].kind == T_VALUE                         ? t[1].v->type.dtype
+                 : t[0].kind == T_FLOAT || t[1].kind == T_FLOAT ? DT_F32
+                                                                : DT_NONE;
     Region *outer = e->region;
     for (int i = 0; i < 2; i++) {
         e->region = rt[i];
@@ -543,8 +546,9 @@ static Term elab_name(Elab *e, const Expr *x)
     Term t = global_term(e, x->name);
     if (t.kind != T_VOID)
         return t;
-    return fail(e, x->pos, e->variant && e->variant->schedule
-                               ? "a schedule binds it with `let`" : "a schedule can bind it",
+    return fail(e, x->pos,
+                e->variant && e->variant->schedule ? "a schedule binds it with `let`"
+                                                   : "a schedule can bind it",
                 "unknown name `%s`; no schedule binds it", x->name);
 }
 
@@ -619,6 +623,7 @@ static bool meant_otherwise(const Expr *x, const Term *a, const Term *b)
 Term elab_expr(Elab *e, const Expr *x)
 {
     switch (x->kind) {
+    /* clang-format off */
     case E_NAME: return elab_name(e, x);
     case E_INT: return term_int((Wide)x->integer);
     case E_FLOAT: return term_float(x->number);
@@ -640,6 +645,7 @@ Term elab_expr(Elab *e, const Expr *x)
     case E_FULL: return fail(e, x->pos, NULL, "`:` stands only inside [ ]");
     case E_NAMED: return fail(e, x->pos, NULL, "`%s =` stands only among arguments", x->name);
     default: break;
+        /* clang-format on */
     }
     Term a = elab_expr(e, x->a), b = elab_expr(e, x->b);
     if (meant_otherwise(x, &a, &b)) {

@@ -156,13 +156,19 @@ Term call_classes(Elab *e, const char *name, const Expr *call, OpCode code)
 static int mma_class(DType t)
 {
     switch (t) {
-    case DT_BF16: return 1;
-    case DT_F16: return 2;
+    case DT_BF16:
+        return 1;
+    case DT_F16:
+        return 2;
     case DT_E4M3:
-    case DT_E5M2: return 3;
-    case DT_TF32: return 4;
-    case DT_I8: return 5;
-    default: return 0;
+    case DT_E5M2:
+        return 3;
+    case DT_TF32:
+        return 4;
+    case DT_I8:
+        return 5;
+    default:
+        return 0;
     }
 }
 
@@ -204,7 +210,9 @@ Term call_mma(Elab *e, const Expr *call)
         return fail(e, call->pos, hint, "there is no mma of %s and %s",
                     dtype_info[a->type.dtype].name, dtype_info[b->type.dtype].name);
     }
-    Type t = {.kind = TY_TILE, .dtype = class == 5 ? DT_I32 : DT_F32, .rank = 2,
+    Type t = {.kind = TY_TILE,
+              .dtype = class == 5 ? DT_I32 : DT_F32,
+              .rank = 2,
               .dims = {a->type.dims[0], b->type.dims[1]}};
     Value *c = mma_sum(e, call, 2, t);
     if (!c)
@@ -248,4 +256,3 @@ Term call_mma_scaled(Elab *e, const Expr *call)
         return term_error();
     return term_value(make_op1(e, OP_MMA_SCALED, call->pos, 5, v, t));
 }
-

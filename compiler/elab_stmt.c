@@ -113,8 +113,7 @@ static bool static_type(Elab *e, const Expr *x, Type *t, const char *what)
     if (d.kind == T_ERROR)
         return false;
     if (d.kind != T_TYPE) {
-        fail(e, base->pos, NULL, "%s: an element type is expected, not %s", what,
-             term_text(e, &d));
+        fail(e, base->pos, NULL, "%s: an element type is expected, not %s", what, term_text(e, &d));
         return false;
     }
     if (x->kind != E_INDEX)
@@ -443,8 +442,8 @@ static void s_share(Elab *e, const Stmt *s)
     if (!pp[0] || !pp[1])
         return;
     collect_assigned(e, &s->body, &c);
-    Op *op = op_new(e->kernel, OP_SHARE, s->pos, 2 + c.count, carried_values(e, &c, pp, 2),
-                    c.count, carried_types(e, &c, NULL, 0));
+    Op *op = op_new(e->kernel, OP_SHARE, s->pos, 2 + c.count, carried_values(e, &c, pp, 2), c.count,
+                    carried_types(e, &c, NULL, 0));
     bool ok = range_regions(e, op, &s->ranges);
     int n = s->ranges.count;
     Type *index = NEW_ARRAY(e->arena, Type, n);
@@ -603,8 +602,8 @@ static void check_role_words(Elab *e, const WordList *words)
 {
     for (int i = 0; i < words->count; i++) {
         const Word *w = &words->items[i];
-        if (!w->name || (strcmp(w->name, "warps") && strcmp(w->name, "warpgroups") &&
-                         strcmp(w->name, "regs")))
+        if (!w->name ||
+            (strcmp(w->name, "warps") && strcmp(w->name, "warpgroups") && strcmp(w->name, "regs")))
             fail(e, w->pos, "a role takes warps(n), warpgroups(n), regs(n)",
                  "unknown word in a role");
         else if (w->args.count != 1)
@@ -771,6 +770,7 @@ static void elab_stmt(Elab *e, const Stmt *s)
             fail(e, s->attrs.items[i].pos, NULL, "@%s: only a par has attributes",
                  s->attrs.items[i].name);
     switch (s->kind) {
+    /* clang-format off */
     case S_LET: s_let(e, s); break;
     case S_VAR: s_var(e, s); break;
     case S_CONST: s_const(e, s); break;
@@ -788,5 +788,6 @@ static void elab_stmt(Elab *e, const Stmt *s)
     case S_ROLES: s_roles(e, s); break;
     case S_PUT: s_put(e, s); break;
     case S_GET: s_get(e, s); break;
+        /* clang-format on */
     }
 }

@@ -167,6 +167,16 @@ static void spread_concat(Pass *p, const Op *op)
     place(p, op->results[0], &l);
 }
 
+static void spread_order(Pass *p, const Op *op)
+{
+    Layout l;
+    if (!known(p, op->args[0]) ||
+        !order_layout(op, known(p, op->args[0]), p->plan->unit, &l))
+        return;
+    for (int i = 0; i < op->nresults; i++)
+        place(p, op->results[i], &l);
+}
+
 static void same(Pass *p, const Value *a, const Value *b)
 {
     if (known(p, a))
@@ -202,6 +212,12 @@ static void spread_anchor(Pass *p, const Op *op, const Value *v)
     place(p, v, &l);
 }
 
+static bool is_order(OpCode code)
+{
+    return code == OP_TOPK || code == OP_RANK || code == OP_ARGMAX || code == OP_CUMSUM ||
+           code == OP_CUMMAX || code == OP_SOFTMAX || code == OP_OCCURRENCE;
+}
+
 static void spread(Pass *p, const Region *r)
 {
     for (const Op *op = r->first; op; op = op->next) {
@@ -221,6 +237,8 @@ static void spread(Pass *p, const Region *r)
         else if (op->code == OP_SUM || op->code == OP_AMAX || op->code == OP_AMIN ||
                  op->code == OP_ANY || op->code == OP_ALL)
             spread_reduce(p, op);
+        else if (is_order(op->code))
+            spread_order(p, op);
         else if (strchr(flags, 'E') || op->code == OP_BROADCAST)
             spread_elementwise(p, op);
     }

@@ -10,6 +10,7 @@ typedef struct PhasePlan {
     const Op *par;
     ThreadUnit unit;
     int pack;                        /* programs side by side in a block */
+    bool syncs;                      /* has grid_sync: launched cooperatively */
     bool ragged;                     /* a range needs an index before it or a load: persistent */
 } PhasePlan;
 

@@ -6,7 +6,7 @@
 
 typedef struct Taint {
     Elab *elab;
-    bool *value;                     /* by Value.id */
+    bool *value; /* by Value.id */
     bool changed, report;
 } Taint;
 
@@ -38,7 +38,8 @@ static void store_taint(Taint *t, const Op *op)
     if (!info || info->dir == PARAM_SCRATCH)
         taint(t, root);
     else if (!info->nondet && t->report)
-        fail(t->elab, op->pos, arena_format(t->elab->arena, "mark %s with @ nondet", root->op->name),
+        fail(t->elab, op->pos,
+             arena_format(t->elab->arena, "mark %s with @ nondet", root->op->name),
              "what is stored to %s depends on the order of atomics", root->op->name);
 }
 

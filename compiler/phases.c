@@ -11,9 +11,9 @@
 
 typedef struct Uniform {
     Elab *elab;
-    bool *varied;                    /* by Value.id */
+    bool *varied; /* by Value.id */
     bool changed, report;
-    const Op *loop;                  /* innermost FOR or SHARE; NULL: PAR */
+    const Op *loop; /* innermost FOR or SHARE; NULL: PAR */
 } Uniform;
 
 static void vary(Uniform *u, const Value *v)
@@ -119,9 +119,12 @@ static void refuse(Uniform *u, const Op *op, const Op *by)
 static const Op *visit(Uniform *u, const Op *op, const Op *by)
 {
     switch (op->code) {
-    case OP_IF: return visit_if(u, op, by);
+    case OP_IF:
+        return visit_if(u, op, by);
     case OP_FOR:
-    case OP_SHARE: visit_loop(u, op, by); return by;
+    case OP_SHARE:
+        visit_loop(u, op, by);
+        return by;
     case OP_CONTINUE:
         for (int k = 0; u->loop && k < op->nargs; k++)
             if (by || u->varied[op->args[k]->id])
@@ -132,7 +135,8 @@ static const Op *visit(Uniform *u, const Op *op, const Op *by)
         if (by && u->report)
             refuse(u, op, by);
         return by;
-    default: break;
+    default:
+        break;
     }
     if (op->nregions) {
         visit_other_regions(u, op, by);
@@ -193,7 +197,8 @@ static void check_resident(Elab *e, const Op *par, const Op *barrier)
         const char *name = par->regions[par->nregions - 1]->args[i]->name;
         fail(e, yield->pos, "let the schedule bound it: p in 0..P with let P = grid.resident;",
              "the number of programs that %s waits for is not bounded: the range of %s is no "
-             "constant and no schedule parameter", op_info[barrier->code].name, name ? name : "it");
+             "constant and no schedule parameter",
+             op_info[barrier->code].name, name ? name : "it");
     }
 }
 

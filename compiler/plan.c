@@ -76,6 +76,18 @@ int ragged_from(const Op *par)
     return par->nregions - 1;
 }
 
+static bool has_sync(const Region *r)
+{
+    for (const Op *op = r->first; op; op = op->next) {
+        if (op->code == OP_GRID_SYNC)
+            return true;
+        for (int i = 0; i < op->nregions; i++)
+            if (has_sync(op->regions[i]))
+                return true;
+    }
+    return false;
+}
+
 bool plan_phases(Lowered *low)
 {
     int n = 0;
@@ -90,8 +102,13 @@ bool plan_phases(Lowered *low)
         Planner p = {low, &low->phases[low->nphases++]};
         *p.plan = (PhasePlan){.par = op, .unit = {32, 4}, .pack = 1};
         p.plan->ragged = ragged_from(op) < op->nregions - 1;
+        p.plan->syncs = has_sync(op->regions[op->nregions - 1]);
         if (low->variant->schedule && !directives(&p, &low->variant->schedule->directives))
             return false;
+        bool whole = p.plan->unit.lanes == 32 && p.plan->pack == 1;
+        if (p.plan->syncs && !whole)
+            return diag_error(low->diag, op->pos, "write unit block warps(n)",
+                              "a phase with grid_sync has one program a block");
     }
     return true;
 }

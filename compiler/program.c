@@ -61,13 +61,16 @@ static Source *read_source(Program *p, Pos from, const char *path)
     fclose(f);
     if (bad || !text || n > MAX_SOURCE) {
         free(text);
-        read_failed(p, from, path, directory ? "is a directory"
-                                   : n > MAX_SOURCE ? "is larger than 256 MiB" : "cannot be read");
+        read_failed(p, from, path,
+                    directory        ? "is a directory"
+                    : n > MAX_SOURCE ? "is larger than 256 MiB"
+                                     : "cannot be read");
         return NULL;
     }
     text[n] = 0;
     *s = (Source){.name = arena_text(p->arena, path, strlen(path)),
-                  .text = arena_text(p->arena, text, n), .length = n};
+                  .text = arena_text(p->arena, text, n),
+                  .length = n};
     free(text);
     return s;
 }
@@ -75,14 +78,21 @@ static Source *read_source(Program *p, Pos from, const char *path)
 static ItemList *list_of(Program *p, ItemKind kind)
 {
     switch (kind) {
-    case I_CONST: return &p->consts;
-    case I_ENUM: return &p->enums;
+    case I_CONST:
+        return &p->consts;
+    case I_ENUM:
+        return &p->enums;
     case I_FN:
-    case I_EXTERN: return &p->fns;
-    case I_KERNEL: return &p->kernels;
-    case I_SCHEDULE: return &p->schedules;
-    case I_INSTANCES: return &p->instances;
-    case I_IMPORT: break;
+    case I_EXTERN:
+        return &p->fns;
+    case I_KERNEL:
+        return &p->kernels;
+    case I_SCHEDULE:
+        return &p->schedules;
+    case I_INSTANCES:
+        return &p->instances;
+    case I_IMPORT:
+        break;
     }
     return NULL;
 }

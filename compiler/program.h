@@ -8,8 +8,14 @@ typedef struct Program {
     Arena *arena;
     Diag *diag;
     struct Interner *names;
-    struct { Unit **items; int count, capacity; } units;
-    struct { struct FileId *items; int count, capacity; } files;     /* that have been read */
+    struct {
+        Unit **items;
+        int count, capacity;
+    } units;
+    struct {
+        struct FileId *items;
+        int count, capacity;
+    } files; /* that have been read */
     ItemList consts, enums, fns, kernels, schedules, instances;
 } Program;
 
@@ -28,20 +34,23 @@ typedef enum SettingKind { SET_INT, SET_BOOL, SET_TYPE, SET_MEMBER, SET_FORMAT }
 typedef struct Setting {
     Name name;
     SettingKind kind;
-    int64_t integer;                 /* INT, BOOL, MEMBER (its number), FORMAT (-1: none) */
-    const Item *enumeration;         /* MEMBER */
+    int64_t integer;         /* INT, BOOL, MEMBER (its number), FORMAT (-1: none) */
+    const Item *enumeration; /* MEMBER */
     DType dtype;
-    bool run_time;                   /* INT: a schedule parameter that is no constant (resident) */
+    bool run_time; /* INT: a schedule parameter that is no constant (resident) */
 } Setting;
-typedef struct SettingList { Setting *items; int count, capacity; } SettingList;
+typedef struct SettingList {
+    Setting *items;
+    int count, capacity;
+} SettingList;
 
 /* One choice of everything that is a constant of a variant. */
 typedef struct Variant {
-    SettingList statics;             /* every static but run-time dims */
-    SettingList forms;               /* of tensors: absent (-1) or a Format; unlisted: row, present */
-    SettingList params;              /* schedule parameters */
-    const Item *schedule;            /* NULL: none */
-    bool presence_known;             /* unlisted optional tensors are present, not run-time tests */
+    SettingList statics;  /* every static but run-time dims */
+    SettingList forms;    /* of tensors: absent (-1) or a Format; unlisted: row, present */
+    SettingList params;   /* schedule parameters */
+    const Item *schedule; /* NULL: none */
+    bool presence_known;  /* unlisted optional tensors are present, not run-time tests */
 } Variant;
 
 const Setting *setting_find(const SettingList *, Name);
@@ -56,14 +65,17 @@ bool variants_each(Program *, const Item *kernel, VariantFn *, void *context);
 /* The variant for a run: `given` settings by text, e.g. {"G", "128"}; dims among them are left to
  * the caller (returned in `rest` with all that names no static, form or parameter). `present` tells
  * whether an optional tensor is there; `known` may know an int static from a tensor's shape. */
-typedef struct Given { const char *name, *text; bool used; } Given;
+typedef struct Given {
+    const char *name, *text;
+    bool used;
+} Given;
 typedef struct VariantRequest {
     Given *given;
     int ngiven;
     bool (*present)(void *, Name tensor);
     bool (*known)(void *, Name dim, int64_t *);
     void *context;
-    const char *target;              /* "sm90": a schedule for it; NULL: the first one */
+    const char *target; /* "sm90": a schedule for it; NULL: the first one */
 } VariantRequest;
 bool variant_choose(Program *, const Item *kernel, const VariantRequest *, Variant *out);
 /* Whether a schedule names the target, or none. */
@@ -71,6 +83,9 @@ bool schedule_is_for(const Item *schedule, const char *target);
 
 /* "bf16", "128", "none" */
 const char *setting_text(Arena *, const Setting *);
+/* formats.c: does the kernel ask for the format of the tensor, store(tensor)? */
+bool asks_format(const Program *, const Item *kernel, Name tensor);
+
 /* "T=bf16 G=128 BM=1", for messages. */
 char *variant_text(Program *, const Variant *);
 

@@ -2,24 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compiler/command.h"
-#include "compiler/lower.h"
-#include "runtime/tile.h"
+#include "compiler/run_cuda.h"
 
-/* As TILE_TABLE_ENTRIES in runtime/device/tile.h. */
-enum { TABLE_ENTRIES = 128 };
-
-typedef struct CudaRun {
-    RunPlan *plan;
-    tile_context *context;
-    void ***device;                  /* of every binding, its entries */
-    void **arguments;                /* of the kernel, in the order of its parameters */
-    int narguments;
-    int64_t programs;
-    double seconds;
-} CudaRun;
-
-static bool failed(CudaRun *r)
+bool cuda_failed(CudaRun *r)
 {
     return user_error("%s", tile_error(r->context));
 }
@@ -29,6 +14,9 @@ static bool upload(CudaRun *r)
 {
     RunPlan *p = r->plan;
     r->device = NEW_ARRAY(p->arena, void **, p->nbindings);
+    if (tile_alloc(r->context, BARRIER_BYTES, &r->barrier) != TILE_OK ||
+        tile_fill(r->context, r->barrier, 0, BARRIER_BYTES) != TILE_OK)
+        return cuda_failed(r);
     for (int i = 0; i < p->nbindings; i++) {
         const Binding *binding = &p->bindings[i];
         if (binding->entries > TABLE_ENTRIES)
@@ -39,7 +27,7 @@ static bool upload(CudaRun *r)
             const Buffer *b = &binding->buffers[k];
             if (tile_alloc(r->context, b->bytes, &r->device[i][k]) != TILE_OK ||
                 tile_upload(r->context, r->device[i][k], b->data, b->bytes) != TILE_OK)
-                return failed(r);
+                return cuda_failed(r);
         }
     }
     return true;
@@ -54,7 +42,7 @@ static bool download(CudaRun *r)
             const Buffer *b = &binding->buffers[k];
             if (binding->tensor->tensor->dir != PARAM_IN &&
                 tile_download(r->context, b->data, r->device[i][k], b->bytes) != TILE_OK)
-                return failed(r);
+                return cuda_failed(r);
         }
     }
     return true;
@@ -67,7 +55,7 @@ static void gather(CudaRun *r)
     int binding = 0, n = 0;
     for (const Op *op = p->kernel->body->first; op; op = op->next)
         n += op->code == OP_TENSOR || op->code == OP_DIM || op->code == OP_SCALAR;
-    r->arguments = NEW_ARRAY(p->arena, void *, n + 1);
+    r->arguments = NEW_ARRAY(p->arena, void *, n + 2);
     for (const Op *op = p->kernel->body->first; op; op = op->next) {
         if (op->code == OP_TENSOR) {
             r->arguments[r->narguments++] = r->device[binding++];
@@ -78,39 +66,59 @@ static void gather(CudaRun *r)
         }
     }
     r->arguments[r->narguments++] = &r->programs;
+    r->arguments[r->narguments++] = &r->barrier;
 }
 
-static bool launch(CudaRun *r, const PhasePlan *phase, tile_module *module)
+static bool find_functions(CudaRun *r, tile_module *module)
 {
     RunPlan *p = r->plan;
-    const char *part = phase->par->name;
-    char *name = arena_format(p->arena, "tk_%s%s%s", p->kernel->name, part ? "_" : "",
-                              part ? part : "");
-    int64_t side = phase->pack;
-    tile_function *f;
-    r->programs = phase->ragged ? (int64_t)side * 4 * tile_context_device(r->context)->multiprocessors
-                                : bind_programs(p->arena, p->diag, p->kernel, phase->par,
-                                                p->arguments, p->narguments);
+    r->functions = NEW_ARRAY(p->arena, tile_function *, r->nphases);
+    for (int i = 0; i < r->nphases; i++) {
+        const char *part = r->phases[i].par->name;
+        char *name = arena_format(p->arena, "tk_%s%s%s", p->kernel->name, part ? "_" : "",
+                                  part ? part : "");
+        if (tile_module_function(module, name, 0, &r->functions[i]) != TILE_OK)
+            return cuda_failed(r);
+    }
+    return true;
+}
+
+bool cuda_launch(CudaRun *r, int phase)
+{
+    RunPlan *p = r->plan;
+    const PhasePlan *plan = &r->phases[phase];
+    int64_t side = plan->pack;
+    int resident = 4 * tile_context_device(r->context)->multiprocessors;
+    r->programs = plan->ragged ? side * resident
+                               : bind_programs(p->arena, p->diag, p->kernel, plan->par,
+                                               p->arguments, p->narguments);
     if (r->programs < 0)
-        return user_error("%s: the number of programs is not known to the host", name);
+        return user_error("%s: the number of programs is not known to the host", p->kernel->name);
     int64_t blocks = (r->programs + side - 1) / side;
     if (blocks > INT32_MAX)
-        return user_error("%s: %lld blocks are too many", name, (long long)blocks);
+        return user_error("%s: %lld blocks are too many", p->kernel->name, (long long)blocks);
     tile_launch_config config = {
         .grid = {(uint32_t)blocks, 1, 1},
-        .block = {(uint32_t)(phase->unit.lanes * phase->unit.warps * phase->pack), 1, 1},
+        .block = {(uint32_t)(plan->unit.lanes * plan->unit.warps * plan->pack), 1, 1},
+        .cooperative = plan->syncs,
     };
+    return tile_launch(r->functions[phase], &config, NULL, r->arguments) == TILE_OK ||
+           cuda_failed(r);
+}
+
+/* All phases in one stream, in order, from their first launch to their end. */
+static bool run_phases_timed(CudaRun *r)
+{
     tile_timer *timer;
-    double seconds = 0;
-    if (tile_module_function(module, name, 0, &f) != TILE_OK ||
-        tile_timer_create(r->context, &timer) != TILE_OK ||
-        tile_timer_start(timer, NULL) != TILE_OK ||
-        tile_launch(f, &config, NULL, r->arguments) != TILE_OK ||
-        tile_timer_stop(timer, NULL, &seconds) != TILE_OK)
-        return failed(r);
+    bool good = tile_timer_create(r->context, &timer) == TILE_OK &&
+                tile_timer_start(timer, NULL) == TILE_OK;
+    if (!good)
+        return cuda_failed(r);
+    for (int i = 0; i < r->nphases && good; i++)
+        good = cuda_launch(r, i);
+    good = good && (tile_timer_stop(timer, NULL, &r->plan->seconds) == TILE_OK || cuda_failed(r));
     tile_timer_free(timer);
-    r->seconds += seconds;
-    return tile_synchronize(r->context, NULL) == TILE_OK || failed(r);
+    return good && (tile_synchronize(r->context, NULL) == TILE_OK || cuda_failed(r));
 }
 
 static bool run_on(CudaRun *r)
@@ -125,14 +133,15 @@ static bool run_on(CudaRun *r)
         return false;
     tile_source source = {.name = arena_format(p->arena, "%s.cu", p->kernel->name), .text = text};
     if (tile_module_compile(r->context, &source, &module) != TILE_OK)
-        return failed(r);
+        return cuda_failed(r);
     if (!upload(r))
         return false;
     gather(r);
-    for (int i = 0; i < low.nphases; i++)
-        if (!launch(r, &low.phases[i], module))
-            return false;
-    return download(r);
+    r->phases = low.phases;
+    r->nphases = low.nphases;
+    int times = p->command->times;
+    return find_functions(r, module) && run_phases_timed(r) && download(r) &&
+           (!times || cuda_time(r, times));
 }
 
 bool run_cuda(RunPlan *plan)
@@ -141,12 +150,12 @@ bool run_cuda(RunPlan *plan)
     if (!plan->item)
         return user_error("--device cuda takes a .tile file");
     if (tile_context_create(0, &r.context) != TILE_OK)
-        return failed(&r);
+        return cuda_failed(&r);
     bool good = run_on(&r);
-    plan->seconds = r.seconds;
     for (int i = 0; r.device && i < plan->nbindings; i++)
         for (int k = 0; r.device[i] && k < plan->bindings[i].entries; k++)
             tile_free(r.context, r.device[i][k]);
+    tile_free(r.context, r.barrier);
     tile_context_free(r.context);
     return good;
 }

@@ -61,7 +61,7 @@ enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };
 typedef struct Option Option;
 typedef bool Take(Command *, const Option *, const char *value);
 static Take take_setting, take_input, take_output, take_seed, take_threads, take_dump,
-            take_verbose, take_check, take_folder, take_arch, take_kernel, take_device,
+            take_verbose, take_check, take_folder, take_arch, take_kernel, take_device, take_times,
             take_plan;
 
 struct Option {
@@ -86,6 +86,8 @@ static const Option options[] = {
     {RUN | DEBUG, "--plan", "sm90|sm100", "add up default sums as that target's threads do",
      take_plan},
     {RUN, "--device", "cpu|cuda", "run in the interpreter (default), or on the GPU", take_device},
+    {RUN, "--time", "N", "with --device cuda: print the median time of N runs, beside a copy",
+     take_times},
     {FMT, "--check", NULL, "change nothing; exit code 1 if a file is not formatted", take_check},
     {CHECK | RUN | DEBUG, "-v", NULL, "say what was done", take_verbose},
 };
@@ -177,6 +179,15 @@ static bool take_number(Command *c, const Option *o, const char *value, uint64_t
         return true;
     usage_error(c, "%s %s: an integer from 0 to %" PRIu64 " is expected", o->name, value, most);
     return false;
+}
+
+static bool take_times(Command *c, const Option *o, const char *value)
+{
+    uint64_t n;
+    if (!take_number(c, o, value, 100000, &n))
+        return false;
+    c->times = (int)n;
+    return true;
 }
 
 static bool take_seed(Command *c, const Option *o, const char *value)

@@ -9,14 +9,14 @@ enum { FORMATS = FORMAT_UE8M0X4 + 1 };
 typedef struct Choice {
     Program *program;
     const Item *kernel, *instances;
-    Elab elab;                       /* evaluates constants; its scope holds what is chosen */
+    Elab elab; /* evaluates constants; its scope holds what is chosen */
     Variant variant;
-    const VariantRequest *request;   /* NULL: every variant */
+    const VariantRequest *request; /* NULL: every variant */
     VariantFn *each;
     void *context;
     bool failed;
     int found;
-    int probe;                       /* which guess for statics that nothing gives a value */
+    int probe; /* which guess for statics that nothing gives a value */
     bool guessed;
 } Choice;
 
@@ -31,11 +31,16 @@ const Setting *setting_find(const SettingList *list, Name name)
 const char *setting_text(Arena *a, const Setting *s)
 {
     switch (s->kind) {
-    case SET_INT: return arena_format(a, "%lld", (long long)s->integer);
-    case SET_BOOL: return s->integer ? "true" : "false";
-    case SET_TYPE: return dtype_info[s->dtype].name;
-    case SET_MEMBER: return s->enumeration->members.items[s->integer].name;
-    case SET_FORMAT: return s->integer < 0 ? "none" : format_name[s->integer];
+    case SET_INT:
+        return arena_format(a, "%lld", (long long)s->integer);
+    case SET_BOOL:
+        return s->integer ? "true" : "false";
+    case SET_TYPE:
+        return dtype_info[s->dtype].name;
+    case SET_MEMBER:
+        return s->enumeration->members.items[s->integer].name;
+    case SET_FORMAT:
+        return s->integer < 0 ? "none" : format_name[s->integer];
     }
     return "?";
 }
@@ -91,7 +96,8 @@ static bool term_setting(Choice *c, Pos pos, const Term *t, Setting *s)
         s->kind = SET_FORMAT;
         s->integer = (int64_t)t->i;
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -125,7 +131,10 @@ static void remember(Choice *c, SettingList *list, Ident id, Setting s, const Te
 }
 
 /* Undoes what was chosen since. */
-typedef struct Mark { int statics, forms, params; ScopeName *scope; } Mark;
+typedef struct Mark {
+    int statics, forms, params;
+    ScopeName *scope;
+} Mark;
 
 static Mark mark(const Choice *c)
 {
@@ -164,8 +173,8 @@ static void run_time_value(Choice *c, OpCode code, Ident id, DType dtype)
     Op *op = op_new(c->elab.kernel, code, id.pos, 0, NULL, 1, &t);
     op->name = id.name;
     ScopeName *b = NEW(c->elab.arena, ScopeName);
-    *b = (ScopeName){.name = id.name, .term = term_value(op->results[0]), .pos = id.pos,
-                     .next = c->elab.scope};
+    *b = (ScopeName){
+        .name = id.name, .term = term_value(op->results[0]), .pos = id.pos, .next = c->elab.scope};
     c->elab.scope = b;
 }
 
@@ -236,8 +245,8 @@ static bool given_static(Choice *c, const Static *st, Given *g, Setting *s, Term
     }
     if (enum_setting(c, kind, g->text, s, t))
         return true;
-    return given_failed(c, g, arena_format(c->program->arena, "a member of enum %s is expected",
-                                           kind));
+    return given_failed(c, g,
+                        arena_format(c->program->arena, "a member of enum %s is expected", kind));
 }
 
 /* Schedule parameters */
@@ -289,8 +298,8 @@ static void choose_tune(Choice *c, const Item *schedule, int at)
                    (u->step && !elab_int(&c->elab, u->step, "a step", &step))) {
             c->failed = true;
         } else if (step <= 0) {
-            diag_error(c->program->diag, u->step ? u->step->pos : d->pos, NULL,
-                       "the step is %lld", (long long)step);
+            diag_error(c->program->diag, u->step ? u->step->pos : d->pos, NULL, "the step is %lld",
+                       (long long)step);
             c->failed = true;
         } else {
             for (int64_t v = lo; v <= hi && c->found == before && !c->failed; v += step)
@@ -397,7 +406,8 @@ static void choose_params(Choice *c, const Item *schedule)
     else
         give(c);
     if (c->found == before && schedule && c->program->diag->errors == errors) {
-        const char *given = given_params(c, schedule), *chosen = variant_text(c->program, &c->variant);
+        const char *given = given_params(c, schedule),
+                   *chosen = variant_text(c->program, &c->variant);
         diag_error(c->program->diag, schedule->pos, NULL,
                    "schedule %s: no choice of its parameters passes `require` for %s%s%s",
                    schedule->name.name, chosen, *given && *chosen ? " " : "", given);
@@ -546,59 +556,6 @@ static int default_form(Choice *c, const Param *p)
     return forms[0];
 }
 
-/* Formats tell variants apart only where the program asks for one: `store(` in its text, or in a
- * function, which may be called with the tensor. */
-static bool asks_in_expr(const Expr *x, Name tensor)
-{
-    if (!x)
-        return false;
-    if (x->kind == E_CALL && x->a->kind == E_NAME && strcmp(x->a->name, "store") == 0 &&
-        (!tensor || (x->args.count == 1 && x->args.items[0]->kind == E_NAME &&
-                     x->args.items[0]->name == tensor)))
-        return true;
-    for (int i = 0; i < x->args.count; i++)
-        if (asks_in_expr(x->args.items[i], tensor))
-            return true;
-    return asks_in_expr(x->a, tensor) || asks_in_expr(x->b, tensor) || asks_in_expr(x->c, tensor);
-}
-
-static bool asks_in_stmts(const StmtList *list, Name tensor)
-{
-    for (int i = 0; i < list->count; i++) {
-        const Stmt *s = list->items[i];
-        bool asks = asks_in_expr(s->target, tensor) || asks_in_expr(s->value, tensor) ||
-                    asks_in_expr(s->part, tensor) || asks_in_expr(s->parts, tensor) ||
-                    asks_in_stmts(&s->body, tensor) || asks_in_stmts(&s->orelse, tensor);
-        for (int k = 0; k < s->ranges.count; k++)
-            asks |= asks_in_expr(s->ranges.items[k].lo, tensor) ||
-                    asks_in_expr(s->ranges.items[k].hi, tensor) ||
-                    asks_in_expr(s->ranges.items[k].step, tensor);
-        for (int k = 0; k < s->inits.count; k++)
-            asks |= asks_in_expr(s->inits.items[k].value, tensor);
-        for (int k = 0; k < s->roles.count; k++)
-            asks |= asks_in_stmts(&s->roles.items[k].body, tensor);
-        if (asks)
-            return true;
-    }
-    return false;
-}
-
-static bool asks_format(const Choice *c, const Param *p)
-{
-    Name tensor = p->name.name;
-    if (asks_in_expr(c->kernel->where, tensor) || asks_in_stmts(&c->kernel->body, tensor))
-        return true;
-    for (int i = 0; c->instances && i < c->instances->insts.count; i++)
-        if (asks_in_expr(c->instances->insts.items[i].where, tensor))
-            return true;
-    for (int i = 0; i < c->program->fns.count; i++) {
-        const Item *fn = c->program->fns.items[i];
-        if (asks_in_expr(fn->value, NULL) || asks_in_stmts(&fn->body, NULL))
-            return true;
-    }
-    return false;
-}
-
 static bool declares_form(Choice *c, const Param *p, int form)
 {
     bool any = false;
@@ -632,10 +589,11 @@ static void requested_form(Choice *c, int at, const Param *p)
                 form = f;
         if (form < 0 || !declares_form(c, p, form) ||
             (form == FORMAT_UE8M0X4 && param_dtype(c, p) != DT_UE8M0)) {
-            given_failed(c, g, form < 0 ? "a storage format is expected: row, col_pad16, ue8m0x4"
-                               : form == FORMAT_UE8M0X4 && declares_form(c, p, form)
-                                   ? "the format needs elements of type ue8m0"
-                                   : "the parameter does not declare this format with @ store");
+            given_failed(c, g,
+                         form < 0 ? "a storage format is expected: row, col_pad16, ue8m0x4"
+                         : form == FORMAT_UE8M0X4 && declares_form(c, p, form)
+                             ? "the format needs elements of type ue8m0"
+                             : "the parameter does not declare this format with @ store");
             c->failed = true;
             return;
         }
@@ -673,7 +631,7 @@ static void choose_tensor(Choice *c, int at)
         }
     } else {
         int forms[FORMATS], n = allowed_forms(c, p, forms);
-        if (n > 1 && !asks_format(c, p))
+        if (n > 1 && !asks_format(c->program, c->kernel, p->name.name))
             n = 1;
         if (p->optional)
             take_form(c, at, p, -1);
@@ -705,8 +663,8 @@ static void static_from(Choice *c, int at, const Static *st, const Expr *x)
     if (t.kind == T_ERROR) {
         c->failed = true;
     } else if (!term_setting(c, x->pos, &t, &s)) {
-        diag_error(c->program->diag, x->pos, NULL, "static %s: %s is not a constant",
-                   st->name.name, expr_text(c->program->arena, x));
+        diag_error(c->program->diag, x->pos, NULL, "static %s: %s is not a constant", st->name.name,
+                   expr_text(c->program->arena, x));
         c->failed = true;
     } else {
         take_static(c, at, st, x->pos, s, &t);
@@ -826,8 +784,12 @@ static Choice choice_new(Program *p, const Item *kernel)
 {
     Choice c = {.program = p, .kernel = kernel};
     c.instances = program_find(&p->instances, kernel->name.name);
-    c.elab = (Elab){.arena = p->arena, .diag = p->diag, .program = p, .item = kernel,
-                    .variant = &c.variant, .allow_resident = true};
+    c.elab = (Elab){.arena = p->arena,
+                    .diag = p->diag,
+                    .program = p,
+                    .item = kernel,
+                    .variant = &c.variant,
+                    .allow_resident = true};
     c.elab.kernel = kernel_new(p->arena, kernel->name.name, kernel->pos);
     c.elab.region = c.elab.kernel->body;
     return c;
@@ -879,7 +841,11 @@ bool variants_each(Program *p, const Item *kernel, VariantFn *each, void *contex
     return !c.failed && p->diag->errors == errors;
 }
 
-typedef struct Chosen { Program *program; Variant *out; bool done; } Chosen;
+typedef struct Chosen {
+    Program *program;
+    Variant *out;
+    bool done;
+} Chosen;
 
 static void keep(void *context, const Item *kernel, const Variant *v)
 {
@@ -891,8 +857,7 @@ static void keep(void *context, const Item *kernel, const Variant *v)
     *k->out = *v;
     SettingList *lists[3] = {&k->out->statics, &k->out->forms, &k->out->params};
     for (int i = 0; i < 3; i++)
-        lists[i]->items = arena_grow(a, lists[i]->items,
-                                     (size_t)lists[i]->count * sizeof(Setting),
+        lists[i]->items = arena_grow(a, lists[i]->items, (size_t)lists[i]->count * sizeof(Setting),
                                      (size_t)(lists[i]->count + 1) * sizeof(Setting));
     k->done = true;
 }

@@ -203,6 +203,7 @@ void emit_moves(Preparer *p, const Op *op, Value *const *from, Value *const *to,
 
 /* ---- regions ---- */
 
+/* clang-format off */
 static Emitter *const emitters[OP_COUNT] = {
     [OP_DIM] = emit_argument, [OP_SCALAR] = emit_argument, [OP_TENSOR] = emit_tensor,
     [OP_PRESENT] = emit_present, [OP_REQUIRE] = emit_check, [OP_BIND] = emit_nothing,
@@ -223,6 +224,7 @@ static Emitter *const emitters[OP_COUNT] = {
     [OP_SHARE] = emit_share, [OP_IF] = emit_if, [OP_ROLES] = emit_roles, [OP_PIPE] = emit_pipe,
     [OP_PUT] = emit_put, [OP_GET] = emit_get, [OP_CONTINUE] = emit_continue,
 };
+/* clang-format on */
 
 static void emit_op(Preparer *p, const Op *op)
 {

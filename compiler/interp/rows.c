@@ -333,6 +333,7 @@ UNSIGNED_TYPES(SELECT)
 
 /* ---- tables ---- */
 
+/* clang-format off */
 #define ROWS(name, s) {name##_##s, name##_right_##s, name##_left_##s}
 
 static const BinaryRows binary_table[OP_COUNT][DT_COUNT] = {
@@ -389,6 +390,7 @@ static UnaryRow *const unary_table[OP_COUNT][DT_COUNT] = {
 #undef INTEGERS
 #undef FLOATS
 };
+/* clang-format on */
 
 const BinaryRows *binary_rows(OpCode op, DType t)
 {

@@ -58,6 +58,28 @@ TILE_FN void tile_atomic_add_u64(uint64_t *p, uint64_t x)
     atomicAdd((unsigned long long *)p, (unsigned long long)x);
 }
 
+/* All blocks of a cooperative launch. word[0] counts arrivals, word[1] is the generation that ends
+ * a round; both are left usable for the next. Everything stored before is visible behind it (R13). */
+TILE_FN void tile_grid_sync(uint32_t *word)
+{
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        volatile uint32_t *generation = word + 1;
+        const uint32_t before = *generation;
+        __threadfence();
+        if (atomicAdd(word, 1u) == gridDim.x - 1) {
+            word[0] = 0;
+            __threadfence();
+            *generation = before + 1;
+        } else {
+            while (*generation == before)
+                __nanosleep(32);
+        }
+        __threadfence();
+    }
+    __syncthreads();
+}
+
 /* The pointers of a table of tensors travel by value in the kernel's parameters. */
 enum { TILE_TABLE_ENTRIES = 128 };
 typedef struct TileTable { void *entry[TILE_TABLE_ENTRIES]; } TileTable;

@@ -169,9 +169,35 @@ def norms():
                ["y", "gate"])
 
 
+def routing():
+    file = "kernels.tile/gating/top2_sum_gate.tile"
+    for score, (e, g, kg, k, ns), n in itertools.product(
+            ("sigmoid", "sqrtsoftplus", "softmax"),
+            ((72, 1, 1, 6, 0), (128, 8, 4, 8, 1), (256, 8, 4, 8, 2)), (1, 61)):
+        logits = f32(n, e)
+        if n > 1:
+            logits[3] = logits[3, 0]                                  # all equal: lowest index
+        settings = {"S": score, "E": e, "G": g, "KG": kg, "K": k, "NS": ns, "factor": 1.5,
+                    "extra": 0, "ep_rank": 0, "n_ep": 8, "tp_rank": 0, "n_tp": 1, "ND": 0}
+        inputs = {"logits": logits, "bias": f32(e, scale=0.1)}
+        if n > 1:
+            inputs["mask"] = RNG.integers(0, 2, n).astype(bool)
+        yield Case(f"gate {score} E={e} G={g} N={n}", file, "top2_sum_gate", settings, inputs,
+                   ["idx", "w"])
+    for n, e, k, a in ((1, 4, 2, 16), (1000, 256, 8, 128), (333, 9, 6, 16)):
+        topk = np.stack([RNG.permutation(e)[:k] for _ in range(n)]) if e >= k else \
+            RNG.integers(0, e, (n, k))
+        topk = topk.astype(np.int64)
+        topk[RNG.random((n, k)) < 0.1] = -1
+        yield Case(f"mapping {n}x{k} E={e}", "kernels.tile/routing/fused_mapping.tile",
+                   "fused_mapping", {"E": e, "K": k, "A": a, "P": 8, "X": n * k + e * a},
+                   {"topk": topk}, ["pos_expert", "pos_token", "pos_slot", "slot_pos", "first",
+                                    "last", "count"])
+
+
 def main():
     bad = 0
-    for case in itertools.chain(casts(), transposes(), mhc(), e5m6(), swiglu(), norms()):
+    for case in itertools.chain(casts(), transposes(), mhc(), e5m6(), swiglu(), norms(), routing()):
         if ONLY and not any(word in case.name for word in ONLY):
             continue
         wrong = case.check()

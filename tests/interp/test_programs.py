@@ -140,7 +140,8 @@ def test_phases():
     y = b.tensor("y", "i64", (n, b.int(9)), "inout")
     with b.par(("%0", n, "%1")) as (p,):
         b.store(c, [p], b.op("mod", "i64", b.op("mul", "i64", p, p), b.int(7)))
-    with b.par(("%0", n, "%1"), lambda b, i: ("%0", b.load(c, [i], "i64"), "%1"), names="st") as (i, j):
+    counted = lambda b, i: ("%0", b.load(c, [i], "i64"), "%1")
+    with b.par(("%0", n, "%1"), counted, names="st") as (i, j):
         b.store(y, [i, j], i)
     want = np.zeros((10, 9), np.int64)
     for i in range(10):
@@ -301,3 +302,49 @@ def test_role_races():
             run(role_pair(False), tensors, seed=seed)
         with pytest.raises(Fault, match=r"no pipe item between|before anything was stored"):
             run(role_pair(True, True), tensors, seed=seed)
+
+
+@pytest.mark.parametrize("stages", [1, 3])
+def test_continue_in_get(stages):
+    """A continue inside a get frees its slot: odd items are skipped, all are taken."""
+    b = start()
+    y = b.tensor("y", "i64", (1,), "out")
+    n, two = b.int(7), b.int(2)
+    with b.par(ONE):
+        pipe = b.op(f'pipe "ab" stages {stages} {{ v : i64 }}', "pipe")
+        b.emit("roles")
+        with b.block('  role "a"'):
+            with b.loop(Val("%0"), n, Val("%1")) as (i,):
+                b.op("put", "", pipe, i)
+                b.emit("yield")
+            b.emit("yield")
+        with b.block('  role "b"'):
+            with b.loop(Val("%0"), n, Val("%1"), Val("%0")) as (i, s, r):
+                g, v, c = b.new("i64"), b.new("i64"), b.new("i64")
+                with b.block(f"{g} = get {pipe}, {s} : i64 body ({v} : i64, {c} : i64)"):
+                    odd = b.op("eq", "bool", b.op("mod", "i64", v, two), "%1")
+                    b.emit(f"if {odd} then {{ continue {c} }} else {{ yield }}")
+                    b.emit(f"yield {b.op('add', 'i64', c, v)}")
+                b.emit(f"yield {g}")
+            b.store(y, ["%0"], r)
+            b.emit("yield")
+    for seed in range(4):
+        assert run(b, {"y": Out("i64", 1)}, seed=seed)["y"][0] == 0 + 2 + 4 + 6
+
+
+def test_print():
+    """A small tile as an aligned table, a large one with a summary, scalars on a line."""
+    b = start()
+    x, z = b.tensor("x", "f32", (2, 3)), b.tensor("z", "i32", (50, 40))
+    with b.par(ONE):
+        v = b.load(x, [":2", ":3"], "f32[2, 3]")
+        w = b.load(z, [":50", ":40"], "i32[50, 40]")
+        b.emit(f'print {v}, {w}, %1 "seen"')
+    out = run(b, {"x": np.array([[1, -0.5, 0.1], [np.nan, 1e10, np.inf]], np.float32),
+                  "z": np.arange(2000, dtype=np.int32).reshape(50, 40)})["stdout"].splitlines()
+    assert out[0] == "(p = 0) seen"
+    assert out[1] == "f32[2, 3]"
+    assert out[2].split() == ["[", "0]", "1", "-0.5", "0.1"]
+    assert out[3].split() == ["[", "1]", "nan", "1e+10", "inf"] and len(out[2]) == len(out[3])
+    assert out[4] == "i32[50, 40]  min 0  max 1999  mean 999.5"
+    assert out[-1] == "i64 1"

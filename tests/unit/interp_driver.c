@@ -74,7 +74,9 @@ static void add_argument(char *text)
         fail("-d NAME=BITS");
     *equals = 0;
     bool negative = equals[1] == '-';
-    uint64_t bits = negative ? (uint64_t)strtoll(equals + 1, NULL, 0) : strtoull(equals + 1, NULL, 0);
+    uint64_t bits = strtoull(equals + 1, NULL, 0);
+    if (negative)
+        bits = (uint64_t)strtoll(equals + 1, NULL, 0);
     arguments[narguments++] = (Argument){text, bits};
 }
 
