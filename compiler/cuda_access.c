@@ -413,8 +413,22 @@ bool emit_store(Cuda *c, const Op *op)
     } else {
         l = layout_of(c, x);
     }
-    int vector_axis;
+    int vector_axis, along = contiguous_axis(op);
     int64_t n = is_uniform(x) ? 1 : vector_of(c, op, v, l, t, &vector_axis);
+    const char *name = c_name(c, x);
+    if (n == 1 && !is_uniform(x) && along >= 0) {
+        /* A tile that lies across the store's direction is turned in shared memory. */
+        Layout turned = layout_spread(&x->type, along, 128 / dtype_info[t].bits, c->plan->unit);
+        int axis;
+        int64_t wide = vector_of(c, op, v, &turned, t, &axis);
+        if (wide * dtype_info[t].bits >= 64) {
+            name = converted(c, x, &turned);
+            plain = turned;
+            l = &plain;
+            n = wide;
+            vector_axis = axis;
+        }
+    }
     int64_t regs = layout_span(l, OWN_REG);
     if (is_uniform(x))
         vector_axis = -1;
@@ -422,7 +436,6 @@ bool emit_store(Cuda *c, const Op *op)
         return cuda_fail(c, op, "a store of single e2m1 elements");
     address(c, op, v, l, vector_axis, &a);
     char *holder = one_holder(c, l);
-    const char *name = c_name(c, x);
     if (*holder)
         open_block(c, "if (%s)", holder);
     if (vector_axis < 0) {

@@ -154,17 +154,28 @@ static char *elementwise_text(Cuda *c, const Op *op, char **args)
     return substitute(c, text, t, args);
 }
 
+/* Casts that the GPU does two at a time. */
+static bool in_pairs(Cuda *c, const Op *op)
+{
+    DType to = op->results[0]->type.dtype;
+    return op->code == OP_CAST && op->round == ROUND_NEAREST &&
+           op->args[0]->type.dtype == DT_F32 && registers(c, op->results[0]) % 2 == 0 &&
+           (to == DT_E4M3 || to == DT_E5M2 || to == DT_BF16 || to == DT_F16);
+}
+
 static bool emit_elementwise(Cuda *c, const Op *op)
 {
     const Value *r = op->results[0];
     bool uniform = is_uniform(r);
     const Layout *l = uniform ? NULL : layout_of(c, r);
     char *args[3] = {0};
+    const char *pair_name = NULL;
     for (int i = 0; i < op->nargs; i++) {
         const char *name = uniform ? c_name(c, op->args[i]) : fitted(c, op->args[i], l);
         if (!name)
             return false;
         args[i] = uniform ? (char *)name : element(c, op->args[i], name, &r->type, l, "r");
+        pair_name = name;
     }
     char *text = elementwise_text(c, op, args);
     if (!text)
@@ -174,7 +185,12 @@ static bool emit_elementwise(Cuda *c, const Op *op)
         return true;
     }
     declare(c, r);
-    line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)registers(c, r), c_name(c, r), text);
+    if (in_pairs(c, op))
+        line(c, "TILE_STEP(r, %lld, 2) tile_f32_to_%s_pair(&%s[r], %s, %s);",
+             (long long)registers(c, r), dtype_info[r->type.dtype].name, c_name(c, r), args[0],
+             element(c, op->args[0], pair_name, &r->type, l, "(r + 1)"));
+    else
+        line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)registers(c, r), c_name(c, r), text);
     return true;
 }
 

@@ -315,14 +315,6 @@ bool emit_tree_sum(Cuda *c, const Op *op)
     Held h, sum;
     if (!hold(c, op->args[0], NULL, &h) || !tree_sum(c, &h, op->axis, &sum))
         return false;
-    if (op->nargs > 1) {
-        const char *name = new_temp(c, "sums");
-        int64_t n = layout_span(&sum.layout, OWN_REG);
-        line(c, "float %s[%lld];", name, (long long)n);
-        line(c, "TILE_EACH(r, %lld) %s[r] = %s + %s[r];", (long long)n, name,
-             c_name(c, op->args[1]), sum.name);
-        sum.name = name;
-    }
     give_result(c, op->results[0], sum.name, &sum.layout);
     return true;
 }

@@ -88,7 +88,12 @@ bool cuda_launch(CudaRun *r, int phase)
     RunPlan *p = r->plan;
     const PhasePlan *plan = &r->phases[phase];
     int64_t side = plan->pack;
-    int resident = 4 * tile_context_device(r->context)->multiprocessors;
+    uint32_t threads = (uint32_t)(plan->unit.lanes * plan->unit.warps * plan->pack);
+    int resident = 1;
+    if (plan->ragged &&
+        tile_function_occupancy(r->functions[phase], threads, 0, &resident) != TILE_OK)
+        return cuda_failed(r);
+    resident *= tile_context_device(r->context)->multiprocessors;
     r->programs = plan->ragged ? side * resident
                                : bind_programs(p->arena, p->diag, p->kernel, plan->par,
                                                p->arguments, p->narguments);
@@ -99,7 +104,7 @@ bool cuda_launch(CudaRun *r, int phase)
         return user_error("%s: %lld blocks are too many", p->kernel->name, (long long)blocks);
     tile_launch_config config = {
         .grid = {(uint32_t)blocks, 1, 1},
-        .block = {(uint32_t)(plan->unit.lanes * plan->unit.warps * plan->pack), 1, 1},
+        .block = {threads, 1, 1},
         .cooperative = plan->syncs,
     };
     return tile_launch(r->functions[phase], &config, NULL, r->arguments) == TILE_OK ||

@@ -183,6 +183,9 @@ static void walk_op(Assigner *a, const Op *op)
                 define(a, op->regions[i]->args[k]);
             walk_region(a, op->regions[i]);
         }
+        /* The yields write these, also where nobody reads them. */
+        for (int i = 0; i < op->nresults && op->nregions; i++)
+            use(a, op->results[i]);
     }
 }
 

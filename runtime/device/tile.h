@@ -149,6 +149,25 @@ INTEGER(int32_t, uint32_t, i32, u32, 32)
 INTEGER(int64_t, uint64_t, i64, u64, 64)
 #undef INTEGER
 
+/* ---- conversions two at a time: cvt, PTX ISA 9.7.9.21. y[0] is of a, y[1] of b; the bits are those
+ * of the functions in runtime/numerics/convert.h, which tests compare for every f32 (R6). */
+
+#define PAIR(name, T, U, bits, instruction)                                                     \
+    TILE_FN void tile_f32_to_##name##_pair(T *y, float a, float b)                               \
+    {                                                                                            \
+        U u;                                                                                     \
+        asm(instruction " %0, %1, %2;" : PAIR_OUT_##bits(u) : "f"(b), "f"(a));                   \
+        y[0] = (T)(u & ((1u << bits) - 1));                                                      \
+        y[1] = (T)(u >> bits);                                                                   \
+    }
+#define PAIR_OUT_8(u) "=h"(u)
+#define PAIR_OUT_16(u) "=r"(u)
+PAIR(e4m3, uint8_t, uint16_t, 8, "cvt.rn.satfinite.e4m3x2.f32")
+PAIR(e5m2, uint8_t, uint16_t, 8, "cvt.rn.satfinite.e5m2x2.f32")
+PAIR(bf16, uint16_t, uint32_t, 16, "cvt.rn.bf16x2.f32")
+PAIR(f16, uint16_t, uint32_t, 16, "cvt.rn.f16x2.f32")
+#undef PAIR
+
 /* ---- indices ---- */
 
 TILE_FN bool tile_inside(int64_t i, int64_t extent) { return (uint64_t)i < (uint64_t)extent; }

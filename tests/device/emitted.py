@@ -16,7 +16,7 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TILEC = pathlib.Path(os.environ.get("TILEC", ROOT / "build" / "tilec"))
 CXX = os.environ.get("TILE_CXX", "g++")
-FLAGS = ["-std=c++17", "-O1", "-w", "-ffp-contract=off", "-fno-strict-aliasing", "-shared", "-fPIC",
+FLAGS = ["-std=c++17", "-O0", "-w", "-ffp-contract=off", "-fno-strict-aliasing", "-shared", "-fPIC",
          "-fno-stack-protector"]
 
 ASM = re.compile(r'asm(?:\s+volatile)?\s*\((?:[^()"]|"(?:[^"\\]|\\.)*"|\([^()]*\))*\)')

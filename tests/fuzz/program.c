@@ -201,14 +201,14 @@ static void check_variant(void *context, const Item *kernel, const Variant *v)
     if (!k)
         return;
     const char *text = printed(c->arena, k), *bad = kernel_verify(c->arena, k);
+    const char *bare = without_places(c->arena, text);
     if (bad)
         wrong(c, "the verifier", bad);
-    Source s = {.name = "printed", .text = text, .length = strlen(text)};
-    Kernel *again = kernel_read(c->arena, &d, &s);
-    if (!again || strcmp(text, printed(c->arena, again)) != 0)
-        wrong(c, "the IR does not read back", text);
-    const char *bare = without_places(c->arena, text);
     if (!c->formatted) {
+        Source s = {.name = "printed", .text = text, .length = strlen(text)};
+        Kernel *again = kernel_read(c->arena, &d, &s);
+        if (!again || strcmp(text, printed(c->arena, again)) != 0)
+            wrong(c, "the IR does not read back", text);
         c->ir[c->variants] = bare;
         run_all(c, k, again);
     } else if (strcmp(c->ir[c->variants], bare) != 0) {

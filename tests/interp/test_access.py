@@ -270,7 +270,8 @@ def test_view_bounds_and_stores():
 def test_view_errors():
     for text, build in {
         "not contiguous": lambda b, x: b.op("view.reshape", "tensor i32[?]", b.op(
-            "view.slice", "tensor i32[?, ?]", x, b.int(0), b.int(3), attributes="axis 1"), b.int(15)),
+            "view.slice", "tensor i32[?, ?]", x, b.int(0), b.int(3), attributes="axis 1"),
+            b.int(15)),
         "30 elements to 31": lambda b, x: b.op("view.reshape", "tensor i32[?]", x, b.int(31)),
         "factor 0": lambda b, x: b.op("view.upsample", "tensor i32[?, ?]", x, "%2", b.int(1)),
     }.items():
@@ -319,7 +320,8 @@ def test_locals():
     with b.par(ONE):
         t = b.op('local "t"', "tensor f32[4, 3]")
         with b.loop("%0", str(b.int(4)), "%1") as (i,):
-            b.store(t, [i, ":3"], b.op("cast", "f32[3]", b.op("add", "i64[3]", b.op("iota", "i64[3]"), i)))
+            row = b.op("add", "i64[3]", b.op("iota", "i64[3]"), i)
+            b.store(t, [i, ":3"], b.op("cast", "f32[3]", row))
             b.emit("yield")
         b.store(y, [":4", ":3"], b.load(t, [":4", ":3"], "f32[4, 3]"))
     got = run(b, {"y": Out("f32", 4, 3)})["y"]

@@ -31,8 +31,8 @@ def test_undefined_local_and_atomic():
         t = b.op('local "t"', "tensor i32[4]")
         b.store(t, ["%0"], b.const(1, "i32"))
         b.load(t, [":4"], "i32[4]", at=3)
-    assert first_line(b, {}) == ("k.tile:3:1: error: read of t[1] (local) before anything was stored "
-                                 "there; program (p = 0); seed 0 replays")
+    assert first_line(b, {}) == ("k.tile:3:1: error: read of t[1] (local) before anything was "
+                                 "stored there; program (p = 0); seed 0 replays")
     b = start()
     n = b.tensor("n", "i32", (4,), "scratch")
     with b.par(ONE):
@@ -160,7 +160,8 @@ def races(kinds):
 
 HAND = [
     [[("r", 0, 8)], [("r", 0, 8)], [("w", 7, 1)]], [[("r", 0, 8)], [("r", 4, 8)], [("w", 12, 4)]],
-    [[("r", 0, 8), ("w", 0, 8)], [("r", 8, 8), ("w", 8, 8)]], [[("r", 0, 8), ("w", 0, 4)], [("r", 4, 4)]],
+    [[("r", 0, 8), ("w", 0, 8)], [("r", 8, 8), ("w", 8, 8)]],
+    [[("r", 0, 8), ("w", 0, 4)], [("r", 4, 4)]],
     [[("r", 0, 8), ("w", 0, 4)], [("r", 3, 4)]], [[("a", 0, 8)], [("a", 0, 8)], [("a", 4, 2)]],
     [[("a", 0, 8)], [("a", 0, 8)], [("r", 7, 2)]], [[("a", 0, 8)], [("a", 0, 8)], [("w", 8, 2)]],
     [[("w", 0, 64)], [("r", 63, 1)]], [[("r", 0, 64)], [("r", 0, 64)], [("r", 5, 3)]],
@@ -221,7 +222,8 @@ def test_uneven_sync():
         here = b.op("lt", "bool", p, b.int(2))
         b.emit(f"if {here} then {{ grid_sync @6:1 yield }} else {{ yield }}")
     assert first_line(b, {}).startswith(
-        "k.tile:6:1: error: grid_sync is not reached by every program: program (p = 2) ended without it")
+        "k.tile:6:1: error: grid_sync is not reached by every program: program (p = 2) ended "
+        "without it")
     b = start()
     with b.par(("%0", b.int(2), "%1")) as (p,):
         here = b.op("lt", "bool", p, "%1")

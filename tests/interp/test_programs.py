@@ -89,8 +89,9 @@ def test_ragged_par(counts, threads):
     for i, k in enumerate(counts):
         for m in range(0, k, 2):
             want[i, m, i:3] = 1
-    got = run(b, {"c": np.array(counts, np.int32), "y": (np.zeros_like(want), Out("i32", *want.shape))},
-              {"E": len(counts)}, threads=threads)
+    tensors = {"c": np.array(counts, np.int32),
+               "y": (np.zeros_like(want), Out("i32", *want.shape))}
+    got = run(b, tensors, {"E": len(counts)}, threads=threads)
     assert np.array_equal(got["y"], want)
 
 

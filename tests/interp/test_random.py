@@ -71,15 +71,16 @@ class Program:
         ends = [self.pick(inner if self.random.random() < .5 else dict(zip(args, [names[s] for s in
                 start])), names[s]) for s in start]
         results = [self.name(names, names[s]) for s in start]
-        return ("for", results, self.random.randrange(5), start, index, args, body, early, more, ends)
+        count = self.random.randrange(5)
+        return ("for", results, count, start, index, args, body, early, more, ends)
 
     def make_if(self, names, depth):
         condition = self.pick(names)
-        sides, shapes = [], [self.random.choice(SIZES) for _ in range(self.random.randrange(3))]
+        sides, shapes = [], [self.random.choice(SIZES) for _ in range(self.random.randrange(5))]
         shapes = [s for s in shapes if s in names.values()]
         for _ in range(2):
             inner = dict(names)
-            body = self.statements(inner, depth - 1, self.random.randrange(3))
+            body = self.statements(inner, depth - 1, self.random.randrange(6))
             sides.append((body, [self.pick(inner, s) for s in shapes]))
         return ("if", [self.name(names, s) for s in shapes], condition, sides)
 
