@@ -63,7 +63,7 @@ HARNESSES := $(patsubst tests/fuzz/%.c,$(B)/harness/%,$(wildcard tests/fuzz/*.c)
 GENERATOR := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/generate/*.c))
 OWN_C = $(shell find dsl compiler runtime tests -name '*.[ch]' 2>/dev/null)
 
-.PHONY: all demo test check deps debug units fuzz harnesses bench-interp format check-format \
+.PHONY: all demo test check deps debug units fuzz harnesses bench-interp gpu-test bench format check-format \
         clean help FORCE
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -80,6 +80,8 @@ help:
 	@echo 'make test SAN=1    the tests on the sanitizer build'
 	@echo 'make fuzz          libFuzzer, FUZZ_SECONDS=60 for each harness of tests/fuzz (clang)'
 	@echo 'make bench-interp  time the interpreter'
+	@echo 'make gpu-test      run kernels on the GPU and in the interpreter, compare bits'
+	@echo 'make bench         time kernels on the GPU beside a copy'
 	@echo 'make format        clang-format on the sources; make check-format only looks'
 	@echo 'make clean         remove what was built (build/venv stays)'
 
@@ -190,6 +192,13 @@ harnesses: $(HARNESSES)
 $(B)/harness/%: $(B)/obj/tests/fuzz/%.o $(GENERATOR) $(LIBRARY)
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -fsanitize=fuzzer $^ $(LIBS) -o $@
+
+# On a machine with a GPU; python3 needs numpy.
+gpu-test: all
+	python3 tests/gpu/compare.py $(B)/tilec
+
+bench: all
+	python3 tests/gpu/bench.py $(B)/tilec
 
 bench-interp: all
 	@$(SETUP) python test

@@ -32,12 +32,12 @@ typedef struct Command {
     uint64_t seed;
     int threads;
     bool verbose, check_only;
-    const char *output;              /* emit -o: a folder */
-    const char *arch, *kernel;       /* --arch, --kernel */
-    int times;                       /* --time */
-    const char *device;              /* --device: "cpu" or "cuda" */
-    const char *plan;                /* --plan: whose sums the interpreter replays; NULL: trees */
-    const char *dump; /* -d: "ast", "ir" or NULL */
+    const char *output;        /* emit -o: a folder */
+    const char *arch, *kernel; /* --arch, --kernel */
+    int times;                 /* --time */
+    const char *device;        /* --device: "cpu" or "cuda" */
+    const char *plan;          /* --plan: whose sums the interpreter replays; NULL: trees */
+    const char *dump;          /* -d: "ast", "ir" or NULL */
 } Command;
 
 /* Each returns the process's exit code. */

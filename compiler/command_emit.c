@@ -15,7 +15,8 @@ typedef struct Emission {
     bool failed;
 } Emission;
 
-/* "per_token_cast.bf16_e4m3_f32_128_false.sm90.cu": the statics and forms that tell variants apart. */
+/* "per_token_cast.bf16_e4m3_f32_128_false.sm90.cu": the statics and forms that tell variants
+ * apart. */
 static char *file_name(Emission *e, const Item *kernel, const Variant *v)
 {
     Arena *a = e->command->arena;

@@ -35,8 +35,11 @@ static bool read_kernel(RunPlan *plan, const char *path, const char *name)
 /* --plan: default sums in the order of the target's threads. */
 static bool record_target(RunPlan *plan)
 {
-    Lowered low = {.arena = plan->arena, .diag = plan->diag, .kernel = plan->kernel,
-                   .program = &plan->program, .variant = &plan->variant};
+    Lowered low = {.arena = plan->arena,
+                   .diag = plan->diag,
+                   .kernel = plan->kernel,
+                   .program = &plan->program,
+                   .variant = &plan->variant};
     if (!plan_sums(&low))
         return false;
     const char *wrong = kernel_verify(plan->arena, plan->kernel);
@@ -52,8 +55,8 @@ static bool choose_kernel(RunPlan *plan, const char *path, const char *name)
     plan->item = pick_kernel(c, &plan->program, name);
     if (!plan->item || !settings_known(c, &plan->program, plan->item, NULL))
         return false;
-    VariantRequest request = {settings_given(c), c->settings.count, run_is_named, run_knows_dim,
-                              plan, c->plan};
+    VariantRequest request = {
+        settings_given(c), c->settings.count, run_is_named, run_knows_dim, plan, c->plan};
     if (!variant_choose(&plan->program, plan->item, &request, &plan->variant))
         return false;
     plan->variant.presence_known = true;

@@ -122,10 +122,10 @@ static Sum floor_division(Counts *c, Sum num, Sum den)
     }
     Sum top = sum_add(c, sum_add(c, num, den, -1), sum_constant(c, 1), 1);
     bool ceiling = !sum_is_constant(&num, &n) && top.count <= num.count && !top.too_large;
-    char *text = ceiling ? arena_format(c->arena, "cdiv(%s, %s)", sum_text(c, &top),
-                                        sum_text(c, &den))
-                         : arena_format(c->arena, "%s // %s", sum_operand_text(c, &num),
-                                        sum_operand_text(c, &den));
+    char *text = ceiling
+                     ? arena_format(c->arena, "cdiv(%s, %s)", sum_text(c, &top), sum_text(c, &den))
+                     : arena_format(c->arena, "%s // %s", sum_operand_text(c, &num),
+                                    sum_operand_text(c, &den));
     Atom *a = atom_new(c, arena_format(c->arena, "div(%s,%s)", sum_key(c, &num), sum_key(c, &den)),
                        text);
     a->infix = !ceiling;
@@ -267,38 +267,51 @@ static Sum operation(Counts *c, const Value *v)
     if (v->type.kind == TY_TILE && value_int(v, &n))
         return sum_constant(c, n);
     switch (op->code) {
-    case OP_CONST: return boolean ? sum_constant(c, op->bits != 0) : generic(c, v);
+    case OP_CONST:
+        return boolean ? sum_constant(c, op->bits != 0) : generic(c, v);
     case OP_ADD:
     case OP_SUB:
         if (i64)
             return sum_add(c, value_sum(c, op->args[0]), value_sum(c, op->args[1]),
                            op->code == OP_ADD ? 1 : -1);
         return generic(c, v);
-    case OP_NEG: return i64 ? sum_add(c, (Sum){0}, value_sum(c, op->args[0]), -1) : generic(c, v);
+    case OP_NEG:
+        return i64 ? sum_add(c, (Sum){0}, value_sum(c, op->args[0]), -1) : generic(c, v);
     case OP_MUL:
         return i64 ? sum_multiply(c, value_sum(c, op->args[0]), value_sum(c, op->args[1]))
                    : generic(c, v);
     case OP_FDIV:
         return i64 ? floor_division(c, value_sum(c, op->args[0]), value_sum(c, op->args[1]))
                    : generic(c, v);
-    case OP_LNOT: return boolean ? negate(c, value_sum(c, op->args[0])) : generic(c, v);
+    case OP_LNOT:
+        return boolean ? negate(c, value_sum(c, op->args[0])) : generic(c, v);
     case OP_AND:
     case OP_OR:
-    case OP_XOR: return boolean ? bool_operation(c, op) : generic(c, v);
-    case OP_LT: return compares ? less(c, op->args[0], op->args[1]) : generic(c, v);
-    case OP_GT: return compares ? less(c, op->args[1], op->args[0]) : generic(c, v);
-    case OP_GE: return compares ? negate(c, less(c, op->args[0], op->args[1])) : generic(c, v);
-    case OP_LE: return compares ? negate(c, less(c, op->args[1], op->args[0])) : generic(c, v);
-    case OP_EQ: return compares ? equal(c, op->args[0], op->args[1]) : generic(c, v);
-    case OP_NE: return compares ? negate(c, equal(c, op->args[0], op->args[1])) : generic(c, v);
+    case OP_XOR:
+        return boolean ? bool_operation(c, op) : generic(c, v);
+    case OP_LT:
+        return compares ? less(c, op->args[0], op->args[1]) : generic(c, v);
+    case OP_GT:
+        return compares ? less(c, op->args[1], op->args[0]) : generic(c, v);
+    case OP_GE:
+        return compares ? negate(c, less(c, op->args[0], op->args[1])) : generic(c, v);
+    case OP_LE:
+        return compares ? negate(c, less(c, op->args[1], op->args[0])) : generic(c, v);
+    case OP_EQ:
+        return compares ? equal(c, op->args[0], op->args[1]) : generic(c, v);
+    case OP_NE:
+        return compares ? negate(c, equal(c, op->args[0], op->args[1])) : generic(c, v);
     case OP_SELECT:
         if (i64 || boolean)
             return choose(c, value_sum(c, op->args[0]), value_sum(c, op->args[1]),
                           value_sum(c, op->args[2]));
         return generic(c, v);
-    case OP_IF: return if_result(c, v);
-    case OP_LOAD: return stable_load(c, op) ? generic(c, v) : opaque(c, v);
-    default: return strchr(op_info[op->code].flags, 'P') ? generic(c, v) : opaque(c, v);
+    case OP_IF:
+        return if_result(c, v);
+    case OP_LOAD:
+        return stable_load(c, op) ? generic(c, v) : opaque(c, v);
+    default:
+        return strchr(op_info[op->code].flags, 'P') ? generic(c, v) : opaque(c, v);
     }
 }
 
@@ -392,16 +405,17 @@ static Sum trips(Counts *c, Sum lo, Sum hi, Sum step)
     if (fixed && sum_is_constant(&d, &n))
         return sum_constant(c, n <= 0 ? 0 : n / s + (n % s != 0));
     const Atom *only = d.count == 1 && d.items[0].factor == 1 && d.items[0].count == 1
-                           ? d.items[0].atoms[0] : NULL;
+                           ? d.items[0].atoms[0]
+                           : NULL;
     int64_t den;
     if (fixed && s == 1 && only && only->num && sum_is_constant(only->den, &den) && den > 0) {
-        step = *only->den;                               /* 0..cdiv(x, n) is 0..x by n */
+        step = *only->den; /* 0..cdiv(x, n) is 0..x by n */
         s = den;
         d = sum_add(c, *only->num, sum_constant(c, den - 1), -1);
     }
-    char *text = fixed && s == 1 ? sum_text(c, &d)
-                                 : arena_format(c->arena, "cdiv(%s, %s)", sum_text(c, &d),
-                                                sum_text(c, &step));
+    char *text = fixed && s == 1
+                     ? sum_text(c, &d)
+                     : arena_format(c->arena, "cdiv(%s, %s)", sum_text(c, &d), sum_text(c, &step));
     Atom *a = atom_new(c, arena_format(c->arena, "trips(%s,%s)", sum_key(c, &d), sum_key(c, &step)),
                        text);
     a->is_trip = true;
@@ -465,10 +479,10 @@ static const Atom *total_atom(Counts *c, const Op *loop, const Product *p, uint6
     const char *range = range_key(c, loop, &loops, &is_opaque);
     const Value *index = loop->regions[loop->nregions - 1]->args[0];
     Sum rounds = loop_trips(c, loop);
-    Atom *a = atom_new(c, arena_format(c->arena, "total%d(%s)(%s)", c->depth, range,
-                                       sum_key(c, &inner)),
-                       arena_format(c->arena, "(%s for each %s of %s)", sum_text(c, &inner),
-                                    index->name ? index->name : "round", sum_text(c, &rounds)));
+    Atom *a = atom_new(
+        c, arena_format(c->arena, "total%d(%s)(%s)", c->depth, range, sum_key(c, &inner)),
+        arena_format(c->arena, "(%s for each %s of %s)", sum_text(c, &inner),
+                     index->name ? index->name : "round", sum_text(c, &rounds)));
     a->is_opaque = is_opaque;
     a->loops = loops & ~bit;
     return a;

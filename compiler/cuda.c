@@ -245,8 +245,7 @@ static bool emit_phase(Cuda *c)
     fprintf(c->out, "extern \"C\" __global__ void __launch_bounds__(%d)\ntk_%s%s%s(", threads,
             c->low->kernel->name, phase ? "_" : "", phase ? phase : "");
     print_parameters(c);
-    fprintf(c->out, ", const int64_t programs%s)\n{\n",
-            p->syncs ? ", uint32_t *grid_barrier" : "");
+    fprintf(c->out, ", const int64_t programs%s)\n{\n", p->syncs ? ", uint32_t *grid_barrier" : "");
     c->out = open_memstream(&text, &length);
     c->indent = 1;
     c->line = 0;
@@ -262,8 +261,10 @@ static bool emit_phase(Cuda *c)
         size_t each = (c->shared_bytes + 15) / 16 * 16;
         fprintf(c->out, "    __shared__ __align__(16) char shared_memory[%zu];\n",
                 each * (size_t)copies);
-        fprintf(c->out, copies > 1 ? "    char *const shared = shared_memory + tile_warp() * %zu;\n"
-                                   : "    char *const shared = shared_memory;\n", each);
+        fprintf(c->out,
+                copies > 1 ? "    char *const shared = shared_memory + tile_warp() * %zu;\n"
+                           : "    char *const shared = shared_memory;\n",
+                each);
     }
     if (c->local_bytes)
         fprintf(c->out, "    __shared__ __align__(16) char locals%s[%zu];\n",

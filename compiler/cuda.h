@@ -7,13 +7,14 @@
 
 #include "compiler/lower.h"
 
-/* A tensor value in C: element (i0, i1, ..) is data[offset + sum of (i + shift) / divide * stride]. */
+/* A tensor value in C: element (i0, i1, ..) is data[offset + sum of (i + shift) / divide *
+ * stride]. */
 typedef struct CudaView {
-    const char *data;                /* pointer variable; e2m1: of bytes */
-    const char *offset;              /* elements */
+    const char *data;   /* pointer variable; e2m1: of bytes */
+    const char *offset; /* elements */
     const char *extent[MAX_RANK], *stride[MAX_RANK];
-    const char *divide[MAX_RANK];    /* NULL: 1 */
-    const char *shift[MAX_RANK];     /* NULL: 0 */
+    const char *divide[MAX_RANK]; /* NULL: 1 */
+    const char *shift[MAX_RANK];  /* NULL: 0 */
     const Op *tensor;
 } CudaView;
 
@@ -24,14 +25,17 @@ typedef struct Cuda {
     FILE *out;
     int indent;
     bool failed, stored;
-    const char **name;               /* C name by Value.id, NULL: none yet */
-    CudaView **view;                 /* by Value.id, of tensors */
-    struct { const char **items; int count, capacity; } used;
+    const char **name; /* C name by Value.id, NULL: none yet */
+    CudaView **view;   /* by Value.id, of tensors */
+    struct {
+        const char **items;
+        int count, capacity;
+    } used;
     int temps;
-    size_t shared_bytes;             /* of the exchange buffer */
-    size_t local_bytes;              /* of local tensors, beside it */
-    bool ragged;                     /* programs are points of a loop, not blocks */
-    int line;                        /* of the last #line */
+    size_t shared_bytes; /* of the exchange buffer */
+    size_t local_bytes;  /* of local tensors, beside it */
+    bool ragged;         /* programs are points of a loop, not blocks */
+    int line;            /* of the last #line */
 } Cuda;
 
 /* Prints an indented line. */

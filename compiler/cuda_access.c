@@ -35,9 +35,9 @@ bool tensor_view(Cuda *c, const Op *op)
     if (op->tensor->format == FORMAT_COL_PAD16) {
         int per = 128 / dtype_info[t->type.dtype].bits;
         v->stride[0] = "1";
-        v->stride[1] = variable(c, format_text(c, "%s_pitch", v->data),
-                                format_text(c, "(%s + %d) / %d * %d", v->extent[0], per - 1, per,
-                                            per));
+        v->stride[1] = variable(
+            c, format_text(c, "%s_pitch", v->data),
+            format_text(c, "(%s + %d) / %d * %d", v->extent[0], per - 1, per, per));
         return true;
     }
     for (int i = rank - 1; i >= 0; i--) {
@@ -100,9 +100,9 @@ static bool view_slice(Cuda *c, const Op *op)
     int a = op->axis;
     const char *stem = op->results[0]->name ? op->results[0]->name : "slice";
     *v = *from;
-    const char *lo = variable(c, format_text(c, "%s_lo", stem),
-                              format_text(c, "tile_clamp(%s, 0, %s)", value_text(c, op->args[1]),
-                                          from->extent[a]));
+    const char *lo = variable(
+        c, format_text(c, "%s_lo", stem),
+        format_text(c, "tile_clamp(%s, 0, %s)", value_text(c, op->args[1]), from->extent[a]));
     v->extent[a] = variable(c, format_text(c, "%s_n", stem),
                             format_text(c, "tile_clamp(%s, %s, %s) - %s",
                                         value_text(c, op->args[2]), lo, from->extent[a], lo));
@@ -134,8 +134,9 @@ static bool view_reshape(Cuda *c, const Op *op)
             v->stride[i] = "1";
         else
             v->stride[i] = i == rank - 2 ? v->extent[i + 1]
-                                         : variable(c, "stride", format_text(c, "%s * %s",
-                                                    v->extent[i + 1], v->stride[i + 1]));
+                                         : variable(c, "stride",
+                                                    format_text(c, "%s * %s", v->extent[i + 1],
+                                                                v->stride[i + 1]));
     }
     return true;
 }
@@ -152,8 +153,8 @@ static bool view_upsample(Cuda *c, const Op *op)
         if (from->divide[i])
             return cuda_fail(c, op, "upsample of an upsampled view");
         v->divide[i] = value_text(c, op->args[1 + i]);
-        v->extent[i] = variable(c, "extent", format_text(c, "%s * %s", from->extent[i],
-                                                         v->divide[i]));
+        v->extent[i] = variable(c, "extent",
+                                format_text(c, "%s * %s", from->extent[i], v->divide[i]));
     }
     return true;
 }
@@ -163,11 +164,11 @@ static bool view_trans(Cuda *c, const Op *op)
     CudaView *v = new_view(c, op->results[0]);
     int a = op->results[0]->type.rank - 1, b = a - 1;
     *v = *c->view[op->args[0]->id];
-#define SWAP(field)                         \
-    do {                                    \
-        const char *t = v->field[a];        \
-        v->field[a] = v->field[b];          \
-        v->field[b] = t;                    \
+#define SWAP(field)                  \
+    do {                             \
+        const char *t = v->field[a]; \
+        v->field[a] = v->field[b];   \
+        v->field[b] = t;             \
     } while (0)
     SWAP(extent);
     SWAP(stride);
@@ -180,12 +181,18 @@ static bool view_trans(Cuda *c, const Op *op)
 bool emit_view_op(Cuda *c, const Op *op)
 {
     switch (op->code) {
-    case OP_VIEW_SLICE: return view_slice(c, op);
-    case OP_VIEW_RESHAPE: return view_reshape(c, op);
-    case OP_VIEW_UPSAMPLE: return view_upsample(c, op);
-    case OP_VIEW_TRANS: return view_trans(c, op);
-    case OP_TABLE: return table_entry(c, op);
-    case OP_LOCAL: return local_view(c, op);
+    case OP_VIEW_SLICE:
+        return view_slice(c, op);
+    case OP_VIEW_RESHAPE:
+        return view_reshape(c, op);
+    case OP_VIEW_UPSAMPLE:
+        return view_upsample(c, op);
+    case OP_VIEW_TRANS:
+        return view_trans(c, op);
+    case OP_TABLE:
+        return table_entry(c, op);
+    case OP_LOCAL:
+        return local_view(c, op);
     default:
         line(c, "const int64_t %s = %s;", c_name(c, op->results[0]),
              c->view[op->args[0]->id]->extent[op->axis]);
@@ -196,10 +203,10 @@ bool emit_view_op(Cuda *c, const Op *op)
 /* ---- accesses ---- */
 
 typedef struct Address {
-    char *row;                       /* condition on all axes but the vector's; "" is true */
-    char *at;                        /* element index without the vector axis's part */
-    char *first;                     /* index along the vector axis */
-    const char *extent;              /* of the vector axis */
+    char *row;          /* condition on all axes but the vector's; "" is true */
+    char *at;           /* element index without the vector axis's part */
+    char *first;        /* index along the vector axis */
+    const char *extent; /* of the vector axis */
 } Address;
 
 static char *join(Cuda *c, char *text, const char *sign, const char *more)
@@ -216,8 +223,8 @@ static void add_axis(Cuda *c, const CudaView *v, int k, char *index, Address *a)
         q = v->shift[k] ? format_text(c, "(%s + %s) / %s", index, v->shift[k], v->divide[k])
                         : format_text(c, "(%s) / %s", index, v->divide[k]);
     bool one = strcmp(v->stride[k], "1") == 0;
-    a->at = join(c, a->at, " + ", one ? format_text(c, "(%s)", q)
-                                      : format_text(c, "(%s) * %s", q, v->stride[k]));
+    a->at = join(c, a->at, " + ",
+                 one ? format_text(c, "(%s)", q) : format_text(c, "(%s) * %s", q, v->stride[k]));
 }
 
 /* `vector_axis`: the tensor axis along which a vector runs, or -1. Emits index variables. */
@@ -232,7 +239,9 @@ static bool address(Cuda *c, const Op *op, const CudaView *v, const Layout *l, i
     for (int k = 0; k < a->count; k++) {
         char *index = NULL;
         switch (a->axis[k].kind) {
-        case AX_SCALAR: index = format_text(c, "%s", value_text(c, op->args[arg++])); break;
+        case AX_SCALAR:
+            index = format_text(c, "%s", value_text(c, op->args[arg++]));
+            break;
         case AX_FULL:
             index = l ? coordinate(c, l, axis, "r") : format_text(c, "0");
             axis++;
@@ -305,12 +314,16 @@ static const char *memory_type(DType t)
 {
     switch (t) {
     case DT_F16:
-    case DT_BF16: return "u16";
+    case DT_BF16:
+        return "u16";
     case DT_E4M3:
     case DT_E5M2:
-    case DT_UE8M0: return "u8";
-    case DT_TF32: return "f32";
-    default: return dtype_info[t].name;
+    case DT_UE8M0:
+        return "u8";
+    case DT_TF32:
+        return "f32";
+    default:
+        return dtype_info[t].name;
     }
 }
 
@@ -396,8 +409,9 @@ bool emit_store(Cuda *c, const Op *op)
         address(c, op, v, NULL, -1, &a);
         if (t == DT_E2M1)
             return cuda_fail(c, op, "a store of one e2m1 element");
-        const char *first = c->plan->unit.lanes == 1 ? "" : c->plan->unit.warps == 1
-                                ? "lane == 0" : "lane == 0 && warp == 0";
+        const char *first = c->plan->unit.lanes == 1   ? ""
+                            : c->plan->unit.warps == 1 ? "lane == 0"
+                                                       : "lane == 0 && warp == 0";
         char *when = join(c, format_text(c, "%s", first), " && ", a.row);
         if (!*a.row)
             when = format_text(c, "%s", first);
@@ -445,8 +459,8 @@ bool emit_store(Cuda *c, const Op *op)
         open_block(c, "TILE_STEP(r, %lld, %lld)", (long long)regs, (long long)n);
         line(c, "const int64_t first = %s;", a.first);
         line(c, "tile_store_%lld_%s(%s, %s, &%s[r], first, %s%s%s%s);", (long long)n,
-             memory_type(t), v->data, a.at, name, *a.row ? a.row : "", *a.row ? " ? " : "", a.extent,
-             *a.row ? " : 0" : "");
+             memory_type(t), v->data, a.at, name, *a.row ? a.row : "", *a.row ? " ? " : "",
+             a.extent, *a.row ? " : 0" : "");
         close_block(c);
     }
     if (*holder)

@@ -3,7 +3,8 @@
 
 #include "compiler/cuda.h"
 
-/* %1 %2 %3: the operands; %t: their element type's name. By the class of the first operand's element type:
+/* %1 %2 %3: the operands; %t: their element type's name. By the class of the first operand's
+ * element type:
  * f: f32 (and tf32)   s: signed   u: unsigned   b: bool; 0: the operation has none. */
 typedef struct Template {
     OpCode code;
@@ -26,8 +27,8 @@ static const Template templates[] = {
     {OP_COS, "tile_cos(%1)", 0, 0, 0},
     {OP_FLOOR, "tile_floor(%1)", 0, 0, 0},
     {OP_CEIL_POW2, "tile_ceil_pow2(%1)", 0, 0, 0},
-    {OP_ISFINITE, "tile_isfinite(%1)", 0, 0, 0},
-    {OP_ISNAN, "tile_isnan(%1)", 0, 0, 0},
+    {OP_ISFINITE, "tile_isfinite(%1)", "true", "true", 0},
+    {OP_ISNAN, "tile_isnan(%1)", "false", "false", 0},
     {OP_ADD, "%1 + %2", "tile_add_%t(%1, %2)", "%1 + %2", 0},
     {OP_SUB, "%1 - %2", "tile_sub_%t(%1, %2)", "%1 - %2", 0},
     {OP_MUL, "%1 * %2", "tile_mul_%t(%1, %2)", "%1 * %2", 0},
@@ -121,15 +122,19 @@ static char *bits_text(Cuda *c, const Op *op, char *x)
     return format_text(c, "(%s)%s", c_type(to), x);
 }
 
-/* Compares of storage floats go by their values. */
-static bool widen_args(Cuda *c, const Op *op, char **args, int n)
+/* Compares, min, max, abs and neg of storage floats go by their values. */
+static char *storage_text(Cuda *c, const Op *op, char **args)
 {
-    DType t = op->args[op->code == OP_SELECT]->type.dtype;
-    if (dtype_info[t].kind != 's' || t == DT_TF32)
-        return false;
-    for (int i = 0; i < n; i++)
+    DType t = op->args[0]->type.dtype;
+    const char *text = template_of(op->code, DT_F32);
+    for (int i = 0; i < op->nargs && t != DT_TF32; i++)
         args[i] = format_text(c, "tile_%s_to_f32(%s)", dtype_info[t].name, args[i]);
-    return true;
+    if (!text)
+        return NULL;
+    char *value = substitute(c, text, DT_F32, args);
+    return op->results[0]->type.dtype == DT_BOOL
+               ? value
+               : format_text(c, "tile_exact_%s(%s)", dtype_info[t].name, value);
 }
 
 static char *elementwise_text(Cuda *c, const Op *op, char **args)
@@ -143,23 +148,21 @@ static char *elementwise_text(Cuda *c, const Op *op, char **args)
         return format_text(c, "%s ? %s : %s", args[0], args[1], args[2]);
     if (op->code == OP_BROADCAST)
         return args[0];
-    bool bool_result = strchr(op_info[op->code].flags, 'B') != NULL;
-    if (bool_result && t != DT_BOOL && widen_args(c, op, args, op->nargs))
-        t = DT_F32;
     const char *text = template_of(op->code, t);
-    if (!text) {
+    char *value = dtype_info[t].kind == 's' ? storage_text(c, op, args)
+                  : text                    ? substitute(c, text, t, args)
+                                            : NULL;
+    if (!value)
         cuda_fail(c, op, "%s of %s", op_info[op->code].name, dtype_info[t].name);
-        return NULL;
-    }
-    return substitute(c, text, t, args);
+    return value;
 }
 
 /* Casts that the GPU does two at a time. */
 static bool in_pairs(Cuda *c, const Op *op)
 {
     DType to = op->results[0]->type.dtype;
-    return op->code == OP_CAST && op->round == ROUND_NEAREST &&
-           op->args[0]->type.dtype == DT_F32 && registers(c, op->results[0]) % 2 == 0 &&
+    return op->code == OP_CAST && op->round == ROUND_NEAREST && op->args[0]->type.dtype == DT_F32 &&
+           registers(c, op->results[0]) % 2 == 0 &&
            (to == DT_E4M3 || to == DT_E5M2 || to == DT_BF16 || to == DT_F16);
 }
 
@@ -340,28 +343,43 @@ bool emit_operation(Cuda *c, const Op *op)
     switch (op->code) {
     case OP_CONST:
     case OP_BIND:
-    case OP_YIELD: return true;
+    case OP_YIELD:
+        return true;
     case OP_CONTINUE:
         return emit_continue(c, op);
-    case OP_LOAD: return emit_load(c, op);
-    case OP_STORE: return emit_store(c, op);
-    case OP_ATOMIC_ADD: return emit_atomic(c, op);
-    case OP_RESHAPE: return emit_reshape(c, op);
-    case OP_TRANS: return emit_trans(c, op);
-    case OP_IOTA: return emit_iota(c, op);
-    case OP_CONCAT: return cuda_concat(c, op);
-    case OP_EXTRACT: return cuda_extract(c, op);
-    case OP_GRID_SYNC: line(c, "tile_grid_sync(grid_barrier);"); return true;
+    case OP_LOAD:
+        return emit_load(c, op);
+    case OP_STORE:
+        return emit_store(c, op);
+    case OP_ATOMIC_ADD:
+        return emit_atomic(c, op);
+    case OP_RESHAPE:
+        return emit_reshape(c, op);
+    case OP_TRANS:
+        return emit_trans(c, op);
+    case OP_IOTA:
+        return emit_iota(c, op);
+    case OP_CONCAT:
+        return cuda_concat(c, op);
+    case OP_EXTRACT:
+        return cuda_extract(c, op);
+    case OP_GRID_SYNC:
+        line(c, "tile_grid_sync(grid_barrier);");
+        return true;
     case OP_ASSERT:
     case OP_ASSUME:
-    case OP_PRINT: return true; /* of check builds (R20) */
-    case OP_IF: return emit_if(c, op);
-    case OP_FOR: return emit_for(c, op);
+    case OP_PRINT:
+        return true; /* of check builds (R20) */
+    case OP_IF:
+        return emit_if(c, op);
+    case OP_FOR:
+        return emit_for(c, op);
     case OP_SUM:
     case OP_AMAX:
     case OP_AMIN:
     case OP_ANY:
-    case OP_ALL: return emit_reduction(c, op);
+    case OP_ALL:
+        return emit_reduction(c, op);
     case OP_TOPK:
     case OP_RANK:
     case OP_ARGMAX:
@@ -369,14 +387,16 @@ bool emit_operation(Cuda *c, const Op *op)
     case OP_CUMMAX:
     case OP_SOFTMAX:
     case OP_HISTOGRAM:
-    case OP_OCCURRENCE: return emit_axis_op(c, op);
+    case OP_OCCURRENCE:
+        return emit_axis_op(c, op);
     case OP_VIEW_SLICE:
     case OP_VIEW_RESHAPE:
     case OP_VIEW_TRANS:
     case OP_VIEW_UPSAMPLE:
     case OP_TABLE:
     case OP_LOCAL:
-    case OP_EXTENT: return emit_view_op(c, op);
+    case OP_EXTENT:
+        return emit_view_op(c, op);
     default:
         if (strchr(flags, 'E') || op->code == OP_BROADCAST)
             return emit_elementwise(c, op);

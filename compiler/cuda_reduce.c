@@ -1,13 +1,13 @@
-/* Reductions: registers first, then lanes by xor-shuffles, then warps through shared memory (R8). */
+/* Reductions: registers first, then lanes by xor-shuffles, then warps through shared memory
+ * (R8). */
 #include <string.h>
 
 #include "compiler/cuda_order.h"
 
 static const char *combine(Cuda *c, const Op *op)
 {
-    static const char *const verb[OP_COUNT] = {[OP_SUM] = "add", [OP_AMAX] = "max",
-                                               [OP_AMIN] = "min", [OP_ANY] = "or",
-                                               [OP_ALL] = "and"};
+    static const char *const verb[OP_COUNT] = {
+        [OP_SUM] = "add", [OP_AMAX] = "max", [OP_AMIN] = "min", [OP_ANY] = "or", [OP_ALL] = "and"};
     return format_text(c, "tile_%s_%s", verb[op->code], dtype_info[op->args[0]->type.dtype].name);
 }
 
@@ -68,8 +68,10 @@ static void reduce_warps(Cuda *c, const Layout *l, int axis, const char *f, cons
             line(c, "TILE_EACH(r, %lld) %s[r] = s[(first * %lld + r) * 32 + lane];", (long long)n,
                  name, (long long)n);
             line(c, "for (int w = 1; w < %lld; w++)", (long long)m->extent);
-            line(c, "    TILE_EACH(r, %lld) %s[r] = %s(%s[r], s[((first + w * %lld) * %lld + r) * "
-                 "32 + lane]);", (long long)n, name, f, name, (long long)before, (long long)n);
+            line(c,
+                 "    TILE_EACH(r, %lld) %s[r] = %s(%s[r], s[((first + w * %lld) * %lld + r) * "
+                 "32 + lane]);",
+                 (long long)n, name, f, name, (long long)before, (long long)n);
             close_block(c);
         }
         before *= m->extent;
@@ -146,7 +148,8 @@ bool emit_reduction(Cuda *c, const Op *op)
     }
     int axes = a->type.rank;
     Layout l = *layout_of(c, a), after = l;
-    const char *from = c_name(c, a), *name = new_temp(c, r->name ? r->name : op_info[op->code].name);
+    const char *from = c_name(c, a);
+    const char *name = new_temp(c, r->name ? r->name : op_info[op->code].name);
     bool kept[MAX_RANK];
     for (int i = 0; i < MAX_RANK; i++)
         kept[i] = op->axis >= 0 && i != op->axis;

@@ -18,24 +18,35 @@ char *format_text(Cuda *c, const char *format, ...)
 const char *c_type(DType t)
 {
     switch (t) {
-    case DT_BOOL: return "bool";
+    case DT_BOOL:
+        return "bool";
     case DT_U8:
     case DT_E4M3:
     case DT_E5M2:
     case DT_E2M1:
-    case DT_UE8M0: return "uint8_t";
-    case DT_I8: return "int8_t";
+    case DT_UE8M0:
+        return "uint8_t";
+    case DT_I8:
+        return "int8_t";
     case DT_U16:
     case DT_F16:
-    case DT_BF16: return "uint16_t";
-    case DT_I16: return "int16_t";
-    case DT_U32: return "uint32_t";
-    case DT_I32: return "int32_t";
-    case DT_I64: return "int64_t";
-    case DT_U64: return "uint64_t";
+    case DT_BF16:
+        return "uint16_t";
+    case DT_I16:
+        return "int16_t";
+    case DT_U32:
+        return "uint32_t";
+    case DT_I32:
+        return "int32_t";
+    case DT_I64:
+        return "int64_t";
+    case DT_U64:
+        return "uint64_t";
     case DT_F32:
-    case DT_TF32: return "float";
-    default: return "double";
+    case DT_TF32:
+        return "float";
+    default:
+        return "double";
     }
 }
 
@@ -66,15 +77,16 @@ char *c_literal(Cuda *c, DType t, uint64_t bits)
 static bool is_used(const Cuda *c, const char *name)
 {
     static const char *const reserved[] = {
-        "lane", "warp", "program", "r",     "g",      "i",    "int",   "float", "double", "char",
-        "long", "short", "bool", "auto",    "break",  "case", "const", "do",    "else",   "enum",
-        "for",  "goto", "if",    "register", "return", "void", "while", "shared", "new",   "delete",
-        "class", "this", "template", "operator", "default", "switch", "static", "struct", "union",
-        "signed", "unsigned", "sizeof", "typedef", "volatile", "true", "false", "exp", "log",
-        "max", "min", "abs", "sqrt", "floor",
+        "lane", "warp", "program", "r", "g", "i", "int", "float", "double", "char", "long", "short",
+        "bool", "auto", "break", "case", "const", "do", "else", "enum", "for", "goto", "if",
+        "register", "return", "void", "while", "shared", "new", "delete", "class", "this",
+        "template", "operator", "default", "switch", "static", "struct", "union", "signed",
+        "unsigned", "sizeof", "typedef", "volatile", "true", "false", "exp", "log", "max", "min",
+        "abs", "sqrt", "floor",
         /* locals of emitted statements */
-        "s", "o", "h", "j", "k", "w", "first", "key", "index", "best", "best_value", "found", "slot",
-        "slot_value", "slot_index", "from", "other", "row", "run", "sum", "all", "digit", "part"};
+        "s", "o", "h", "j", "k", "w", "first", "key", "index", "best", "best_value", "found",
+        "slot", "slot_value", "slot_index", "from", "other", "row", "run", "sum", "all", "digit",
+        "part"};
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
         if (strcmp(reserved[i], name) == 0)
             return true;
@@ -99,7 +111,8 @@ const char *c_name(Cuda *c, const Value *v)
         return c_literal(c, v->type.dtype, v->op->bits);
     if (c->name[v->id])
         return c->name[v->id];
-    char *stem = format_text(c, "%s", v->name && isalpha((unsigned char)v->name[0]) ? v->name : "t");
+    bool named = v->name && isalpha((unsigned char)v->name[0]);
+    char *stem = format_text(c, "%s", named ? v->name : "t");
     for (char *p = stem; *p; p++)
         if (!isalnum((unsigned char)*p))
             *p = '_';
@@ -156,14 +169,16 @@ char *coordinate(Cuda *c, const Layout *l, int dim, const char *reg)
     for (int i = 0; i < l->count; i++) {
         const Mode *m = &l->mode[i];
         if (m->dim == dim)
-            sum = add_term(c, sum, digit(c, who[m->owner], before[m->owner], m->extent, m->stride,
-                                         is_last(l, i)));
+            sum = add_term(
+                c, sum,
+                digit(c, who[m->owner], before[m->owner], m->extent, m->stride, is_last(l, i)));
         before[m->owner] *= m->extent;
     }
     return *sum ? sum : format_text(c, "0");
 }
 
-/* The register of a projection that goes with register `reg` of `l`; `kept` says which dims stay. */
+/* The register of a projection that goes with register `reg` of `l`; `kept` says which dims
+ * stay. */
 char *projected_register(Cuda *c, const Layout *l, const bool *kept, const char *reg)
 {
     int64_t before = 1, after = 1;
@@ -214,9 +229,9 @@ char *one_holder(Cuda *c, const Layout *l)
     for (int i = 0; i < l->count; i++) {
         const Mode *m = &l->mode[i];
         if (m->dim < 0)
-            sum = format_text(c, "%s%s%s == 0", sum, *sum ? " && " : "",
-                              digit(c, who[m->owner], before[m->owner], m->extent, 1,
-                                    is_last(l, i)));
+            sum = format_text(
+                c, "%s%s%s == 0", sum, *sum ? " && " : "",
+                digit(c, who[m->owner], before[m->owner], m->extent, 1, is_last(l, i)));
         before[m->owner] *= m->extent;
     }
     return sum;
@@ -265,9 +280,9 @@ char *place_text(Cuda *c, const Type *t, const Layout *l)
     for (int d = t->rank - 1; d >= 0; d--) {
         if (t->dims[d] > 1) {
             char *x = coordinate(c, l, d, "r");
-            sum = add_term(c, sum, stride == 1 ? format_text(c, "(%s)", x)
-                                               : format_text(c, "(%s) * %lld", x,
-                                                             (long long)stride));
+            sum = add_term(c, sum,
+                           stride == 1 ? format_text(c, "(%s)", x)
+                                       : format_text(c, "(%s) * %lld", x, (long long)stride));
         }
         stride *= t->dims[d];
     }
@@ -294,8 +309,8 @@ void lay_down(Cuda *c, const Value *v)
     line(c, "%s *const s = (%s *)shared;", type, type);
     unit_sync(c);
     line(c, "%s%s%sTILE_EACH(r, %lld) s[%s] = %s%s;", *holder ? "if (" : "", holder,
-         *holder ? ") " : "", (long long)layout_span(l, OWN_REG), place_text(c, t, l),
-         c_name(c, v), is_uniform(v) ? "" : "[r]");
+         *holder ? ") " : "", (long long)layout_span(l, OWN_REG), place_text(c, t, l), c_name(c, v),
+         is_uniform(v) ? "" : "[r]");
     unit_sync(c);
 }
 
@@ -305,8 +320,8 @@ const char *converted(Cuda *c, const Value *arg, const Layout *to)
     const Type *t = &arg->type;
     const Layout *from = layout_of(c, arg);
     const char *name = c_name(c, arg), *type = c_type(t->dtype);
-    const char *out =
-        new_temp(c, format_text(c, "%s_as", isalpha((unsigned char)*name) ? name : "t"));
+    const char *out = new_temp(c,
+                               format_text(c, "%s_as", isalpha((unsigned char)*name) ? name : "t"));
     line(c, "%s %s[%lld];", type, out, (long long)layout_span(to, OWN_REG));
     if (same_threads(from, to) && permute(c, t, name, from, out, to))
         return out;

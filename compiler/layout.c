@@ -92,8 +92,8 @@ static int64_t common_part(int64_t n, int64_t of, int64_t most)
 
 typedef struct Spread {
     Layout layout;
-    int64_t covered[MAX_RANK];       /* the axis's elements that have holders, by stride */
-    int64_t lanes, warps;            /* of the unit, not given out */
+    int64_t covered[MAX_RANK]; /* the axis's elements that have holders, by stride */
+    int64_t lanes, warps;      /* of the unit, not given out */
 } Spread;
 
 static void give(Spread *s, const Type *t, int axis, Owner owner, int64_t *left, int64_t most)

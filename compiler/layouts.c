@@ -1,6 +1,7 @@
 /* Pass: layouts. Gives every tile of a phase a layout.
  *
- * Loads and stores are anchors: their layout moves 16 bytes a lane for the narrowest tensor. Layouts
+ * Loads and stores are anchors: their layout moves 16 bytes a lane for the narrowest tensor.
+ * Layouts
  * spread from there along operations that keep elements in place, forwards and backwards, until
  * nothing changes; what stays open is spread plainly. Where an operand's layout is not what its
  * operation needs, the emitter converts it.
@@ -12,7 +13,7 @@
 typedef struct Pass {
     Lowered *low;
     const PhasePlan *plan;
-    int64_t vector;                  /* elements a lane takes in one piece */
+    int64_t vector; /* elements a lane takes in one piece */
     bool changed;
 } Pass;
 
@@ -170,8 +171,7 @@ static void spread_concat(Pass *p, const Op *op)
 static void spread_order(Pass *p, const Op *op)
 {
     Layout l;
-    if (!known(p, op->args[0]) ||
-        !order_layout(op, known(p, op->args[0]), p->plan->unit, &l))
+    if (!known(p, op->args[0]) || !order_layout(op, known(p, op->args[0]), p->plan->unit, &l))
         return;
     for (int i = 0; i < op->nresults; i++)
         place(p, op->results[i], &l);
@@ -206,9 +206,30 @@ static void spread_loop(Pass *p, const Op *op)
     }
 }
 
+/* A tile that is small for the unit takes shorter vectors, if that puts more lanes to work in as
+ * many accesses. */
+static Layout spread_tile(const Pass *p, const Type *t, int fast)
+{
+    Layout best = layout_spread(t, fast, p->vector, p->plan->unit);
+    int64_t regs = layout_span(&best, OWN_REG), accesses = 0;
+    for (int64_t v = p->vector; v >= 1; v /= 2) {
+        Layout l = layout_spread(t, fast, v, p->plan->unit);
+        int64_t r = layout_span(&l, OWN_REG), piece = v;
+        while (piece > 1 && (t->rank == 0 || t->dims[fast] % piece))
+            piece /= 2;
+        if (v == p->vector)
+            accesses = r / piece;
+        if (r >= regs || r / piece > accesses)
+            continue;
+        best = l;
+        regs = r;
+    }
+    return best;
+}
+
 static void spread_anchor(Pass *p, const Op *op, const Value *v)
 {
-    Layout l = layout_spread(&v->type, fast_axis(op, &v->type), p->vector, p->plan->unit);
+    Layout l = spread_tile(p, &v->type, fast_axis(op, &v->type));
     place(p, v, &l);
 }
 
@@ -255,7 +276,7 @@ static bool place_rest(Pass *p, const Region *r)
             const Value *v = op->results[i];
             if (v->type.kind != TY_TILE || is_uniform(v) || p->low->placed[v->id])
                 continue;
-            Layout l = layout_spread(&v->type, v->type.rank - 1, p->vector, p->plan->unit);
+            Layout l = spread_tile(p, &v->type, v->type.rank - 1);
             place(p, v, &l);
             return true;
         }

@@ -9,9 +9,9 @@
 typedef struct PhasePlan {
     const Op *par;
     ThreadUnit unit;
-    int pack;                        /* programs side by side in a block */
-    bool syncs;                      /* has grid_sync: launched cooperatively */
-    bool ragged;                     /* a range needs an index before it or a load: persistent */
+    int pack;    /* programs side by side in a block */
+    bool syncs;  /* has grid_sync: launched cooperatively */
+    bool ragged; /* a range needs an index before it or a load: persistent */
 } PhasePlan;
 
 typedef struct Lowered Lowered;
@@ -23,8 +23,9 @@ struct Lowered {
     const Variant *variant;
     PhasePlan *phases;
     int nphases;
-    Layout *layout;                  /* by Value.id, of tiles of rank >= 1 */
-    bool *placed;                    /* by Value.id: layout is decided */
+    Layout *layout;        /* by Value.id, of tiles of rank >= 1 */
+    bool *placed;          /* by Value.id: layout is decided */
+    const Layout **summed; /* by Value.id of a planned sum's result: its arg's layout */
 };
 
 /* plan.c: the schedule's directives that this stage honours. False after a message. */
@@ -46,11 +47,12 @@ bool extract_layout(const Op *, const Layout *have, Layout *out);
 /* What a concat gives if its first distributed part has layout `first` (NULL: none has one). */
 Layout concat_layout(const Op *, const Layout *first, ThreadUnit);
 
-/* sum_plan.c. After assign_layouts: settles the layouts of results that the emitter leaves as they
- * fall, and writes the plan of every default sum of f32 of the phase into the IR (R8). */
+/* sum_plan.c. After assign_layouts: writes the plan of every default sum of f32 of the phase into
+ * the IR (R8). */
 void record_plans(Lowered *, const PhasePlan *);
-/* The order of an emitted reduction of a tile in that layout is the plan's. */
-bool plan_follows(const SumPlan *, const Layout *, int axis);
+/* The layout in which a reduction takes its arg: of a planned sum the one that it is planned for,
+ * whatever the arg is held in by then. */
+const Layout *summed_layout(const Lowered *, const Op *reduction);
 /* Phases, layouts and plans of the whole kernel; nothing is emitted. */
 bool plan_sums(Lowered *);
 

@@ -21,7 +21,7 @@ static bool integer_of(Planner *p, const Expr *x, int *out)
         *out = (int)s->integer;
         return true;
     }
-    return diag_error(p->low->diag, x->pos, NULL, "a number or a parameter of the variant is expected");
+    return diag_error(p->low->diag, x->pos, NULL, "a number or a parameter is expected");
 }
 
 static bool unit(Planner *p, const WordList *words)

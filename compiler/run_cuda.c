@@ -9,7 +9,8 @@ bool cuda_failed(CudaRun *r)
     return user_error("%s", tile_error(r->context));
 }
 
-/* Tensors go to the GPU; what nobody has defined is filled with a pattern, as no zero is promised. */
+/* Tensors go to the GPU; what nobody has defined is filled with a pattern, as no zero is
+ * promised. */
 static bool upload(CudaRun *r)
 {
     RunPlan *p = r->plan;

@@ -12,13 +12,13 @@ enum { TABLE_ENTRIES = 128, BARRIER_BYTES = 128 };
 typedef struct CudaRun {
     RunPlan *plan;
     tile_context *context;
-    void ***device;                  /* of every binding, its entries */
-    void **arguments;                /* of the kernel, in the order of its parameters */
+    void ***device;   /* of every binding, its entries */
+    void **arguments; /* of the kernel, in the order of its parameters */
     int narguments;
-    int64_t programs;                /* the last argument but the barrier */
-    void *barrier;                   /* two words, cleared once (R13) */
+    int64_t programs; /* the last argument but the barrier */
+    void *barrier;    /* two words, cleared once (R13) */
     const PhasePlan *phases;
-    tile_function **functions;       /* of the phases */
+    tile_function **functions; /* of the phases */
     int nphases;
 } CudaRun;
 

@@ -62,8 +62,8 @@ static void unknown_directive(ScheduleCheck *c, const Word *w, bool phrase)
     char *all = arena_format(c->arena, "%s are ", phrase ? "phrases" : "directives");
     for (int i = 0; i < n; i++)
         all = arena_format(c->arena, "%s%s%s", all, i ? ", " : "", v[i]);
-    diag_error(c->diag, w->pos, hint ? hint : all, phrase ? "unknown phrase `%s` of a role"
-                                                          : "unknown directive `%s`",
+    diag_error(c->diag, w->pos, hint ? hint : all,
+               phrase ? "unknown phrase `%s` of a role" : "unknown directive `%s`",
                w->name ? w->name : "");
 }
 
@@ -72,8 +72,7 @@ static void check_directive(ScheduleCheck *c, const Directive *d)
     const Word *head = &d->words.items[0];
     const Row *r = directive_row(head->name);
     if (r && !strchr(r->place, 'd') && *r->place) {
-        diag_error(c->diag, head->pos,
-                   arena_format(c->arena, "role math { %s .. }", r->directive),
+        diag_error(c->diag, head->pos, arena_format(c->arena, "role math { %s .. }", r->directive),
                    "%s stands in a role", r->directive);
         return;
     }
@@ -139,7 +138,10 @@ static void check_level(ScheduleCheck *c, const DirectiveList *list);
 
 static void check_phase(ScheduleCheck *c, const Directive *d)
 {
-    struct { const char **items; int count, capacity; } names = {0};
+    struct {
+        const char **items;
+        int count, capacity;
+    } names = {0};
     int phase = -1;
     for (int i = 0; i < c->facts.phases.count; i++) {
         Name name = phase_name(c->facts.phases.items[i]);
@@ -180,9 +182,15 @@ static void check_level(ScheduleCheck *c, const DirectiveList *list)
                            "%s stands outside of the phases",
                            d->kind == D_REQUIRE ? "require" : "let");
             break;
-        case D_WORDS: check_directive(c, d); break;
-        case D_ROLE: check_role(c, d); break;
-        case D_PHASE: check_phase(c, d); break;
+        case D_WORDS:
+            check_directive(c, d);
+            break;
+        case D_ROLE:
+            check_role(c, d);
+            break;
+        case D_PHASE:
+            check_phase(c, d);
+            break;
         }
     }
 }
@@ -191,8 +199,12 @@ bool schedule_check(Arena *arena, Diag *diag, const Program *program, const Item
                     const Item *schedule)
 {
     int before = diag->errors;
-    ScheduleCheck c = {.arena = arena, .diag = diag, .program = program, .kernel = kernel,
-                       .schedule = schedule, .phase = -1};
+    ScheduleCheck c = {.arena = arena,
+                       .diag = diag,
+                       .program = program,
+                       .kernel = kernel,
+                       .schedule = schedule,
+                       .phase = -1};
     c.facts = kernel_facts(arena, kernel);
     check_level(&c, &schedule->directives);
     return diag->errors == before;

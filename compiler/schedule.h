@@ -84,8 +84,8 @@ typedef struct Variable {
     Name name;
     Pos pos;
     VariableKind kind;
-    int phase;                       /* number of the par it stands in, -1 outside */
-    bool has_mma, has_fma;           /* a value assigned to it comes from one */
+    int phase;             /* number of the par it stands in, -1 outside */
+    bool has_mma, has_fma; /* a value assigned to it comes from one */
 } Variable;
 
 /* A tensor parameter in one phase. */
@@ -98,11 +98,25 @@ typedef struct TensorUse {
 typedef struct KernelFacts {
     Arena *arena;
     const Item *kernel;
-    struct { Variable *items; int count, capacity; } variables;
-    struct { TensorUse *items; int count, capacity; } uses;
-    struct { const Stmt **items; int count, capacity; } phases, roles;   /* roles: the statements */
-    struct { int *items; int count, capacity; } role_phases;
-    struct { Name view, root; } *views;
+    struct {
+        Variable *items;
+        int count, capacity;
+    } variables;
+    struct {
+        TensorUse *items;
+        int count, capacity;
+    } uses;
+    struct {
+        const Stmt **items;
+        int count, capacity;
+    } phases, roles; /* roles: the statements */
+    struct {
+        int *items;
+        int count, capacity;
+    } role_phases;
+    struct {
+        Name view, root;
+    } * views;
     int nviews, views_capacity;
 } KernelFacts;
 

@@ -4,16 +4,21 @@
 
 #include "compiler/schedule.h"
 
-typedef enum Subject {
-    NOTHING, LOOP, VALUE, LOADED, STORED, PRODUCT, SUM, STATIC, ROLE
-} Subject;
+typedef enum Subject { NOTHING, LOOP, VALUE, LOADED, STORED, PRODUCT, SUM, STATIC, ROLE } Subject;
 
 typedef enum Arguments {
-    NO_ARGUMENTS, INT, INT_OR, INTS, CHOICE, TENSORS, CLUSTER, NEXT
+    NO_ARGUMENTS,
+    INT,
+    INT_OR,
+    INTS,
+    CHOICE,
+    TENSORS,
+    CLUSTER,
+    NEXT
 } Arguments;
 
 typedef struct Row {
-    const char *directive;           /* NULL: a word of the directive above */
+    const char *directive; /* NULL: a word of the directive above */
     Subject subject;
     const char *place, *needs;
     const char *word;
@@ -23,8 +28,15 @@ typedef struct Row {
     int group;
 } Row;
 
-typedef struct Said { const char *directive; Name subject; Pos pos; } Said;
-typedef struct SaidList { Said *items; int count, capacity; } SaidList;
+typedef struct Said {
+    const char *directive;
+    Name subject;
+    Pos pos;
+} Said;
+typedef struct SaidList {
+    Said *items;
+    int count, capacity;
+} SaidList;
 
 typedef struct ScheduleCheck {
     Arena *arena;
@@ -32,11 +44,11 @@ typedef struct ScheduleCheck {
     const Program *program;
     const Item *kernel, *schedule;
     KernelFacts facts;
-    int phase;                       /* whose block we are in, -1: outside */
-    Pos unit;                        /* of the word warp or thread that holds here */
-    const char *unit_word;           /* NULL: block */
-    SaidList given;                  /* directives of this level */
-    SaidList phrases;                /* of all roles of this level */
+    int phase;             /* whose block we are in, -1: outside */
+    Pos unit;              /* of the word warp or thread that holds here */
+    const char *unit_word; /* NULL: block */
+    SaidList given;        /* directives of this level */
+    SaidList phrases;      /* of all roles of this level */
 } ScheduleCheck;
 
 /* schedule_words.c */

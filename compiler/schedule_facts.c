@@ -74,7 +74,7 @@ static void scan_expr(KernelFacts *f, const Expr *x, int phase)
         for (int i = 0; i < x->args.count; i++) {
             const Expr *a = x->args.items[i];
             bool atomic = i == 0 && (calls(x, "atomic_add") || calls(x, "signal"));
-            if (a->kind == E_NAME)           /* a function may do anything with a tensor */
+            if (a->kind == E_NAME) /* a function may do anything with a tensor */
                 use(f, root_of(f, a), phase, true, true);
             else if (atomic)
                 use(f, root_of(f, a), phase, true, true);
@@ -168,7 +168,7 @@ static void scan_ranges(KernelFacts *f, const Stmt *s, int phase)
 static void scan_declaration(KernelFacts *f, const Stmt *s, int phase)
 {
     static const VariableKind kinds[] = {
-        [S_LET] = V_VALUE, [S_VAR] = V_VALUE, [S_VIEW] = V_VIEW,
+        [S_LET] = V_VALUE,   [S_VAR] = V_VALUE, [S_VIEW] = V_VIEW,
         [S_LOCAL] = V_LOCAL, [S_PIPE] = V_PIPE,
     };
     for (int i = 0; i < s->names.count; i++)
@@ -188,7 +188,9 @@ static void scan_stmt(KernelFacts *f, const Stmt *s, int phase)
     case S_VAR:
     case S_VIEW:
     case S_LOCAL:
-    case S_PIPE: scan_declaration(f, s, phase); return;
+    case S_PIPE:
+        scan_declaration(f, s, phase);
+        return;
     case S_PAR:
         phase = f->phases.count;
         PUSH(f->arena, &f->phases, s);
@@ -199,8 +201,11 @@ static void scan_stmt(KernelFacts *f, const Stmt *s, int phase)
         for (int i = 0; i < s->roles.count; i++)
             scan_stmts(f, &s->roles.items[i].body, phase);
         return;
-    case S_ASSIGN: assign(f, s, phase); break;
-    default: break;
+    case S_ASSIGN:
+        assign(f, s, phase);
+        break;
+    default:
+        break;
     }
     scan_ranges(f, s, phase);
     scan_expr(f, s->value, phase);
@@ -229,8 +234,7 @@ static const TensorUse *use_find(const KernelFacts *f, Name name, int phase, boo
 {
     for (int i = 0; i < f->uses.count; i++) {
         const TensorUse *u = &f->uses.items[i];
-        if (u->name == name && (phase < 0 || u->phase == phase) &&
-            (stored ? u->stored : u->loaded))
+        if (u->name == name && (phase < 0 || u->phase == phase) && (stored ? u->stored : u->loaded))
             return u;
     }
     return NULL;

@@ -7,7 +7,7 @@
 
 static const Row table[] = {
 #define D(name, subject, place, needs) {#name, subject, place, needs, NULL, 0, 0, 0, NULL, 0},
-#define W(word, arguments, low, high, choices, group)                                            \
+#define W(word, arguments, low, high, choices, group) \
     {NULL, 0, NULL, NULL, #word, arguments, low, high, choices, group},
     SCHEDULE_DIRECTIVES(D, W)
 #undef D
@@ -126,7 +126,7 @@ static bool number(const ScheduleCheck *c, const Expr *x, int depth, int64_t *ou
         (x->kind == E_MUL && b > 0 && a > limit / b) || (x->kind == E_FDIV && b == 0))
         return false;
     *out = x->kind == E_ADD ? a + b : x->kind == E_SUB ? a - b : x->kind == E_MUL ? a * b : a / b;
-    return *out < limit && *out > -limit;
+    return *out<limit && * out> - limit;
 }
 
 /* Every name in a number is known: a `let` of the schedule, a static, an item of a file. */
@@ -138,7 +138,10 @@ static bool names_known(ScheduleCheck *c, const Expr *x)
     if (x->kind == E_NAME && !let_of(c, x->name) && !static_of(c, x->name) &&
         !program_find(&c->program->consts, x->name) && !program_find(&c->program->enums, x->name) &&
         !program_find(&c->program->fns, x->name) && !builtin_find(x->name)) {
-        struct { const char **items; int count, capacity; } v = {0};
+        struct {
+            const char **items;
+            int count, capacity;
+        } v = {0};
         for (int i = 0; i < c->schedule->directives.count; i++)
             if (c->schedule->directives.items[i].name.name)
                 PUSH(c->arena, &v, c->schedule->directives.items[i].name.name);
@@ -187,14 +190,28 @@ static void wrong_arguments(ScheduleCheck *c, const Row *r, Pos pos)
 {
     const char *want = "";
     switch (r->arguments) {
-    case INT: want = arena_format(c->arena, "one integer: %s(%d)", r->word, r->low ? 2 : 0); break;
-    case INT_OR: want = arena_format(c->arena, "one integer, or %s", r->choices); break;
-    case INTS: want = "integers"; break;
-    case CHOICE: want = arena_format(c->arena, "one of %s", commas(c->arena, r->choices)); break;
-    case TENSORS: want = "names of tensors"; break;
-    case CLUSTER: want = "a number of blocks: cluster(2), cluster(2, share = a)"; break;
+    case INT:
+        want = arena_format(c->arena, "one integer: %s(%d)", r->word, r->low ? 2 : 0);
+        break;
+    case INT_OR:
+        want = arena_format(c->arena, "one integer, or %s", r->choices);
+        break;
+    case INTS:
+        want = "integers";
+        break;
+    case CHOICE:
+        want = arena_format(c->arena, "one of %s", commas(c->arena, r->choices));
+        break;
+    case TENSORS:
+        want = "names of tensors";
+        break;
+    case CLUSTER:
+        want = "a number of blocks: cluster(2), cluster(2, share = a)";
+        break;
     case NO_ARGUMENTS:
-    case NEXT: want = "no arguments"; break;
+    case NEXT:
+        want = "no arguments";
+        break;
     }
     diag_error(c->diag, pos, NULL, "%s takes %s", r->word, want);
 }
@@ -335,13 +352,12 @@ void check_words(ScheduleCheck *c, const Row *directive, const WordList *words, 
     }
 }
 
-void check_needs(ScheduleCheck *c, const Row *directive, const WordList *words, int from,
-                        Pos pos)
+void check_needs(ScheduleCheck *c, const Row *directive, const WordList *words, int from, Pos pos)
 {
     for (int i = from; i < words->count; i++)
         if (!words->items[i].name || word_in(words->items[i].name, directive->needs) ||
             !word_row(directive, words->items[i].name))
-            return;                  /* there, or a message has told of the word already */
+            return; /* there, or a message has told of the word already */
     if (*directive->needs)
         diag_error(c->diag, pos, words_hint(c, directive), "%s without %s", directive->directive,
                    strchr(directive->needs, ' ')

@@ -1,5 +1,5 @@
-/* Pass: plans. Writes the order in which the CUDA emitter adds up a default sum (cuda_reduce.c) into
- * the IR, from the layout of what is added, so that the interpreter can replay it (R8). */
+/* Pass: plans. Writes the order in which the threads of a target add up a default sum into the IR
+ * (R8), from the layout of what is added; the emitter follows it, the interpreter replays it. */
 #include "compiler/lower.h"
 
 /* One digit a mode along the axis; the layout's modes are ordered from the fastest digit. */
@@ -14,28 +14,6 @@ static SumPlan *plan_of_layout(Arena *arena, const Layout *l, int axis)
     return plan;
 }
 
-bool plan_follows(const SumPlan *plan, const Layout *l, int axis)
-{
-    for (int o = 0; o < OWNERS; o++) {
-        int k = 0;
-        for (int i = 0; i < l->count; i++) {
-            const Mode *m = &l->mode[i];
-            if ((int)m->owner != o || m->dim != axis)
-                continue;
-            while (k < plan->count && (int)plan->digits[k].owner != o)
-                k++;
-            if (k == plan->count || plan->digits[k].extent != m->extent ||
-                plan->digits[k].stride != m->stride)
-                return false;
-            k++;
-        }
-        for (; k < plan->count; k++)
-            if ((int)plan->digits[k].owner == o)
-                return false;
-    }
-    return true;
-}
-
 /* A constant tile lies nowhere: each thread adds up all of it. */
 static SumPlan *plan_of_constant(Arena *arena, int64_t n)
 {
@@ -44,68 +22,15 @@ static SumPlan *plan_of_constant(Arena *arena, int64_t n)
     return plan_of_layout(arena, &l, 0);
 }
 
-/* A sum in a fixed order leaves its result as the emitter spreads it: the axis lies in the registers
- * of one thread, the rest plainly. */
-static Layout ordered_layout(const Op *op, ThreadUnit unit)
+/* The emitter may leave an operation's result in another layout than it was assigned; what a sum is
+ * planned for is kept. */
+static void keep_layout(Lowered *low, const Op *op)
 {
-    Type rest = op->args[0]->type;
-    rest.dims[op->axis] = 1;
-    return layout_spread(&rest, rest.rank - 1, 1, unit);
-}
-
-static bool is_held(const Lowered *low, const Value *v)
-{
-    return !is_uniform(v) && low->placed[v->id];
-}
-
-static bool reduced_layout(const Lowered *low, const PhasePlan *plan, const Op *op, Layout *out)
-{
-    if (op->axis < 0)
-        return false;
-    if (op->code == OP_SUM && op->order != ORDER_DEFAULT) {
-        *out = ordered_layout(op, plan->unit);
-        return true;
-    }
-    if (!is_held(low, op->args[0]))
-        return false;
-    *out = layout_reduce(&low->layout[op->args[0]->id], op->axis);
-    return true;
-}
-
-/* Results that the emitter leaves as they fall, whatever layout they were assigned. */
-static bool fallen_layout(const Lowered *low, const PhasePlan *plan, const Op *op, Layout *out)
-{
-    const Layout *first = NULL;
-    switch (op->code) {
-    case OP_SUM:
-    case OP_AMAX:
-    case OP_AMIN:
-    case OP_ANY:
-    case OP_ALL:
-        return reduced_layout(low, plan, op, out);
-    case OP_EXTRACT:
-        return is_held(low, op->args[0]) &&
-               extract_layout(op, &low->layout[op->args[0]->id], out);
-    case OP_CONCAT:
-        for (int i = 0; i < op->nargs && !first; i++)
-            if (is_held(low, op->args[i]) && type_elements(&op->args[i]->type))
-                first = &low->layout[op->args[i]->id];
-        *out = concat_layout(op, first, plan->unit);
-        return true;
-    default:
-        return false;
-    }
-}
-
-static void settle(Lowered *low, const PhasePlan *plan, const Op *op)
-{
-    const Value *r = op->nresults == 1 ? op->results[0] : NULL;
-    Layout l;
-    if (!r || is_uniform(r) || type_elements(&r->type) == 0 ||
-        !fallen_layout(low, plan, op, &l))
-        return;
-    low->layout[r->id] = l;
-    low->placed[r->id] = true;
+    Layout *kept = NEW(low->arena, Layout);
+    *kept = low->layout[op->args[0]->id];
+    if (!low->summed)
+        low->summed = NEW_ARRAY(low->arena, const Layout *, low->kernel->next_id);
+    low->summed[op->results[0]->id] = kept;
 }
 
 static void record(Lowered *low, Op *op)
@@ -115,26 +40,33 @@ static void record(Lowered *low, Op *op)
     if (op->order != ORDER_DEFAULT || op->nargs > 1 || arg->type.dtype != DT_F32 ||
         type_elements(&arg->type) < 2)
         return;
-    if (is_uniform(arg))
+    if (is_uniform(arg)) {
         op->plan = plan_of_constant(low->arena, arg->type.dims[op->axis]);
-    else if (low->placed[arg->id])
+    } else if (low->placed[arg->id]) {
+        keep_layout(low, op);
         op->plan = plan_of_layout(low->arena, &low->layout[arg->id], op->axis);
+    }
 }
 
-static void record_region(Lowered *low, const PhasePlan *plan, const Region *r)
+static void record_region(Lowered *low, const Region *r)
 {
     for (Op *op = r->first; op; op = op->next) {
         for (int i = 0; i < op->nregions; i++)
-            record_region(low, plan, op->regions[i]);
+            record_region(low, op->regions[i]);
         if (op->code == OP_SUM)
             record(low, op);
-        settle(low, plan, op);
     }
 }
 
 void record_plans(Lowered *low, const PhasePlan *plan)
 {
-    record_region(low, plan, plan->par->regions[plan->par->nregions - 1]);
+    record_region(low, plan->par->regions[plan->par->nregions - 1]);
+}
+
+const Layout *summed_layout(const Lowered *low, const Op *op)
+{
+    const Layout *kept = low->summed ? low->summed[op->results[0]->id] : NULL;
+    return kept ? kept : &low->layout[op->args[0]->id];
 }
 
 bool plan_sums(Lowered *low)

@@ -39,8 +39,8 @@ static const char debug_text[] =
     "Runs a kernel step by step; takes commands from the terminal or from standard input.\n"
     "Type help at its prompt. The arguments are those of tilec run.\n";
 static const char emit_text[] =
-    "Writes the CUDA of every variant that the instances list, a file each, into a folder. What is\n"
-    "not lowered yet is an error at its line.\n"
+    "Writes the CUDA of every variant that the instances list, a file each, into a folder.\n"
+    "What is not lowered yet is an error at its line.\n"
     "\n"
     "  tilec emit kernels.tile/quant/per_token_cast.tile --arch sm90 -o cuda\n";
 static const char fmt_text[] =

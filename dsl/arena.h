@@ -25,16 +25,15 @@ void arena_free(Arena *);
 #define NEW_ARRAY(arena, T, n) ((T *)arena_alloc((arena), sizeof(T) * (size_t)(n)))
 
 /* Appends to a vector {T *items; int count, capacity;} whose memory is the arena's. */
-#define PUSH(arena, v, item)                                                                    \
-    do {                                                                                        \
-        if ((v)->count == (v)->capacity) {                                                      \
-            int grown_ = (v)->capacity ? 2 * (v)->capacity : 8;                                 \
-            (v)->items = arena_grow((arena), (v)->items,                                        \
-                                    (size_t)(v)->count * sizeof *(v)->items,                    \
-                                    (size_t)grown_ * sizeof *(v)->items);                       \
-            (v)->capacity = grown_;                                                             \
-        }                                                                                       \
-        (v)->items[(v)->count++] = (item);                                                      \
+#define PUSH(arena, v, item)                                                                      \
+    do {                                                                                          \
+        if ((v)->count == (v)->capacity) {                                                        \
+            int grown_ = (v)->capacity ? 2 * (v)->capacity : 8;                                   \
+            (v)->items = arena_grow((arena), (v)->items, (size_t)(v)->count * sizeof *(v)->items, \
+                                    (size_t)grown_ * sizeof *(v)->items);                         \
+            (v)->capacity = grown_;                                                               \
+        }                                                                                         \
+        (v)->items[(v)->count++] = (item);                                                        \
     } while (0)
 
 #endif

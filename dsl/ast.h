@@ -11,17 +11,24 @@ typedef const char *Name;
 
 typedef struct Expr Expr;
 typedef struct Stmt Stmt;
-typedef struct ExprList { Expr **items; int count, capacity; } ExprList;
-typedef struct StmtList { Stmt **items; int count, capacity; } StmtList;
+typedef struct ExprList {
+    Expr **items;
+    int count, capacity;
+} ExprList;
+typedef struct StmtList {
+    Stmt **items;
+    int count, capacity;
+} StmtList;
 
 /* E(enumerator, text form for messages and -d ast) */
 #define TILE_UNARY(E) E(E_NEG, "-") E(E_LNOT, "!") E(E_BNOT, "~")
-#define TILE_BINARY(E)                                                                         \
-    E(E_LOR, "||") E(E_LAND, "&&") E(E_BOR, "|") E(E_BXOR, "^") E(E_BAND, "&") E(E_EQ, "==")     \
-    E(E_NE, "!=") E(E_LT, "<") E(E_LE, "<=") E(E_GT, ">") E(E_GE, ">=") E(E_SHL, "<<")           \
-    E(E_SHR, ">>") E(E_ADD, "+") E(E_SUB, "-") E(E_MUL, "*") E(E_DIV, "/") E(E_FDIV, "//")       \
-    E(E_MOD, "%")
+#define TILE_BINARY(E)                                                                      \
+    E(E_LOR, "||")                                                                          \
+    E(E_LAND, "&&") E(E_BOR, "|") E(E_BXOR, "^") E(E_BAND, "&") E(E_EQ, "==") E(E_NE, "!=") \
+        E(E_LT, "<") E(E_LE, "<=") E(E_GT, ">") E(E_GE, ">=") E(E_SHL, "<<") E(E_SHR, ">>") \
+            E(E_ADD, "+") E(E_SUB, "-") E(E_MUL, "*") E(E_DIV, "/") E(E_FDIV, "//") E(E_MOD, "%")
 
+/* clang-format off */
 typedef enum ExprKind {
     E_NAME,      /* name */
     E_INT,       /* integer: 12, 0x1FFFF */
@@ -76,7 +83,7 @@ typedef struct WordList { Word *items; int count, capacity; } WordList;
 typedef struct Range { Ident index; Expr *lo, *hi, *step; } Range;
 typedef struct RangeList { Range *items; int count, capacity; } RangeList;
 
-typedef struct Field { Ident name; Expr *type; } Field;          /* type: E_INDEX as in bf16[M, K] */
+typedef struct Field { Ident name; Expr *type; } Field;          /* type: E_INDEX, bf16[M, K] */
 typedef struct FieldList { Field *items; int count, capacity; } FieldList;
 typedef struct FieldInit { Ident name; Expr *value; } FieldInit;
 typedef struct FieldInitList { FieldInit *items; int count, capacity; } FieldInitList;
@@ -206,6 +213,8 @@ struct Item {
 typedef struct Comment { Pos pos; bool own_line; } Comment;      /* own_line: nothing before it */
 typedef struct CommentList { Comment *items; int count, capacity; } CommentList;
 
+/* clang-format on */
+
 /* One parsed file. */
 typedef struct Unit Unit;
 struct Unit {
@@ -227,7 +236,7 @@ Unit *parse_unit(Arena *, Diag *, struct Interner *, Source *);
 Expr *parse_expr(Arena *, Diag *, struct Interner *, Source *);
 
 /* ast.c */
-const char *expr_kind_text(ExprKind);                            /* "+", "name", ... */
+const char *expr_kind_text(ExprKind); /* "+", "name", ... */
 /* Canonical text of an expression (one line), for messages, fmt and comments in emitted code. */
 char *expr_text(Arena *, const Expr *);
 /* The whole tree, one node a line where it helps: for tests and -d ast. */

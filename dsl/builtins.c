@@ -6,7 +6,7 @@ const Builtin builtin_table[] = {
 #define B(name, min, max, named, group) {#name, min, max, named, #group},
     TILE_BUILTINS(B)
 #undef B
-    {0},
+        {0},
 };
 
 const Builtin *builtin_find(const char *name)

@@ -7,6 +7,7 @@
 #ifndef TILE_BUILTINS_H
 #define TILE_BUILTINS_H
 
+/* clang-format off */
 #define TILE_BUILTINS(B)                                                                       \
     B(reshape, 1, -1, "", shape) B(trans, 1, 1, "", shape) B(squeeze, 1, 1, "", shape)           \
     B(concat, 1, -1, "axis", shape) B(iota, 1, 1, "", shape) B(fill, 1, -1, "", shape)           \
@@ -36,6 +37,7 @@
     B(assume, 1, 2, "", effect) B(print, 1, -1, "", effect)                                      \
     B(signal, 2, 2, "op scope", effect) B(wait, 1, 1, "timeout", effect)                         \
     B(has, 1, 1, "", query) B(store, 1, 1, "", query)
+/* clang-format on */
 
 typedef struct Builtin {
     const char *name;

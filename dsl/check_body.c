@@ -23,8 +23,13 @@ static void check_list(Scope *s, const ExprList *list)
 /* Calls */
 
 /* Named arguments whose value is a word and no expression. */
-static const struct { const char *name, *words; } word_arguments[] = {
-    {"order", "seq tree"}, {"round", "zero"}, {"scope", "gpu sys"}, {"op", "set add"},
+static const struct {
+    const char *name, *words;
+} word_arguments[] = {
+    {"order", "seq tree"},
+    {"round", "zero"},
+    {"scope", "gpu sys"},
+    {"op", "set add"},
 };
 
 static void check_named(Scope *s, const Expr *x)
@@ -93,11 +98,21 @@ static void check_arguments(Scope *s, const Expr *call, const char *name, int mi
 }
 
 static const char *const kind_text[] = {
-    [NAME_FILE_CONST] = "a const", [NAME_CONST] = "a const",     [NAME_ENUM] = "an enum",
-    [NAME_FN] = "a function",      [NAME_STATIC] = "a static",   [NAME_PARAMETER] = "a parameter",
-    [NAME_TENSOR] = "a tensor",    [NAME_SCALAR] = "a scalar",   [NAME_ARGUMENT] = "an argument",
-    [NAME_VALUE] = "a value",      [NAME_VAR] = "a var",         [NAME_INDEX] = "an index",
-    [NAME_VIEW] = "a view",        [NAME_LOCAL] = "a local tensor", [NAME_PIPE] = "a pipe",
+    [NAME_FILE_CONST] = "a const",
+    [NAME_CONST] = "a const",
+    [NAME_ENUM] = "an enum",
+    [NAME_FN] = "a function",
+    [NAME_STATIC] = "a static",
+    [NAME_PARAMETER] = "a parameter",
+    [NAME_TENSOR] = "a tensor",
+    [NAME_SCALAR] = "a scalar",
+    [NAME_ARGUMENT] = "an argument",
+    [NAME_VALUE] = "a value",
+    [NAME_VAR] = "a var",
+    [NAME_INDEX] = "an index",
+    [NAME_VIEW] = "a view",
+    [NAME_LOCAL] = "a local tensor",
+    [NAME_PIPE] = "a pipe",
     [NAME_ITEM] = "an item",
 };
 
@@ -207,11 +222,21 @@ void check_expr(Scope *s, const Expr *x)
     if (!x)
         return;
     switch (x->kind) {
-    case E_NAME: scope_use(s, x->name, x->pos); break;
-    case E_TUPLE: check_list(s, &x->args); break;
-    case E_INDEX: check_index(s, x); break;
-    case E_CALL: check_call(s, x); break;
-    case E_MEMBER: check_member(s, x); break;
+    case E_NAME:
+        scope_use(s, x->name, x->pos);
+        break;
+    case E_TUPLE:
+        check_list(s, &x->args);
+        break;
+    case E_INDEX:
+        check_index(s, x);
+        break;
+    case E_CALL:
+        check_call(s, x);
+        break;
+    case E_MEMBER:
+        check_member(s, x);
+        break;
     default:
         check_expr(s, x->a);
         check_expr(s, x->b);
@@ -284,12 +309,14 @@ static void check_assign(Scope *s, const Stmt *st)
     if (!e && !diag_full(s->diag))
         diag_error(s->diag, t->pos, scope_nearest(s, t->name), "unknown name `%s`", t->name);
     else if (e && e->kind != NAME_VAR)
-        diag_error(s->diag, t->pos,
-                   arena_format(s->arena, e->kind == NAME_LOCAL || e->kind == NAME_TENSOR ||
-                                                  e->kind == NAME_VIEW
-                                              ? "store to its elements: %s[..] = .."
-                                              : "declare it with var %s", t->name),
-                   "`%s` is not a var: it cannot be assigned", t->name);
+        diag_error(
+            s->diag, t->pos,
+            arena_format(s->arena,
+                         e->kind == NAME_LOCAL || e->kind == NAME_TENSOR || e->kind == NAME_VIEW
+                             ? "store to its elements: %s[..] = .."
+                             : "declare it with var %s",
+                         t->name),
+            "`%s` is not a var: it cannot be assigned", t->name);
     else if (e && e - s->entries.items < s->role_floor)
         diag_error(s->diag, t->pos, "declare a var inside the role, or use a pipe",
                    "a role cannot change `%s`, which stands outside of `roles`", t->name);
@@ -398,19 +425,33 @@ static void declare_all(Scope *s, const Stmt *st, NameKind kind)
 static void check_stmt(Scope *s, const Stmt *st)
 {
     switch (st->kind) {
-    case S_LET: declare_all(s, st, NAME_VALUE); break;
-    case S_VAR: declare_all(s, st, NAME_VAR); break;
-    case S_CONST: declare_all(s, st, NAME_CONST); break;
-    case S_VIEW: declare_all(s, st, NAME_VIEW); break;
+    case S_LET:
+        declare_all(s, st, NAME_VALUE);
+        break;
+    case S_VAR:
+        declare_all(s, st, NAME_VAR);
+        break;
+    case S_CONST:
+        declare_all(s, st, NAME_CONST);
+        break;
+    case S_VIEW:
+        declare_all(s, st, NAME_VIEW);
+        break;
     case S_LOCAL:
         check_type(s, st->value);
         scope_declare(s, st->names.items[0], NAME_LOCAL);
         break;
-    case S_ASSIGN: check_assign(s, st); break;
-    case S_EXPR: check_expr(s, st->value); break;
+    case S_ASSIGN:
+        check_assign(s, st);
+        break;
+    case S_EXPR:
+        check_expr(s, st->value);
+        break;
     case S_PAR:
     case S_FOR:
-    case S_SHARE: check_loop(s, st); break;
+    case S_SHARE:
+        check_loop(s, st);
+        break;
     case S_IF:
         check_expr(s, st->value);
         check_block(s, &st->body);
@@ -427,10 +468,18 @@ static void check_stmt(Scope *s, const Stmt *st)
                        s->in_get ? "put the rest of its block under an `if`" : NULL,
                        s->in_get ? "continue cannot leave a `get`" : "continue outside of a loop");
         break;
-    case S_PIPE: check_pipe(s, st); break;
-    case S_ROLES: check_roles(s, st); break;
-    case S_PUT: check_put(s, st); break;
-    case S_GET: check_get(s, st); break;
+    case S_PIPE:
+        check_pipe(s, st);
+        break;
+    case S_ROLES:
+        check_roles(s, st);
+        break;
+    case S_PUT:
+        check_put(s, st);
+        break;
+    case S_GET:
+        check_get(s, st);
+        break;
     }
 }
 

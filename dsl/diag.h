@@ -10,11 +10,11 @@
 
 /* A source text, in memory whole with a NUL after it. */
 typedef struct Source {
-    const char *name;                /* as the user gave it */
+    const char *name; /* as the user gave it */
     const char *text;
     size_t length;
     struct Source *next;
-    const uint32_t *line_starts;     /* offsets of the lines, once parsed; NULL: not known */
+    const uint32_t *line_starts; /* offsets of the lines, once parsed; NULL: not known */
     int line_count;
 } Source;
 
@@ -30,13 +30,13 @@ typedef struct Pos {
 
 typedef struct Diag {
     Arena *arena;
-    FILE *out;                       /* NULL: keep messages, print nothing */
+    FILE *out; /* NULL: keep messages, print nothing */
     int errors, warnings;
-    int limit;                       /* errors printed before giving up; 0 means 20 */
+    int limit; /* errors printed before giving up; 0 means 20 */
     bool color;
-    bool muted;                      /* the message before was not printed, nor are its notes */
-    char *first;                     /* text of the first error, without source line */
-    uint64_t *seen;                  /* hashes of printed messages: none is printed twice */
+    bool muted;     /* the message before was not printed, nor are its notes */
+    char *first;    /* text of the first error, without source line */
+    uint64_t *seen; /* hashes of printed messages: none is printed twice */
     int seen_count, seen_capacity;
 } Diag;
 

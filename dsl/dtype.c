@@ -6,7 +6,7 @@ const DTypeInfo dtype_info[DT_COUNT + 1] = {
 #define X(e, name, bits, kind, npy) [e] = {name, npy, bits, kind, (bits + 7) / 8},
     TILE_DTYPES(X)
 #undef X
-    [DT_NONE] = {"none", "", 0, 0, 0},
+        [DT_NONE] = {"none", "", 0, 0, 0},
 };
 
 DType dtype_find(const char *name, unsigned length)

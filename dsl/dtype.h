@@ -8,6 +8,7 @@
 #ifndef TILE_DTYPE_H
 #define TILE_DTYPE_H
 
+/* clang-format off */
 #define TILE_DTYPES(X)                      \
     X(DT_BOOL, "bool", 8, 'b', "|b1")       \
     X(DT_U8, "u8", 8, 'u', "|u1")           \
@@ -27,12 +28,13 @@
     X(DT_E2M1, "e2m1", 4, 's', "|u1")       \
     X(DT_UE8M0, "ue8m0", 8, 's', "|u1")     \
     X(DT_F64, "f64", 64, 'f', "<f8")
+/* clang-format on */
 
 typedef enum DType {
 #define X(e, name, bits, kind, npy) e,
     TILE_DTYPES(X)
 #undef X
-    DT_COUNT,
+        DT_COUNT,
     DT_NONE = DT_COUNT
 } DType;
 

@@ -1,6 +1,7 @@
 // The language of docs/language.md, rule by rule as in the design's grammar sketch.  Conflict-free.
 //
-// Actions only call build.c.  Rules with `error` are the places where reading goes on after a syntax
+// Actions only call build.c.  Rules with `error` are the places where reading goes on after a
+// syntax
 // error; the driver in parse.c skips the text between and feeds the token that follows `error`.
 // IN_FILE, IN_EXPR: the first token, chosen by the driver.  BAD: what no rule accepts.
 
@@ -461,7 +462,8 @@ arg(A) ::= COLON(T). { A = build_full(p, T); }
 arg(A) ::= ID(N) ASSIGN expr(E). { A = build_named(p, N, E); }
 
 %code {
-// Would `token` be shifted after the reductions it allows?  The stack stays as it is: `pushed` holds
+// Would `token` be shifted after the reductions it allows?  The stack stays as it is: `pushed`
+// holds
 // the states above the first `kept` entries.
 bool grammar_accepts(void *grammar, int token)
 {
@@ -504,7 +506,8 @@ int grammar_braces(void *grammar)
     return n;
 }
 
-// After a `;` or a `}` what they end is reduced only when the next token is known.  If that token is
+// After a `;` or a `}` what they end is reduced only when the next token is known.  If that token
+// is
 // wrong, this reduces it all the same, so that the error does not take it back.
 void grammar_settle(void *grammar)
 {

@@ -95,8 +95,11 @@ static const char *foreign_word(Name name)
 {
     static const char *const words[][2] = {
         {"break", "there is no break: put the rest under an `if`, or use `continue`"},
-        {"True", "write true"}, {"False", "write false"}, {"None", "has(t) asks for a tensor"},
-        {"len", "size(x, axis) is an extent"}, {"pass", "a block may be empty: { }"},
+        {"True", "write true"},
+        {"False", "write false"},
+        {"None", "has(t) asks for a tensor"},
+        {"len", "size(x, axis) is an extent"},
+        {"pass", "a block may be empty: { }"},
         {"program_id", "the index of a `par` range says which program runs"},
         {"threadIdx", "there are no threads: the index of a `par` range says which program runs"},
         {"blockIdx", "the index of a `par` range says which program runs"},
@@ -112,7 +115,10 @@ const char *scope_nearest(Scope *s, Name name)
     const char *foreign = foreign_word(name);
     if (foreign)
         return foreign;
-    struct { const char **items; int count, capacity; } v = {0};
+    struct {
+        const char **items;
+        int count, capacity;
+    } v = {0};
     for (int i = s->entries.count; i-- > 0 && v.count < 4096;)
         PUSH(s->arena, &v, s->entries.items[i].name);
     for (const Builtin *b = builtin_table; b->name; b++)
@@ -154,9 +160,10 @@ Entry *scope_use(Scope *s, Name name, Pos pos)
 static const char *foreign_type(Name name)
 {
     static const char *const names[][2] = {
-        {"float", "f32"}, {"float32", "f32"}, {"half", "f16"}, {"float16", "f16"},
-        {"bfloat16", "bf16"}, {"int", "i32"}, {"int32", "i32"}, {"int64", "i64"}, {"fp8", "e4m3"},
-        {"float8_e4m3", "e4m3"}, {"float8_e5m2", "e5m2"}, {"fp4", "e2m1"}, {"e8m0", "ue8m0"},
+        {"float", "f32"},     {"float32", "f32"},      {"half", "f16"},         {"float16", "f16"},
+        {"bfloat16", "bf16"}, {"int", "i32"},          {"int32", "i32"},        {"int64", "i64"},
+        {"fp8", "e4m3"},      {"float8_e4m3", "e4m3"}, {"float8_e5m2", "e5m2"}, {"fp4", "e2m1"},
+        {"e8m0", "ue8m0"},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i][0]) == 0)

@@ -10,17 +10,17 @@ typedef enum NameKind {
     NAME_ENUM,       /* item */
     NAME_FN,         /* item */
     NAME_STATIC,
-    NAME_PARAMETER,  /* bound by the `let` of a schedule */
+    NAME_PARAMETER, /* bound by the `let` of a schedule */
     NAME_TENSOR,
     NAME_SCALAR,
-    NAME_ARGUMENT,   /* of a function: may be anything */
-    NAME_VALUE,      /* let */
+    NAME_ARGUMENT, /* of a function: may be anything */
+    NAME_VALUE,    /* let */
     NAME_VAR,
     NAME_INDEX,
     NAME_VIEW,
     NAME_LOCAL,
-    NAME_PIPE,       /* stmt */
-    NAME_ITEM        /* of a pipe: stmt is the pipe, NULL if it is unknown */
+    NAME_PIPE, /* stmt */
+    NAME_ITEM  /* of a pipe: stmt is the pipe, NULL if it is unknown */
 } NameKind;
 
 typedef struct Entry {
@@ -29,9 +29,9 @@ typedef struct Entry {
     NameKind kind;
     const Item *item;
     const Stmt *stmt;
-    bool used;                       /* a PARAMETER or STATIC that the kernel names */
-    Pos use;                         /* first use */
-    int next;                        /* in its chain, -1 at the end */
+    bool used; /* a PARAMETER or STATIC that the kernel names */
+    Pos use;   /* first use */
+    int next;  /* in its chain, -1 at the end */
 } Entry;
 
 enum { SCOPE_CHAINS = 8192 };
@@ -39,13 +39,19 @@ enum { SCOPE_CHAINS = 8192 };
 typedef struct Scope {
     Arena *arena;
     Diag *diag;
-    struct { Entry *items; int count, capacity; } entries;
+    struct {
+        Entry *items;
+        int count, capacity;
+    } entries;
     int chains[SCOPE_CHAINS];
-    const char *unknown;             /* what follows "unknown name `x`" here */
-    struct { Name *items; int count, capacity; } reported;      /* unknown names, told once */
+    const char *unknown; /* what follows "unknown name `x`" here */
+    struct {
+        Name *items;
+        int count, capacity;
+    } reported; /* unknown names, told once */
     bool in_schedule, in_where, in_fn, in_get;
-    int loops;                       /* around the statement, up to `roles` or `get` */
-    int role_floor;                  /* names before it stand outside the role; -1: in no role */
+    int loops;      /* around the statement, up to `roles` or `get` */
+    int role_floor; /* names before it stand outside the role; -1: in no role */
 } Scope;
 
 /* scope.c */
@@ -80,13 +86,16 @@ void check_stmts(Scope *, const StmtList *);
 /* A kernel with the items that are for it. */
 typedef struct KernelItems {
     const Item *kernel;
-    struct { const Item **items; int count, capacity; } schedules, instances;
+    struct {
+        const Item **items;
+        int count, capacity;
+    } schedules, instances;
 } KernelItems;
 
 /* The items of a program, and its names in `scope`. */
 typedef struct Check {
     Scope scope;
-    Scope kernel_names;              /* entry i: of[i] */
+    Scope kernel_names; /* entry i: of[i] */
     KernelItems *of;
     const ItemList *consts, *enums, *fns, *kernels, *schedules, *instances;
 } Check;
@@ -94,12 +103,12 @@ typedef struct Check {
 /* check.c */
 bool check_report(Check *, Pos, const char *hint, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-KernelItems *items_of(Check *, Name kernel);         /* NULL: there is no such kernel */
+KernelItems *items_of(Check *, Name kernel); /* NULL: there is no such kernel */
 const Static *static_find(const Item *kernel, Name);
 bool static_is(const Static *, const char *kind);
 /* True if a tensor parameter has the dim in an extent. */
 bool dim_is_shown(const Item *kernel, Name dim);
-bool binds(const Directive *);                       /* let .. = ..; */
+bool binds(const Directive *); /* let .. = ..; */
 const Directive *let_find(const Item *schedule, Name);
 
 /* check_cycles.c: no function calls itself, no const is defined by itself. */

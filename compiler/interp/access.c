@@ -8,8 +8,8 @@ typedef struct Transfer {
     Task *task;
     const Insn *insn;
     const AccessPlan *plan;
-    Memory *memory;                  /* NULL: a tile */
-    char *data;                      /* of the tensor or of the indexed tile */
+    Memory *memory; /* NULL: a tile */
+    char *data;     /* of the tensor or of the indexed tile */
     char *tile;
 } Transfer;
 
@@ -55,20 +55,20 @@ static void store_packed(char *data, const char *from, const Run *r)
         put_nibble(data, r->element + j * r->stride, (unsigned char)from[j]);
 }
 
-#define STRIDED(T, name)                                                                          \
-    static void gather_##name(char *to, const char *from, int64_t n, int64_t stride)              \
-    {                                                                                             \
-        T *y = (T *)(void *)to;                                                                   \
-        const T *x = (const T *)(const void *)from;                                               \
-        for (int64_t j = 0; j < n; j++)                                                           \
-            y[j] = x[j * stride];                                                                 \
-    }                                                                                             \
-    static void scatter_##name(char *to, const char *from, int64_t n, int64_t stride)             \
-    {                                                                                             \
-        T *y = (T *)(void *)to;                                                                   \
-        const T *x = (const T *)(const void *)from;                                               \
-        for (int64_t j = 0; j < n; j++)                                                           \
-            y[j * stride] = x[j];                                                                 \
+#define STRIDED(T, name)                                                              \
+    static void gather_##name(char *to, const char *from, int64_t n, int64_t stride)  \
+    {                                                                                 \
+        T *y = (T *)(void *)to;                                                       \
+        const T *x = (const T *)(const void *)from;                                   \
+        for (int64_t j = 0; j < n; j++)                                               \
+            y[j] = x[j * stride];                                                     \
+    }                                                                                 \
+    static void scatter_##name(char *to, const char *from, int64_t n, int64_t stride) \
+    {                                                                                 \
+        T *y = (T *)(void *)to;                                                       \
+        const T *x = (const T *)(const void *)from;                                   \
+        for (int64_t j = 0; j < n; j++)                                               \
+            y[j * stride] = x[j];                                                     \
     }
 STRIDED(uint8_t, 1)
 STRIDED(uint16_t, 2)
@@ -180,7 +180,11 @@ static void load_view(Task *t, const Insn *i, const View *v, char *data)
 {
     const AccessPlan *p = i->plan;
     Walk w;
-    Transfer x = {.task = t, .insn = i, .plan = p, .memory = v->memory, .data = data,
+    Transfer x = {.task = t,
+                  .insn = i,
+                  .plan = p,
+                  .memory = v->memory,
+                  .data = data,
                   .tile = slot_pointer(t, i->dst)};
     if (!starts_even(t, i, p))
         return;
@@ -257,8 +261,12 @@ static void run_store(Task *t, const Insn *i)
     const AccessPlan *p = i->plan;
     const View *v = slot_pointer(t, i->arg[0]);
     Walk w;
-    Transfer x = {.task = t, .insn = i, .plan = p, .memory = v->memory,
-                  .data = v->memory ? v->memory->data : NULL, .tile = slot_pointer(t, p->value)};
+    Transfer x = {.task = t,
+                  .insn = i,
+                  .plan = p,
+                  .memory = v->memory,
+                  .data = v->memory ? v->memory->data : NULL,
+                  .tile = slot_pointer(t, p->value)};
     if (!can_write(t, i, v) || !starts_even(t, i, p))
         return;
     walk_begin(t, p, v, &w);
@@ -271,10 +279,10 @@ static void run_store(Task *t, const Insn *i)
 
 /* ---- atomics ---- */
 
-#define ADD_INTEGER(T, bits)                                                                 \
-    static uint64_t add_##bits(char *at, uint64_t value)                                     \
-    {                                                                                        \
-        return __atomic_fetch_add((T *)(void *)at, (T)value, __ATOMIC_RELAXED);              \
+#define ADD_INTEGER(T, bits)                                                    \
+    static uint64_t add_##bits(char *at, uint64_t value)                        \
+    {                                                                           \
+        return __atomic_fetch_add((T *)(void *)at, (T)value, __ATOMIC_RELAXED); \
     }
 ADD_INTEGER(uint8_t, 8)
 ADD_INTEGER(uint16_t, 16)
@@ -332,8 +340,12 @@ static void run_atomic(Task *t, const Insn *i)
     const AccessPlan *p = i->plan;
     const View *v = slot_pointer(t, i->arg[0]);
     Walk w;
-    Transfer x = {.task = t, .insn = i, .plan = p, .memory = v->memory,
-                  .data = v->memory ? v->memory->data : NULL, .tile = slot_pointer(t, p->value)};
+    Transfer x = {.task = t,
+                  .insn = i,
+                  .plan = p,
+                  .memory = v->memory,
+                  .data = v->memory ? v->memory->data : NULL,
+                  .tile = slot_pointer(t, p->value)};
     if (!can_write(t, i, v))
         return;
     walk_begin(t, p, v, &w);

@@ -7,25 +7,25 @@
 /* One axis of the tensor or tile that is indexed. */
 typedef struct IndexPlan {
     AxisKind kind;
-    DType dtype;                     /* of the index */
+    DType dtype; /* of the index */
     Slot slot;
-    int out;                         /* the axis of the result; -1: a scalar index */
+    int out; /* the axis of the result; -1: a scalar index */
 } IndexPlan;
 
 typedef struct AccessPlan {
     int rank, nout;
     IndexPlan axis[MAX_RANK];
     int64_t out_extent[MAX_RANK];
-    int64_t elements;                /* of the result or of the tile stored */
-    bool scatters;                   /* has index tiles */
-    int64_t tile_length;             /* of the index tiles */
-    int64_t sort_room;               /* scratch behind the walk's tables, in words */
+    int64_t elements;    /* of the result or of the tile stored */
+    bool scatters;       /* has index tiles */
+    int64_t tile_length; /* of the index tiles */
+    int64_t sort_room;   /* scratch behind the walk's tables, in words */
     DType dtype;
     size_t size;
-    bool packed;                     /* two e2m1 to a byte */
+    bool packed; /* two e2m1 to a byte */
     uint64_t pad;
-    Slot value;                      /* what is stored */
-    View tile;                       /* EXTRACT: the tile as a tensor */
+    Slot value; /* what is stored */
+    View tile;  /* EXTRACT: the tile as a tensor */
 } AccessPlan;
 
 #define OUTSIDE INT64_MIN
@@ -40,8 +40,8 @@ typedef struct WalkAxis {
 typedef struct Walk {
     int64_t base, out;
     int rank;
-    bool whole;                      /* every element is inside */
-    bool empty;                      /* none is */
+    bool whole; /* every element is inside */
+    bool empty; /* none is */
     WalkAxis axis[MAX_RANK];
 } Walk;
 

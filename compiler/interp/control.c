@@ -109,8 +109,10 @@ static void run_share(Task *t, const Insn *i)
     s->skip = read_int(slot_pointer(t, i->arg[0]), i->op->args[0]->type.dtype);
     s->every = read_int(slot_pointer(t, i->arg[1]), i->op->args[1]->type.dtype);
     if (s->every <= 0 || s->skip < 0)
-        fault(t, i->op->pos, "of (%lld, %lld): the first must not be negative, the second must be "
-              "positive", (long long)s->skip, (long long)s->every);
+        fault(t, i->op->pos,
+              "of (%lld, %lld): the first must not be negative, the second must be "
+              "positive",
+              (long long)s->skip, (long long)s->every);
 }
 
 /* Begins range `aux` after its region ran: arg: lo, hi, step; dst: the state; plan: the index. */

@@ -10,10 +10,10 @@
 typedef struct Spread {
     int nargs, outer;
     int64_t n;
-    size_t size, out_size;           /* of one element of the args (the last ones) and the result */
+    size_t size, out_size; /* of one element of the args (the last ones) and the result */
     size_t step[3];
     int64_t extent[MAX_RANK], stride[3][MAX_RANK];
-    DType through;                   /* DT_NONE, or the type to decode from and encode to */
+    DType through; /* DT_NONE, or the type to decode from and encode to */
     bool encode;
     UnaryRow *unary;
     const BinaryRows *binary;
@@ -71,7 +71,7 @@ static Spread *plan_spread(Preparer *p, const Op *op)
             memcpy(last, s->stride, sizeof last);
             for (int a = 0; a < s->nargs; a++)
                 last[a][axes] = stride[a][i];
-            merged = mergeable(s, axes - 1, (const int64_t (*)[MAX_RANK])last, axes, r->dims[i]);
+            merged = mergeable(s, axes - 1, (const int64_t(*)[MAX_RANK])last, axes, r->dims[i]);
         }
         int at = merged ? axes - 1 : axes++;
         s->extent[at] = merged ? s->extent[at] * r->dims[i] : r->dims[i];
@@ -220,8 +220,8 @@ static void run_divide(Task *t, const Insn *i)
         uint64_t bits = 0;
         memcpy(&bits, x + (size_t)k * size, size);
         if (!bits) {
-            fault(t, i->op->pos, i->op->code == OP_FDIV ? "division by zero"
-                                                        : "remainder of a division by zero");
+            fault(t, i->op->pos,
+                  i->op->code == OP_FDIV ? "division by zero" : "remainder of a division by zero");
             return;
         }
     }
@@ -307,8 +307,8 @@ static void run_cast_ue8m0(Task *t, const Insn *i)
 
 void emit_cast(Preparer *p, const Op *op)
 {
-    bool checked = op->results[0]->type.dtype == DT_UE8M0 &&
-                   op->args[0]->type.dtype != DT_UE8M0 && op->args[0]->type.dtype != DT_BOOL;
+    bool checked = op->results[0]->type.dtype == DT_UE8M0 && op->args[0]->type.dtype != DT_UE8M0 &&
+                   op->args[0]->type.dtype != DT_BOOL;
     Insn *i = emit_plain(p, checked ? run_cast_ue8m0 : run_cast, op);
     i->aux = op->round == ROUND_ZERO ? TILE_ROUND_ZERO : TILE_ROUND_NEAREST;
 }

@@ -18,7 +18,7 @@ typedef struct Buffer {
     int64_t extent[MAX_RANK];
     void *data;
     size_t bytes;
-    bool defined;                    /* contents at entry may be read (in, inout) */
+    bool defined; /* contents at entry may be read (in, inout) */
 } Buffer;
 
 /* What one OP_TENSOR of the kernel is bound to. A table has `entries` buffers, else one. */
@@ -34,12 +34,12 @@ typedef struct Argument {
     uint64_t bits;
 } Argument;
 
-typedef struct Debugger Debugger;    /* debug.c; NULL when none is attached */
+typedef struct Debugger Debugger; /* debug.c; NULL when none is attached */
 
 typedef struct RunOptions {
-    uint64_t seed;                   /* order of programs; 0 is a seed like any other */
-    int threads;                     /* 0: as many as cores */
-    bool progress;                   /* a progress line on stderr (only set on a terminal) */
+    uint64_t seed; /* order of programs; 0 is a seed like any other */
+    int threads;   /* 0: as many as cores */
+    bool progress; /* a progress line on stderr (only set on a terminal) */
     Debugger *debugger;
 } RunOptions;
 
@@ -55,13 +55,18 @@ bool interp_run(const Kernel *, const Binding *bindings, int nbindings, const Ar
  *
  * The kernel's dims are solved from the extents of the tensors that were given (R2): bare names
  * first, then affine expressions with one unknown left; `given` dims must agree. */
-typedef struct Shape { const Op *tensor; int entries; int rank; int64_t extent[MAX_RANK]; } Shape;
+typedef struct Shape {
+    const Op *tensor;
+    int entries;
+    int rank;
+    int64_t extent[MAX_RANK];
+} Shape;
 
 typedef struct Solution {
-    Argument *arguments;             /* every OP_DIM and OP_SCALAR, by name */
+    Argument *arguments; /* every OP_DIM and OP_SCALAR, by name */
     int narguments;
-    int64_t (*extents)[MAX_RANK];    /* of every OP_TENSOR in the body, in order */
-    int *entries;                    /* table length of every OP_TENSOR, 1 for no table */
+    int64_t (*extents)[MAX_RANK]; /* of every OP_TENSOR in the body, in order */
+    int *entries;                 /* table length of every OP_TENSOR, 1 for no table */
 } Solution;
 
 /* Solves dims, checks every given shape, evaluates all extents and every OP_REQUIRE. Messages name

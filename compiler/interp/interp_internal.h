@@ -36,8 +36,8 @@ enum { BASE_FRAME, BASE_GLOBAL, BASE_EVAL, BASES = 4, SLOT_ALIGN = 64 };
 
 typedef struct ViewAxis {
     int64_t extent, stride;
-    int64_t offset, divide;          /* index i stands for q = (i + offset) / divide */
-    int64_t split;                   /* 0, or: q is (q / split) * stride + q % split */
+    int64_t offset, divide; /* index i stands for q = (i + offset) / divide */
+    int64_t split;          /* 0, or: q is (q / split) * stride + q % split */
 } ViewAxis;
 
 /* Element (i0, i1, ..) is element base + sum of the axes' parts of memory->data. */
@@ -52,15 +52,15 @@ typedef struct View {
 struct Memory {
     char *data;
     DType dtype;
-    int64_t elements;                /* of the storage, padding included */
-    const Buffer *buffer;            /* NULL: a local */
-    const Op *tensor;                /* the parameter or the OP_LOCAL */
-    int entry;                       /* of a table, else -1 */
-    bool written;                    /* some parameter bound to it may be stored to */
-    bool defined;                    /* readable at entry */
-    bool any_role;                   /* touched by two roles, one writing: log every access */
-    uint64_t *known;                 /* a local's defined bits */
-    Shadow *shadow;                  /* NULL: nothing to find (only read) */
+    int64_t elements;     /* of the storage, padding included */
+    const Buffer *buffer; /* NULL: a local */
+    const Op *tensor;     /* the parameter or the OP_LOCAL */
+    int entry;            /* of a table, else -1 */
+    bool written;         /* some parameter bound to it may be stored to */
+    bool defined;         /* readable at entry */
+    bool any_role;        /* touched by two roles, one writing: log every access */
+    uint64_t *known;      /* a local's defined bits */
+    Shadow *shadow;       /* NULL: nothing to find (only read) */
 };
 
 /* ---- code ---- */
@@ -72,8 +72,8 @@ struct Insn {
     const Op *op;
     Slot dst;
     Slot arg[3];
-    int32_t jump;                    /* relative to this instruction */
-    int32_t aux;                     /* the handler's: a size, an axis, a number */
+    int32_t jump; /* relative to this instruction */
+    int32_t aux;  /* the handler's: a size, an axis, a number */
     int64_t n;
     union {
         void (*unary)(void *, const void *, int64_t);
@@ -86,33 +86,36 @@ struct Insn {
 /* ---- phases and programs ---- */
 
 typedef struct PhaseRange {
-    int32_t code;                    /* its range region: gives lo, hi, step in the slots */
+    int32_t code; /* its range region: gives lo, hi, step in the slots */
     Slot lo, hi, step, index;
-    bool fixed;                      /* depends on no index: evaluated once a phase */
+    bool fixed; /* depends on no index: evaluated once a phase */
 } PhaseRange;
 
 typedef struct Phase {
     const Op *op;
-    int32_t body;                    /* first instruction */
+    int32_t body; /* first instruction */
     int nranges;
     PhaseRange ranges[MAX_RANK];
     size_t frame_bytes;
-    bool syncs;                      /* has grid_sync or exchange: all programs live together */
-    bool one_thread;                 /* its results depend on the order of atomics */
-    bool unordered;                  /* one set with the phase before */
+    bool syncs;      /* has grid_sync or exchange: all programs live together */
+    bool one_thread; /* its results depend on the order of atomics */
+    bool unordered;  /* one set with the phase before */
     int number;
     /* While it runs; see programs.c. */
-    int64_t count;                   /* programs */
-    int64_t first;                   /* number of its first program in the set */
+    int64_t count; /* programs */
+    int64_t first; /* number of its first program in the set */
     int64_t lo[MAX_RANK], step[MAX_RANK], extent[MAX_RANK];
-    int ragged;                      /* ranges before this one are enumerated in `prefix` */
-    struct { int64_t *items; int64_t count, capacity; } prefix;
+    int ragged; /* ranges before this one are enumerated in `prefix` */
+    struct {
+        int64_t *items;
+        int64_t count, capacity;
+    } prefix;
 } Phase;
 
 /* A program: a point of a phase's range. */
 typedef struct Point {
     const Phase *phase;
-    int64_t number;                  /* in lexicographic order; unordered phases count on */
+    int64_t number; /* in lexicographic order; unordered phases count on */
     int64_t index[MAX_RANK];
 } Point;
 
@@ -121,25 +124,25 @@ typedef struct Point {
 typedef enum TaskState {
     TASK_READY,
     TASK_DONE,
-    TASK_SYNC,                       /* at a grid_sync */
+    TASK_SYNC, /* at a grid_sync */
     TASK_EXCHANGE,
-    TASK_PUT,                        /* a role: waits for a free slot of a pipe */
-    TASK_GET,                        /* a role: waits for an item */
-    TASK_PAUSE,                      /* a role: lets another one run */
+    TASK_PUT,   /* a role: waits for a free slot of a pipe */
+    TASK_GET,   /* a role: waits for an item */
+    TASK_PAUSE, /* a role: lets another one run */
     TASK_FAULT
 } TaskState;
 
 /* What runs: a program, or one role of it. */
 struct Task {
     char *base[BASES];
-    const Insn *pc;                  /* the next instruction */
-    char *scratch;                   /* for the time of one instruction */
+    const Insn *pc; /* the next instruction */
+    char *scratch;  /* for the time of one instruction */
     Machine *machine;
     Worker *worker;
-    Point *point;                    /* NULL outside phases */
+    Point *point; /* NULL outside phases */
     TaskState state;
-    int role;                        /* -1: none */
-    struct Roles *roles;             /* of the ROLES it is in, or NULL */
+    int role;            /* -1: none */
+    struct Roles *roles; /* of the ROLES it is in, or NULL */
 };
 
 /* A thread's own memory. */
@@ -148,45 +151,60 @@ struct Worker {
     Task task;
     Point point;
     char *frame, *scratch;
-    struct Set *set;                 /* what it takes programs from */
-    bool first;                      /* it shows the progress */
-    void *memory;                    /* what to free */
+    struct Set *set; /* what it takes programs from */
+    bool first;      /* it shows the progress */
+    void *memory;    /* what to free */
 };
 
-typedef struct Code { Insn *items; int count, capacity; } Code;
+typedef struct Code {
+    Insn *items;
+    int count, capacity;
+} Code;
 
 struct Machine {
     const Kernel *kernel;
     Diag *diag;
-    Arena arena;                     /* everything made before programs run */
+    Arena arena; /* everything made before programs run */
     RunOptions options;
     const Binding *bindings;
     int nbindings;
     const Argument *arguments;
     int narguments;
 
-    Slot *slots;                     /* by value id */
-    Slot *states;                    /* by value id: hidden state of a loop or pipe */
+    Slot *slots;  /* by value id */
+    Slot *states; /* by value id: hidden state of a loop or pipe */
     int nslots;
     Code code;
     char *globals;
     size_t global_bytes, scratch_bytes;
-    struct { Memory **items; int count, capacity; } memories;
-    Memory ***bound;                 /* of every binding, its entries' memories */
-    struct { Phase **items; int count, capacity; } phases;
-    struct { const Op **items; int count, capacity; } constants, launches;
-    bool pooling;                    /* constants go to the globals */
-    struct { const Op **items; int count, capacity; } sites;   /* memory operations, by number */
+    struct {
+        Memory **items;
+        int count, capacity;
+    } memories;
+    Memory ***bound; /* of every binding, its entries' memories */
+    struct {
+        Phase **items;
+        int count, capacity;
+    } phases;
+    struct {
+        const Op **items;
+        int count, capacity;
+    } constants, launches;
+    bool pooling; /* constants go to the globals */
+    struct {
+        const Op **items;
+        int count, capacity;
+    } sites; /* memory operations, by number */
 
-    int epoch;                       /* grows at every grid_sync and phase */
-    bool peeking;                    /* an expression of the debugger runs: leave no trace */
-    bool threaded;                   /* several threads run programs now */
+    int epoch;     /* grows at every grid_sync and phase */
+    bool peeking;  /* an expression of the debugger runs: leave no trace */
+    bool threaded; /* several threads run programs now */
     bool was_threaded;
-    struct Set *set;                 /* that runs now */
+    struct Set *set; /* that runs now */
     double next_progress;
     bool progress_shown;
-    atomic_bool stop;                /* a fault was found: end */
-    pthread_mutex_t lock;            /* of the fault */
+    atomic_bool stop;     /* a fault was found: end */
+    pthread_mutex_t lock; /* of the fault */
     bool faulted;
     Pos fault_pos;
     char fault_text[2048];
@@ -214,7 +232,7 @@ typedef struct LoopState {
 } LoopState;
 
 typedef struct ShareState {
-    int64_t skip, every;             /* points to pass before the next one of this program */
+    int64_t skip, every; /* points to pass before the next one of this program */
     LoopState range[MAX_RANK];
 } ShareState;
 
@@ -237,7 +255,10 @@ bool phase_enumerate(Machine *, Worker *, Phase *, int64_t first);
 void phase_point(const Phase *, int64_t number, int64_t *index);
 void phase_free(Phase *);
 /* A bijection on [0, count) chosen by the seed. */
-typedef struct Permutation { uint64_t count, key[4]; int half_bits; } Permutation;
+typedef struct Permutation {
+    uint64_t count, key[4];
+    int half_bits;
+} Permutation;
 void permutation_init(Permutation *, uint64_t count, uint64_t seed);
 uint64_t permutation_at(const Permutation *, uint64_t position);
 uint64_t random_next(uint64_t *state);

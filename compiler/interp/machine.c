@@ -108,8 +108,7 @@ static Memory *memory_bind(Machine *m, const Binding *b, int entry)
         y->buffer = buffer;
         y->tensor = b->tensor;
         y->entry = b->tensor->results[0]->type.kind == TY_TABLE ? entry : -1;
-        y->elements =
-            format_elements(buffer->dtype, buffer->format, buffer->rank, buffer->extent);
+        y->elements = format_elements(buffer->dtype, buffer->format, buffer->rank, buffer->extent);
         PUSH(&m->arena, &m->memories, y);
     }
     y->written |= b->tensor->tensor->dir != PARAM_IN;
@@ -240,8 +239,13 @@ static void replay(Machine *m, const Machine *start, const Snapshot *s)
 bool interp_run(const Kernel *k, const Binding *bindings, int nbindings, const Argument *arguments,
                 int narguments, const RunOptions *options, Diag *diag)
 {
-    Machine start = {.kernel = k, .diag = diag, .options = *options, .bindings = bindings,
-                     .nbindings = nbindings, .arguments = arguments, .narguments = narguments};
+    Machine start = {.kernel = k,
+                     .diag = diag,
+                     .options = *options,
+                     .bindings = bindings,
+                     .nbindings = nbindings,
+                     .arguments = arguments,
+                     .narguments = narguments};
     if (start.options.threads <= 0)
         start.options.threads = (int)sysconf(_SC_NPROCESSORS_ONLN);
     if (options->debugger || start.options.threads < 1 || region_has(k->body, OP_PRINT))

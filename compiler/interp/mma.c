@@ -9,9 +9,9 @@
 #endif
 
 typedef struct MmaPlan {
-    int64_t m, n, k, k_blocks;       /* k_blocks: scales along k; 0: none */
+    int64_t m, n, k, k_blocks; /* k_blocks: scales along k; 0: none */
     DType a, b, c, sa, sb;
-    Slot slot[5];                    /* a, b, c or a, sa, b, sb, c */
+    Slot slot[5]; /* a, b, c or a, sa, b, sb, c */
 } MmaPlan;
 
 /* A block of the result stays in registers while k runs. */
@@ -21,17 +21,17 @@ typedef void BlockFn(double *, const double *, const double *, int64_t, int64_t,
 
 /* c[ROWS][COLUMNS] += a[ROWS][k] b[k][COLUMNS]; a and b have rows of lda and ldb. Fused or not
  * makes no difference: the products are exact. */
-#define MMA_BLOCK(name, target)                                                              \
-    target static void name(double *c, const double *a, const double *b, int64_t k,          \
-                            int64_t lda, int64_t ldb)                                        \
-    {                                                                                        \
-        double s[ROWS][COLUMNS];                                                             \
-        memcpy(s, c, sizeof s);                                                              \
-        for (int64_t p = 0; p < k; p++)                                                      \
-            for (int i = 0; i < ROWS; i++)                                                   \
-                for (int j = 0; j < COLUMNS; j++)                                            \
-                    s[i][j] += a[i * lda + p] * b[p * ldb + j];                              \
-        memcpy(c, s, sizeof s);                                                              \
+#define MMA_BLOCK(name, target)                                                                  \
+    target static void name(double *c, const double *a, const double *b, int64_t k, int64_t lda, \
+                            int64_t ldb)                                                         \
+    {                                                                                            \
+        double s[ROWS][COLUMNS];                                                                 \
+        memcpy(s, c, sizeof s);                                                                  \
+        for (int64_t p = 0; p < k; p++)                                                          \
+            for (int i = 0; i < ROWS; i++)                                                       \
+                for (int j = 0; j < COLUMNS; j++)                                                \
+                    s[i][j] += a[i * lda + p] * b[p * ldb + j];                                  \
+        memcpy(c, s, sizeof s);                                                                  \
     }
 #if defined(__x86_64__)
 MMA_BLOCK(block_avx2, __attribute__((target("avx2"))))
@@ -90,8 +90,8 @@ static void multiply(const MmaPlan *p, const double *a, const double *b, float *
             block(s, a + i * p->k, b + j, p->k, p->k, ldb);
             for (int64_t r = i; r < p->m && r < i + ROWS; r++)
                 for (int64_t q = j; q < p->n && q < j + COLUMNS; q++)
-                    y[r * p->n + q] = tile_canonical((float)((double)c[r * p->n + q] +
-                                                             s[(r - i) * COLUMNS + q - j]));
+                    y[r * p->n + q] = tile_canonical(
+                        (float)((double)c[r * p->n + q] + s[(r - i) * COLUMNS + q - j]));
         }
     }
 }

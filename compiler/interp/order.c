@@ -82,8 +82,8 @@ static void select_first(Ranked *r, int64_t n, int64_t count)
 
 typedef struct OrderPlan {
     Lines lines;
-    int64_t count;                   /* of the results along the axis */
-    Slot second;                     /* topk: the indices */
+    int64_t count; /* of the results along the axis */
+    Slot second;   /* topk: the indices */
 } OrderPlan;
 
 /* Element k of a line of the result. */

@@ -157,9 +157,12 @@ static void emit_nothing(Preparer *p, const Op *op)
 
 typedef struct Moves {
     int count;
-    bool staged;                     /* some target is a later source */
+    bool staged; /* some target is a later source */
     size_t bytes;
-    struct { Slot from, to; size_t bytes; } item[];
+    struct {
+        Slot from, to;
+        size_t bytes;
+    } item[];
 } Moves;
 
 static void run_moves(Task *t, const Insn *i)
@@ -256,8 +259,7 @@ static void note_effects(Phase *ph, const Region *r)
     for (const Op *op = r->first; op; op = op->next) {
         if (op->code == OP_GRID_SYNC || op->code == OP_EXCHANGE)
             ph->syncs = true;
-        if (op->code == OP_ATOMIC_ADD &&
-            (op->nresults || dtype_is_float(op->args[0]->type.dtype)))
+        if (op->code == OP_ATOMIC_ADD && (op->nresults || dtype_is_float(op->args[0]->type.dtype)))
             ph->one_thread = true;
         if (op->code == OP_PRINT)
             ph->one_thread = true;
@@ -308,8 +310,8 @@ static bool emit_phase(Preparer *p, const Op *op)
         return prepare_error(p, op, "par: more than %d ranges", MAX_RANK);
     PUSH(&m->arena, &m->phases, ph);
     note_effects(ph, op->regions[ph->nranges]);
-    ph->frame_bytes =
-        assign_slots(m, op->regions, op->nregions, BASE_FRAME, 0, !m->options.debugger);
+    ph->frame_bytes = assign_slots(m, op->regions, op->nregions, BASE_FRAME, 0,
+                                   !m->options.debugger);
     if (ph->frame_bytes >= MOST_FRAME_BYTES)
         return prepare_error(p, op, "the tiles of a program need more than %zu GiB",
                              MOST_FRAME_BYTES >> 30);
@@ -341,7 +343,10 @@ static void run_launch(Task *t, const Insn *i)
 static void emit_kernel(Preparer *p)
 {
     Machine *m = p->m;
-    struct { const Op **items; int count, capacity; } set = {0};
+    struct {
+        const Op **items;
+        int count, capacity;
+    } set = {0};
     const Op *op = m->kernel->body->first;
     while (op && !p->failed) {
         set.count = 0;

@@ -8,15 +8,18 @@
 typedef struct Scope {
     struct Scope *outer;
     const Op *op;
-    struct { int *items; int count, capacity; } continues;   /* jumps to its next iteration */
+    struct {
+        int *items;
+        int count, capacity;
+    } continues; /* jumps to its next iteration */
 } Scope;
 
 typedef struct Preparer {
     Machine *m;
     Code *code;
     Scope *scope;
-    Phase *phase;                    /* NULL: outside */
-    bool expression;                 /* for the debugger: constants are instructions too */
+    Phase *phase;    /* NULL: outside */
+    bool expression; /* for the debugger: constants are instructions too */
     bool failed;
 } Preparer;
 
@@ -41,17 +44,17 @@ void patch_to_end(Preparer *, int insn);
 
 /* One emitter a group of operations; each handles the ops that its file implements. */
 typedef void Emitter(Preparer *, const Op *);
-Emitter emit_elementwise, emit_cast;                                     /* elementwise.c */
-Emitter emit_broadcast, emit_trans, emit_concat;                         /* shape.c */
-Emitter emit_sum, emit_extreme, emit_truth, emit_scan, emit_softmax;     /* reduce.c, scan.c */
-Emitter emit_order, emit_histogram, emit_occurrence;                     /* order.c */
-Emitter emit_mma, emit_mma_scaled;                                       /* mma.c */
-Emitter emit_view, emit_extent, emit_local, emit_tensor, emit_table;     /* view.c */
-Emitter emit_access;                                                     /* access.c */
-Emitter emit_check, emit_print, emit_ranks;                              /* effects.c */
-Emitter emit_for, emit_share, emit_if, emit_continue;                    /* control.c */
-Emitter emit_roles, emit_pipe, emit_put, emit_get;                       /* roles.c */
-Emitter emit_sync, emit_exchange;                                        /* schedule.c */
+Emitter emit_elementwise, emit_cast;                                 /* elementwise.c */
+Emitter emit_broadcast, emit_trans, emit_concat;                     /* shape.c */
+Emitter emit_sum, emit_extreme, emit_truth, emit_scan, emit_softmax; /* reduce.c, scan.c */
+Emitter emit_order, emit_histogram, emit_occurrence;                 /* order.c */
+Emitter emit_mma, emit_mma_scaled;                                   /* mma.c */
+Emitter emit_view, emit_extent, emit_local, emit_tensor, emit_table; /* view.c */
+Emitter emit_access;                                                 /* access.c */
+Emitter emit_check, emit_print, emit_ranks;                          /* effects.c */
+Emitter emit_for, emit_share, emit_if, emit_continue;                /* control.c */
+Emitter emit_roles, emit_pipe, emit_put, emit_get;                   /* roles.c */
+Emitter emit_sync, emit_exchange;                                    /* schedule.c */
 
 void run_end(Task *, const Insn *);
 void run_nothing(Task *, const Insn *);

@@ -48,7 +48,9 @@ uint64_t permutation_at(const Permutation *p, uint64_t position)
 
 /* ---- ranges ---- */
 
-typedef struct Bounds { int64_t lo, hi, step; } Bounds;
+typedef struct Bounds {
+    int64_t lo, hi, step;
+} Bounds;
 
 /* Runs the code of range k; the indices before it are in the frame. */
 static bool range_bounds(Worker *w, const Phase *ph, int k, Bounds *b)

@@ -41,52 +41,52 @@ Lines *keep_lines(Preparer *p, const Op *op)
 /* ---- sums ---- */
 
 /* Neighbours first; an element without one is added to the zero that pads the line. */
-#define TREE(T, s)                                                                           \
-    static void tree_##s(T *restrict y, T *restrict x, int64_t n, int64_t inner)             \
-    {                                                                                        \
-        for (; n > 1; n = (n + 1) / 2) {                                                     \
-            for (int64_t i = 0; i < n / 2; i++)                                              \
-                for (int64_t j = 0; j < inner; j++)                                          \
-                    x[i * inner + j] = x[2 * i * inner + j] + x[(2 * i + 1) * inner + j];    \
-            if (n % 2)                                                                       \
-                for (int64_t j = 0; j < inner; j++)                                          \
-                    x[n / 2 * inner + j] = x[(n - 1) * inner + j] + 0;                       \
-        }                                                                                    \
-        for (int64_t j = 0; j < inner; j++)                                                  \
-            y[j] = n ? x[j] : 0;                                                             \
-    }                                                                                        \
-    static void sequence_##s(T *restrict y, const T *restrict x, int64_t n, int64_t inner)   \
-    {                                                                                        \
-        for (int64_t i = 0; i < n; i++)                                                      \
-            for (int64_t j = 0; j < inner; j++)                                              \
-                y[j] += x[i * inner + j];                                                    \
+#define TREE(T, s)                                                                         \
+    static void tree_##s(T *restrict y, T *restrict x, int64_t n, int64_t inner)           \
+    {                                                                                      \
+        for (; n > 1; n = (n + 1) / 2) {                                                   \
+            for (int64_t i = 0; i < n / 2; i++)                                            \
+                for (int64_t j = 0; j < inner; j++)                                        \
+                    x[i * inner + j] = x[2 * i * inner + j] + x[(2 * i + 1) * inner + j];  \
+            if (n % 2)                                                                     \
+                for (int64_t j = 0; j < inner; j++)                                        \
+                    x[n / 2 * inner + j] = x[(n - 1) * inner + j] + 0;                     \
+        }                                                                                  \
+        for (int64_t j = 0; j < inner; j++)                                                \
+            y[j] = n ? x[j] : 0;                                                           \
+    }                                                                                      \
+    static void sequence_##s(T *restrict y, const T *restrict x, int64_t n, int64_t inner) \
+    {                                                                                      \
+        for (int64_t i = 0; i < n; i++)                                                    \
+            for (int64_t j = 0; j < inner; j++)                                            \
+                y[j] += x[i * inner + j];                                                  \
     }
 TREE(float, f32)
 TREE(double, f64)
 
-#define SUM_FLOAT(T, s, canonical)                                                           \
-    static void sum_##s(const Lines *l, char *to, const char *from, const void *init,        \
-                        bool sequence, char *scratch)                                        \
-    {                                                                                        \
-        T *y = (T *)(void *)to;                                                              \
-        const T *x = (const T *)(const void *)from;                                          \
-        T *room = (T *)(void *)scratch;                                                      \
-        int64_t line = l->n * l->inner;                                                      \
-        for (int64_t o = 0; o < l->outer; o++, x += line, y += l->inner) {                   \
-            if (sequence) {                                                                  \
-                bool skip = !init && l->n;                                                   \
-                for (int64_t j = 0; j < l->inner; j++)                                       \
-                    y[j] = init ? *(const T *)init : skip ? x[j] : 0;                        \
-                sequence_##s(y, x + (skip ? l->inner : 0), l->n - skip, l->inner);           \
-            } else {                                                                         \
-                memcpy(room, x, (size_t)line * sizeof *x);                                   \
-                tree_##s(y, room, l->n, l->inner);                                           \
-                for (int64_t j = 0; init && j < l->inner; j++)                               \
-                    y[j] = *(const T *)init + y[j];                                          \
-            }                                                                                \
-            for (int64_t j = 0; j < l->inner; j++)                                           \
-                y[j] = canonical(y[j]);                                                      \
-        }                                                                                    \
+#define SUM_FLOAT(T, s, canonical)                                                    \
+    static void sum_##s(const Lines *l, char *to, const char *from, const void *init, \
+                        bool sequence, char *scratch)                                 \
+    {                                                                                 \
+        T *y = (T *)(void *)to;                                                       \
+        const T *x = (const T *)(const void *)from;                                   \
+        T *room = (T *)(void *)scratch;                                               \
+        int64_t line = l->n * l->inner;                                               \
+        for (int64_t o = 0; o < l->outer; o++, x += line, y += l->inner) {            \
+            if (sequence) {                                                           \
+                bool skip = !init && l->n;                                            \
+                for (int64_t j = 0; j < l->inner; j++)                                \
+                    y[j] = init ? *(const T *)init : skip ? x[j] : 0;                 \
+                sequence_##s(y, x + (skip ? l->inner : 0), l->n - skip, l->inner);    \
+            } else {                                                                  \
+                memcpy(room, x, (size_t)line * sizeof *x);                            \
+                tree_##s(y, room, l->n, l->inner);                                    \
+                for (int64_t j = 0; init && j < l->inner; j++)                        \
+                    y[j] = *(const T *)init + y[j];                                   \
+            }                                                                         \
+            for (int64_t j = 0; j < l->inner; j++)                                    \
+                y[j] = canonical(y[j]);                                               \
+        }                                                                             \
     }
 static inline double canonical_double(double x)
 {
@@ -99,34 +99,36 @@ SUM_FLOAT(float, f32, tile_canonical)
 SUM_FLOAT(double, f64, canonical_double)
 
 /* Integers wrap: the order does not matter. */
-#define SUM_INTEGER(T, s)                                                                    \
-    static void sum_##s(const Lines *l, char *to, const char *from, const void *init)        \
-    {                                                                                        \
-        T *restrict y = (T *)(void *)to;                                                     \
-        const T *restrict x = (const T *)(const void *)from;                                 \
-        for (int64_t o = 0; o < l->outer; o++, y += l->inner) {                              \
-            for (int64_t j = 0; j < l->inner; j++)                                           \
-                y[j] = init ? *(const T *)init : 0;                                          \
-            for (int64_t i = 0; i < l->n; i++, x += l->inner)                                \
-                for (int64_t j = 0; j < l->inner; j++)                                       \
-                    y[j] = (T)(y[j] + x[j]);                                                 \
-        }                                                                                    \
+#define SUM_INTEGER(T, s)                                                             \
+    static void sum_##s(const Lines *l, char *to, const char *from, const void *init) \
+    {                                                                                 \
+        T *restrict y = (T *)(void *)to;                                              \
+        const T *restrict x = (const T *)(const void *)from;                          \
+        for (int64_t o = 0; o < l->outer; o++, y += l->inner) {                       \
+            for (int64_t j = 0; j < l->inner; j++)                                    \
+                y[j] = init ? *(const T *)init : 0;                                   \
+            for (int64_t i = 0; i < l->n; i++, x += l->inner)                         \
+                for (int64_t j = 0; j < l->inner; j++)                                \
+                    y[j] = (T)(y[j] + x[j]);                                          \
+        }                                                                             \
     }
 SUM_INTEGER(uint8_t, u8)
 SUM_INTEGER(uint16_t, u16)
 SUM_INTEGER(uint32_t, u32)
 SUM_INTEGER(uint64_t, u64)
 
-void sum_lines(const Lines *l, DType t, char *to, const char *from, const void *init,
-               bool sequence, char *scratch)
+void sum_lines(const Lines *l, DType t, char *to, const char *from, const void *init, bool sequence,
+               char *scratch)
 {
     if (t == DT_F32)
         sum_f32(l, to, from, init, sequence, scratch);
     else if (t == DT_F64)
         sum_f64(l, to, from, init, sequence, scratch);
     else
-        (l->size == 1 ? sum_u8 : l->size == 2 ? sum_u16 : l->size == 4 ? sum_u32 : sum_u64)(
-            l, to, from, init);
+        (l->size == 1   ? sum_u8
+         : l->size == 2 ? sum_u16
+         : l->size == 4 ? sum_u32
+                        : sum_u64)(l, to, from, init);
 }
 
 static void run_sum(Task *t, const Insn *i)
@@ -155,19 +157,19 @@ static inline int32_t order_key(uint32_t u)
     return (int32_t)(u ^ (uint32_t)((int32_t)u >> 31 & 0x7FFFFFFF));
 }
 
-#define EXTREME_LINE(name, better)                                              \
-    static float name(const float *x, int64_t n)                                \
-    {                                                                           \
-        int32_t best = order_key(tile_bits(x[0])), nan = 0;                     \
-        for (int64_t i = 0; i < n; i++) {                                       \
-            uint32_t u = tile_bits(x[i]);                                       \
-            int32_t key = order_key(u);                                         \
-            best = key better best ? key : best;                                \
-            nan |= (u & TILE_MAGNITUDE) > TILE_INF_BITS;                        \
-        }                                                                       \
-        /* The key's order reverses itself. */                                  \
-        uint32_t u = (uint32_t)order_key((uint32_t)best);                       \
-        return tile_float(nan ? TILE_NAN_BITS : u);                             \
+#define EXTREME_LINE(name, better)                          \
+    static float name(const float *x, int64_t n)            \
+    {                                                       \
+        int32_t best = order_key(tile_bits(x[0])), nan = 0; \
+        for (int64_t i = 0; i < n; i++) {                   \
+            uint32_t u = tile_bits(x[i]);                   \
+            int32_t key = order_key(u);                     \
+            best = key better best ? key : best;            \
+            nan |= (u & TILE_MAGNITUDE) > TILE_INF_BITS;    \
+        }                                                   \
+        /* The key's order reverses itself. */              \
+        uint32_t u = (uint32_t)order_key((uint32_t)best);   \
+        return tile_float(nan ? TILE_NAN_BITS : u);         \
     }
 EXTREME_LINE(largest, >)
 EXTREME_LINE(smallest, <)

@@ -6,7 +6,7 @@
 /* A tile as [outer, n, inner] around the axis of a reduction or scan. */
 typedef struct Lines {
     int64_t outer, n, inner;
-    size_t size;                     /* of an element */
+    size_t size; /* of an element */
 } Lines;
 
 Lines plan_lines(const Type *, int axis);

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 
 typedef struct Entry {
-    const Memory *memory;            /* NULL: free */
+    const Memory *memory; /* NULL: free */
     int64_t element;
-    uint32_t wrote[MAX_ROLES], read[MAX_ROLES], added[MAX_ROLES];   /* clocks; 0: never */
+    uint32_t wrote[MAX_ROLES], read[MAX_ROLES], added[MAX_ROLES]; /* clocks; 0: never */
     const Op *last[MAX_ROLES];
 } Entry;
 
@@ -118,7 +118,9 @@ static const Op *tensor_behind(const Value *v)
     return v->op && v->op->code == OP_TENSOR ? v->op : NULL;
 }
 
-typedef struct Touched { uint32_t roles, writers; } Touched;
+typedef struct Touched {
+    uint32_t roles, writers;
+} Touched;
 
 /* By number of the memory. */
 static void note_memory(const Machine *m, Touched *touched, const Op *op, int role)

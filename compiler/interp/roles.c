@@ -181,7 +181,7 @@ void emit_get(Preparer *p, const Op *op)
 
 typedef struct RolesPlan {
     int count, npipes;
-    int start[MAX_ROLES];            /* relative to the instruction */
+    int start[MAX_ROLES]; /* relative to the instruction */
     struct PipePlan *pipes;
 } RolesPlan;
 
@@ -318,7 +318,11 @@ static void run_roles(Task *t, const Insn *i)
 
 /* ---- planning ---- */
 
-typedef struct PipeUse { const Op **items; int count, capacity; uint32_t consumers[64]; } PipeUse;
+typedef struct PipeUse {
+    const Op **items;
+    int count, capacity;
+    uint32_t consumers[64];
+} PipeUse;
 
 static void note_pipe(Preparer *p, PipeUse *u, const Op *op, int role)
 {

@@ -8,13 +8,15 @@ enum { MAX_ROLES = 16 };
 
 /* What a role knows of the others: clock[r] says how many puts of role r, with all that went
  * before them, have reached it through items. */
-typedef struct RoleClock { uint32_t of[MAX_ROLES]; } RoleClock;
+typedef struct RoleClock {
+    uint32_t of[MAX_ROLES];
+} RoleClock;
 
 /* At a pipe's slot; the clocks of the items in its stages and the items themselves follow. */
 typedef struct PipeState {
-    int64_t put;                     /* items so far */
+    int64_t put; /* items so far */
     int64_t taken[MAX_ROLES], freed[MAX_ROLES];
-    uint32_t consumers;              /* a bit a role */
+    uint32_t consumers; /* a bit a role */
 } PipeState;
 
 typedef struct RoleLog RoleLog;
@@ -26,8 +28,8 @@ typedef struct Roles {
     Task task[MAX_ROLES];
     RoleClock clock[MAX_ROLES];
     uint64_t random;
-    uint64_t moves;                  /* puts, gets and slots freed so far */
-    RoleLog *log;                    /* of accesses to tensors that roles share; NULL: none yet */
+    uint64_t moves; /* puts, gets and slots freed so far */
+    RoleLog *log;   /* of accesses to tensors that roles share; NULL: none yet */
 } Roles;
 
 /* Now and then lets another role run. */

@@ -10,19 +10,19 @@
 #endif
 
 /* X(type, unsigned type of that width, suffix) */
-#define SIGNED_TYPES(X)           \
-    X(int8_t, uint8_t, i8)        \
-    X(int16_t, uint16_t, i16)     \
-    X(int32_t, uint32_t, i32)     \
+#define SIGNED_TYPES(X)       \
+    X(int8_t, uint8_t, i8)    \
+    X(int16_t, uint16_t, i16) \
+    X(int32_t, uint32_t, i32) \
     X(int64_t, uint64_t, i64)
-#define UNSIGNED_TYPES(X)         \
-    X(uint8_t, uint8_t, u8)       \
-    X(uint16_t, uint16_t, u16)    \
-    X(uint32_t, uint32_t, u32)    \
+#define UNSIGNED_TYPES(X)      \
+    X(uint8_t, uint8_t, u8)    \
+    X(uint16_t, uint16_t, u16) \
+    X(uint32_t, uint32_t, u32) \
     X(uint64_t, uint64_t, u64)
 #define INTEGER_TYPES(X) SIGNED_TYPES(X) UNSIGNED_TYPES(X)
-#define FLOAT_TYPES(X)            \
-    X(float, uint32_t, f32)       \
+#define FLOAT_TYPES(X)      \
+    X(float, uint32_t, f32) \
     X(double, uint64_t, f64)
 #define ALL_TYPES(X) INTEGER_TYPES(X) FLOAT_TYPES(X)
 
@@ -102,52 +102,52 @@ float smaller_f32(float a, float b)
     return min_one_f32(a, b);
 }
 
-#define MINMAX_INTEGER(T, U, s)                     \
-    static inline T max_one_##s(T a, T b)           \
-    {                                               \
-        return a > b ? a : b;                       \
-    }                                               \
-    static inline T min_one_##s(T a, T b)           \
-    {                                               \
-        return a < b ? a : b;                       \
+#define MINMAX_INTEGER(T, U, s)           \
+    static inline T max_one_##s(T a, T b) \
+    {                                     \
+        return a > b ? a : b;             \
+    }                                     \
+    static inline T min_one_##s(T a, T b) \
+    {                                     \
+        return a < b ? a : b;             \
     }
 INTEGER_TYPES(MINMAX_INTEGER)
 
 /* Floor division. The caller has refused b == 0; the lowest value // -1 wraps. */
-#define DIVIDE_SIGNED(T, U, s)                                            \
-    static inline T floor_divide_##s(T a, T b)                                    \
-    {                                                                     \
-        if (b == -1)                                                      \
-            return (T)(U)(0u - (U)a);                                     \
-        return (T)(a / b - (a % b != 0 && ((a % b) < 0) != (b < 0)));     \
-    }                                                                     \
-    static inline T floor_modulo_##s(T a, T b)                                     \
-    {                                                                     \
-        if (b == -1)                                                      \
-            return 0;                                                     \
-        T r = (T)(a % b);                                                 \
-        return (T)(r != 0 && (r < 0) != (b < 0) ? r + b : r);             \
+#define DIVIDE_SIGNED(T, U, s)                                        \
+    static inline T floor_divide_##s(T a, T b)                        \
+    {                                                                 \
+        if (b == -1)                                                  \
+            return (T)(U)(0u - (U)a);                                 \
+        return (T)(a / b - (a % b != 0 && ((a % b) < 0) != (b < 0))); \
+    }                                                                 \
+    static inline T floor_modulo_##s(T a, T b)                        \
+    {                                                                 \
+        if (b == -1)                                                  \
+            return 0;                                                 \
+        T r = (T)(a % b);                                             \
+        return (T)(r != 0 && (r < 0) != (b < 0) ? r + b : r);         \
     }
 SIGNED_TYPES(DIVIDE_SIGNED)
-#define DIVIDE_UNSIGNED(T, U, s)                                          \
-    static inline T floor_divide_##s(T a, T b)                                    \
-    {                                                                     \
-        return (T)(a / b);                                                \
-    }                                                                     \
-    static inline T floor_modulo_##s(T a, T b)                                     \
-    {                                                                     \
-        return (T)(a % b);                                                \
+#define DIVIDE_UNSIGNED(T, U, s)               \
+    static inline T floor_divide_##s(T a, T b) \
+    {                                          \
+        return (T)(a / b);                     \
+    }                                          \
+    static inline T floor_modulo_##s(T a, T b) \
+    {                                          \
+        return (T)(a % b);                     \
     }
 UNSIGNED_TYPES(DIVIDE_UNSIGNED)
 
 /* Shifts by the width or more, which a negative count is too: 0, or the sign. */
-#define SHIFT(T, U, s)                                                    \
-    static inline T shift_left_##s(T a, T b)                                     \
-    {                                                                     \
-        return (T)((U)b < sizeof(T) * 8 ? (U)((U)a << (U)b) : 0u);          \
-    }                                                                     \
-    static inline T shift_right_##s(T a, T b)                                     \
-    {                                                                     \
+#define SHIFT(T, U, s)                                                                      \
+    static inline T shift_left_##s(T a, T b)                                                \
+    {                                                                                       \
+        return (T)((U)b < sizeof(T) * 8 ? (U)((U)a << (U)b) : 0u);                          \
+    }                                                                                       \
+    static inline T shift_right_##s(T a, T b)                                               \
+    {                                                                                       \
         return (T)((U)b < sizeof(T) * 8 ? (T)(a >> b) : a < (T)1 && a != 0 ? (T)-1 : (T)0); \
     }
 INTEGER_TYPES(SHIFT)
@@ -159,74 +159,74 @@ static inline int leading_zeros(uint64_t x, int width)
 
 /* ---- rows ---- */
 
-#define UNARY(name, s, T, R, expression)                                            \
-    static void name##_##s(void *d, const void *a, int64_t n)                       \
-    {                                                                               \
-        R *restrict y = d;                                                          \
-        const T *restrict x = a;                                                    \
-        for (int64_t i = 0; i < n; i++) {                                           \
-            T v = x[i];                                                             \
-            y[i] = (R)(expression);                                                 \
-        }                                                                           \
+#define UNARY(name, s, T, R, expression)                      \
+    static void name##_##s(void *d, const void *a, int64_t n) \
+    {                                                         \
+        R *restrict y = d;                                    \
+        const T *restrict x = a;                              \
+        for (int64_t i = 0; i < n; i++) {                     \
+            T v = x[i];                                       \
+            y[i] = (R)(expression);                           \
+        }                                                     \
     }
 
-#define BINARY(name, s, T, R, expression)                                           \
-    static void name##_##s(void *d, const void *a, const void *b, int64_t n)        \
-    {                                                                               \
-        R *restrict y = d;                                                          \
-        const T *restrict x = a, *restrict z = b;                                   \
-        for (int64_t i = 0; i < n; i++) {                                           \
-            T v = x[i], w = z[i];                                                   \
-            y[i] = (R)(expression);                                                 \
-        }                                                                           \
-    }                                                                               \
-    static void name##_right_##s(void *d, const void *a, const void *b, int64_t n)  \
-    {                                                                               \
-        R *restrict y = d;                                                          \
-        const T *restrict x = a, w = *(const T *)b;                                 \
-        for (int64_t i = 0; i < n; i++) {                                           \
-            T v = x[i];                                                             \
-            y[i] = (R)(expression);                                                 \
-        }                                                                           \
-    }                                                                               \
-    static void name##_left_##s(void *d, const void *a, const void *b, int64_t n)   \
-    {                                                                               \
-        R *restrict y = d;                                                          \
-        const T *restrict z = b, v = *(const T *)a;                                 \
-        for (int64_t i = 0; i < n; i++) {                                           \
-            T w = z[i];                                                             \
-            y[i] = (R)(expression);                                                 \
-        }                                                                           \
+#define BINARY(name, s, T, R, expression)                                          \
+    static void name##_##s(void *d, const void *a, const void *b, int64_t n)       \
+    {                                                                              \
+        R *restrict y = d;                                                         \
+        const T *restrict x = a, *restrict z = b;                                  \
+        for (int64_t i = 0; i < n; i++) {                                          \
+            T v = x[i], w = z[i];                                                  \
+            y[i] = (R)(expression);                                                \
+        }                                                                          \
+    }                                                                              \
+    static void name##_right_##s(void *d, const void *a, const void *b, int64_t n) \
+    {                                                                              \
+        R *restrict y = d;                                                         \
+        const T *restrict x = a, w = *(const T *)b;                                \
+        for (int64_t i = 0; i < n; i++) {                                          \
+            T v = x[i];                                                            \
+            y[i] = (R)(expression);                                                \
+        }                                                                          \
+    }                                                                              \
+    static void name##_left_##s(void *d, const void *a, const void *b, int64_t n)  \
+    {                                                                              \
+        R *restrict y = d;                                                         \
+        const T *restrict z = b, v = *(const T *)a;                                \
+        for (int64_t i = 0; i < n; i++) {                                          \
+            T w = z[i];                                                            \
+            y[i] = (R)(expression);                                                \
+        }                                                                          \
     }
 
-#define COMPARE(T, U, s)                  \
-    BINARY(eq, s, T, uint8_t, v == w)     \
-    BINARY(ne, s, T, uint8_t, v != w)     \
-    BINARY(lt, s, T, uint8_t, v < w)      \
-    BINARY(le, s, T, uint8_t, v <= w)     \
-    BINARY(gt, s, T, uint8_t, v > w)      \
-    BINARY(ge, s, T, uint8_t, v >= w)     \
+#define COMPARE(T, U, s)                    \
+    BINARY(eq, s, T, uint8_t, v == w)       \
+    BINARY(ne, s, T, uint8_t, v != w)       \
+    BINARY(lt, s, T, uint8_t, v < w)        \
+    BINARY(le, s, T, uint8_t, v <= w)       \
+    BINARY(gt, s, T, uint8_t, v > w)        \
+    BINARY(ge, s, T, uint8_t, v >= w)       \
     BINARY(min, s, T, T, min_one_##s(v, w)) \
     BINARY(max, s, T, T, max_one_##s(v, w))
 ALL_TYPES(COMPARE)
 
-#define INTEGER_ROWS(T, U, s)                                         \
-    BINARY(add, s, T, T, (U)((U)v + (U)w))                            \
-    BINARY(sub, s, T, T, (U)((U)v - (U)w))                            \
-    BINARY(mul, s, T, T, (U)(1u * (U)v * (U)w))        \
-    BINARY(fdiv, s, T, T, floor_divide_##s(v, w))                             \
-    BINARY(mod, s, T, T, floor_modulo_##s(v, w))                               \
-    BINARY(shl, s, T, T, shift_left_##s(v, w))                               \
-    BINARY(shr, s, T, T, shift_right_##s(v, w))                               \
-    UNARY(neg, s, T, T, (U)(0u - (U)v))                               \
-    UNARY(bnot, s, T, T, ~v)                                          \
-    UNARY(clz, s, T, T, leading_zeros((U)v, (int)sizeof(T) * 8))      \
+#define INTEGER_ROWS(T, U, s)                                    \
+    BINARY(add, s, T, T, (U)((U)v + (U)w))                       \
+    BINARY(sub, s, T, T, (U)((U)v - (U)w))                       \
+    BINARY(mul, s, T, T, (U)(1u * (U)v * (U)w))                  \
+    BINARY(fdiv, s, T, T, floor_divide_##s(v, w))                \
+    BINARY(mod, s, T, T, floor_modulo_##s(v, w))                 \
+    BINARY(shl, s, T, T, shift_left_##s(v, w))                   \
+    BINARY(shr, s, T, T, shift_right_##s(v, w))                  \
+    UNARY(neg, s, T, T, (U)(0u - (U)v))                          \
+    UNARY(bnot, s, T, T, ~v)                                     \
+    UNARY(clz, s, T, T, leading_zeros((U)v, (int)sizeof(T) * 8)) \
     UNARY(popc, s, T, T, __builtin_popcountll((U)v))
 INTEGER_TYPES(INTEGER_ROWS)
 
-#define BIT_ROWS(T, U, s)                 \
-    BINARY(and, s, T, T, v & w)           \
-    BINARY(or, s, T, T, v | w)            \
+#define BIT_ROWS(T, U, s)      \
+    BINARY(and, s, T, T, v &w) \
+    BINARY(or, s, T, T, v | w) \
     BINARY(xor, s, T, T, v ^ w)
 UNSIGNED_TYPES(BIT_ROWS)
 
@@ -236,23 +236,23 @@ SIGNED_TYPES(ABS_SIGNED)
 UNSIGNED_TYPES(ABS_UNSIGNED)
 
 /* Signs of floats are bits: NaN keeps its payload. */
-#define SIGN_ROWS(T, s, sign)                       \
-    UNARY(flip, s, T, T, v ^ (T)(sign))             \
-    UNARY(clear, s, T, T, v & (T) ~(T)(sign))
+#define SIGN_ROWS(T, s, sign)           \
+    UNARY(flip, s, T, T, v ^ (T)(sign)) \
+    UNARY(clear, s, T, T, v &(T) ~(T)(sign))
 SIGN_ROWS(uint8_t, s8, 0x80)
 SIGN_ROWS(uint8_t, s4, 0x8)
 SIGN_ROWS(uint16_t, s16, 0x8000)
 SIGN_ROWS(uint32_t, s32, 0x80000000u)
 SIGN_ROWS(uint64_t, s64, 0x8000000000000000u)
 
-#define FLOAT_ROWS(T, U, s)                                                            \
-    BINARY(add, s, T, T, CANONICAL_##s(v + w))                                         \
-    BINARY(sub, s, T, T, CANONICAL_##s(v - w))                                         \
-    BINARY(mul, s, T, T, CANONICAL_##s(v * w))                                         \
-    BINARY(div, s, T, T, CANONICAL_##s(v / w))                                         \
-    BINARY(copysign, s, T, T,                                                          \
-           from_##s((bits_##s(v) & ((U)-1 >> 1)) | (bits_##s(w) & ~((U)-1 >> 1))))     \
-    UNARY(isnan, s, T, uint8_t, v != v)                                                \
+#define FLOAT_ROWS(T, U, s)                                                        \
+    BINARY(add, s, T, T, CANONICAL_##s(v + w))                                     \
+    BINARY(sub, s, T, T, CANONICAL_##s(v - w))                                     \
+    BINARY(mul, s, T, T, CANONICAL_##s(v *w))                                      \
+    BINARY(div, s, T, T, CANONICAL_##s(v / w))                                     \
+    BINARY(copysign, s, T, T,                                                      \
+           from_##s((bits_##s(v) & ((U)-1 >> 1)) | (bits_##s(w) & ~((U)-1 >> 1)))) \
+    UNARY(isnan, s, T, uint8_t, v != v)                                            \
     UNARY(isfinite, s, T, uint8_t, v - v == 0)
 FLOAT_TYPES(FLOAT_ROWS)
 
@@ -292,10 +292,10 @@ static double ceil_pow2_f64_one(double v)
 }
 UNARY(ceil_pow2, f64, double, double, canonical_f64(ceil_pow2_f64_one(v)))
 
-#define VECTOR_ROW(name)                                                  \
-    static void name##_f32(void *d, const void *a, int64_t n)             \
-    {                                                                     \
-        tile_v##name(d, a, (size_t)n);                                    \
+#define VECTOR_ROW(name)                                      \
+    static void name##_f32(void *d, const void *a, int64_t n) \
+    {                                                         \
+        tile_v##name(d, a, (size_t)n);                        \
     }
 VECTOR_ROW(sqrt)
 VECTOR_ROW(rsqrt)

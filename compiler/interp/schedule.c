@@ -194,8 +194,8 @@ static bool report_uneven(Task *a, const Task *b)
     if (there)
         op_place(place, sizeof place, there);
     fault(a, here->pos, "%s is not reached by every program: program %s %s%s",
-          op_info[here->code].name, where,
-          there ? "waits at another one" : "ended without it", there ? place : "");
+          op_info[here->code].name, where, there ? "waits at another one" : "ended without it",
+          there ? place : "");
     return false;
 }
 

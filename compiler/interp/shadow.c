@@ -14,21 +14,21 @@ enum { CHUNK = 64 };
 #define ALL UINT64_MAX
 
 typedef enum ChunkState {
-    UNTOUCHED,                       /* all defined, or nothing: as the tensor at entry */
-    WRITTEN,                         /* mask: what is defined, and written by the owner */
-    FULL_READ,                       /* all is defined; mask: read by the owner */
-    FULL_SHARED,                     /* all is defined; mask: read by the owner and others */
-    FULL_WRITTEN,                    /* all is defined; mask: written by the owner */
-    LISTED                           /* list */
+    UNTOUCHED,    /* all defined, or nothing: as the tensor at entry */
+    WRITTEN,      /* mask: what is defined, and written by the owner */
+    FULL_READ,    /* all is defined; mask: read by the owner */
+    FULL_SHARED,  /* all is defined; mask: read by the owner and others */
+    FULL_WRITTEN, /* all is defined; mask: written by the owner */
+    LISTED        /* list */
 } ChunkState;
 
 #define LOCKED 0x80u
 
 typedef struct Segment {
     uint64_t mask;
-    uint32_t owner, other;           /* other: a second program, if shared */
+    uint32_t owner, other; /* other: a second program, if shared */
     uint16_t site, other_site;
-    uint8_t kind;                    /* AccessKind */
+    uint8_t kind; /* AccessKind */
     bool shared;
 } Segment;
 
@@ -44,9 +44,9 @@ typedef struct Chunk {
         List *list;
     };
     uint32_t owner;
-    uint16_t site;                   /* of the memory operation, in machine->sites */
-    uint8_t epoch;                   /* 0: an earlier one */
-    uint8_t state;                   /* ChunkState, or LOCKED */
+    uint16_t site; /* of the memory operation, in machine->sites */
+    uint8_t epoch; /* 0: an earlier one */
+    uint8_t state; /* ChunkState, or LOCKED */
 } Chunk;
 
 struct Shadow {
@@ -340,8 +340,8 @@ static void report_race(const Access64 *x, const Rival *r)
     if (*theirs)
         snprintf(them, sizeof them, "program %lld %s", (long long)r->owner, theirs);
     fault_unnamed(x->task, x->insn->op->pos,
-                  "race: program %lld %s %s %s, %s %s it%s, no grid_sync between",
-                  (long long)x->me, mine, verb[x->kind], element, them, verb[r->kind], place);
+                  "race: program %lld %s %s %s, %s %s it%s, no grid_sync between", (long long)x->me,
+                  mine, verb[x->kind], element, them, verb[r->kind], place);
 }
 
 static void report_undefined(Task *t, const Insn *i, const Memory *m, AccessKind kind,
@@ -381,8 +381,11 @@ static Chunk chunk_take(Chunk *shared, bool threaded)
         if (spins % 64 == 0)
             sched_yield();
     }
-    return (Chunk){.mask = shared->mask, .owner = shared->owner, .site = shared->site,
-                   .epoch = shared->epoch, .state = state};
+    return (Chunk){.mask = shared->mask,
+                   .owner = shared->owner,
+                   .site = shared->site,
+                   .epoch = shared->epoch,
+                   .state = state};
 }
 
 static void chunk_give(Chunk *shared, const Chunk *c, bool threaded)
@@ -475,7 +478,11 @@ bool shadow_access(Task *t, const Insn *i, Memory *m, AccessKind kind, int64_t e
     if (m->any_role && t->roles && !t->machine->peeking &&
         !role_log(t, i, m, kind, element, count, stride))
         return false;
-    Access64 x = {.task = t, .insn = i, .memory = m, .kind = kind, .site = (uint16_t)i->aux,
+    Access64 x = {.task = t,
+                  .insn = i,
+                  .memory = m,
+                  .kind = kind,
+                  .site = (uint16_t)i->aux,
                   .me = t->point ? (uint32_t)t->point->number : 0};
     return access_chunks(&x, element, count, stride);
 }

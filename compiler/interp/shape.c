@@ -44,16 +44,16 @@ void emit_broadcast(Preparer *p, const Op *op)
 /* Square pieces, so that both sides stay in the cache. */
 enum { BLOCK = 16 };
 
-#define TRANSPOSE(T, name)                                                              \
-    static void name(void *to, const void *from, int64_t rows, int64_t columns)         \
-    {                                                                                   \
-        T *restrict y = to;                                                             \
-        const T *restrict x = from;                                                     \
-        for (int64_t r = 0; r < rows; r += BLOCK)                                       \
-            for (int64_t c = 0; c < columns; c += BLOCK)                                \
-                for (int64_t i = r; i < rows && i < r + BLOCK; i++)                     \
-                    for (int64_t j = c; j < columns && j < c + BLOCK; j++)              \
-                        y[j * rows + i] = x[i * columns + j];                           \
+#define TRANSPOSE(T, name)                                                      \
+    static void name(void *to, const void *from, int64_t rows, int64_t columns) \
+    {                                                                           \
+        T *restrict y = to;                                                     \
+        const T *restrict x = from;                                             \
+        for (int64_t r = 0; r < rows; r += BLOCK)                               \
+            for (int64_t c = 0; c < columns; c += BLOCK)                        \
+                for (int64_t i = r; i < rows && i < r + BLOCK; i++)             \
+                    for (int64_t j = c; j < columns && j < c + BLOCK; j++)      \
+                        y[j * rows + i] = x[i * columns + j];                   \
     }
 TRANSPOSE(uint8_t, transpose8)
 TRANSPOSE(uint16_t, transpose16)
@@ -84,7 +84,7 @@ void emit_trans(Preparer *p, const Op *op)
 
 typedef struct Part {
     Slot slot;
-    size_t row;                      /* bytes of the axis and those behind it */
+    size_t row; /* bytes of the axis and those behind it */
 } Part;
 
 static void run_concat(Task *t, const Insn *i)

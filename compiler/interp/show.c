@@ -91,8 +91,8 @@ typedef struct Table {
     FILE *out;
     DType dtype;
     const char *data;
-    int64_t rows, columns;           /* of the last two axes */
-    bool brief;                      /* only the edges of each axis */
+    int64_t rows, columns; /* of the last two axes */
+    bool brief;            /* only the edges of each axis */
     int width;
 } Table;
 
@@ -104,8 +104,7 @@ static bool skipped(const Table *t, int64_t i, int64_t n)
 static void cell_text(const Table *t, int64_t plane, int64_t r, int64_t c, char *text)
 {
     int64_t at = (plane * t->rows + r) * t->columns + c;
-    show_element(text, ELEMENT_TEXT, t->dtype,
-                 t->data + (size_t)at * dtype_info[t->dtype].size);
+    show_element(text, ELEMENT_TEXT, t->dtype, t->data + (size_t)at * dtype_info[t->dtype].size);
 }
 
 static void measure(Table *t, int64_t plane)

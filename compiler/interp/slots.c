@@ -7,23 +7,32 @@
 /* Operations run in the order of `start`; both ends are part of the interval. */
 typedef struct Interval {
     int start, end;
-    int loop;                        /* the outermost loop that must not end before it; -1: none */
-    const Region *role;              /* values of two roles never share memory */
+    int loop;           /* the outermost loop that must not end before it; -1: none */
+    const Region *role; /* values of two roles never share memory */
     size_t bytes, offset;
-    Slot *slot;                      /* where the result goes */
+    Slot *slot; /* where the result goes */
 } Interval;
 
 typedef struct Loop {
-    int start, end;                  /* end: -1 while it is open */
+    int start, end; /* end: -1 while it is open */
 } Loop;
 
 typedef struct Assigner {
     Machine *m;
     Arena arena;
-    int *interval_of;                /* by value id, + 1 */
-    struct { Interval *items; int count, capacity; } intervals;
-    struct { Loop *items; int count, capacity; } loops;
-    struct { int *items; int count, capacity; } open;
+    int *interval_of; /* by value id, + 1 */
+    struct {
+        Interval *items;
+        int count, capacity;
+    } intervals;
+    struct {
+        Loop *items;
+        int count, capacity;
+    } loops;
+    struct {
+        int *items;
+        int count, capacity;
+    } open;
     const Region *role;
     int position;
 } Assigner;

@@ -121,8 +121,12 @@ static void run_local(Task *t, const Insn *i)
     char *data = (char *)l + round_up(sizeof *l);
     Buffer shape = {.dtype = type->dtype, .rank = type->rank};
     memcpy(shape.extent, type->dims, sizeof shape.extent);
-    l->memory = (Memory){.data = data, .dtype = type->dtype, .elements = type_elements(type),
-                         .tensor = i->op, .entry = -1, .written = true};
+    l->memory = (Memory){.data = data,
+                         .dtype = type->dtype,
+                         .elements = type_elements(type),
+                         .tensor = i->op,
+                         .entry = -1,
+                         .written = true};
     l->memory.known = (uint64_t *)(void *)(data + local_data(type));
     memset(l->memory.known, 0, local_known(type));
     memset(data, 0, local_data(type));

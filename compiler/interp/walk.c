@@ -67,8 +67,7 @@ static void read_indices(Task *t, const AccessPlan *p, const View *v, Walk *w)
             tile_axis(t, x, a, p->out_extent[x->out], !tiles, &w->axis[x->out], &room);
             tiles = true;
         } else {
-            int64_t first =
-                x->kind == AX_FULL ? 0 : read_int(slot_pointer(t, x->slot), x->dtype);
+            int64_t first = x->kind == AX_FULL ? 0 : read_int(slot_pointer(t, x->slot), x->dtype);
             slice_axis(a, first, p->out_extent[x->out], &w->axis[x->out], &w->base, &room);
         }
     }
@@ -86,8 +85,11 @@ static void simplify(Walk *w)
         if (b && !a->table && !b->table && a->lo == 0 && a->hi == a->n &&
             b->stride == a->stride * a->n) {
             int64_t inner = a->n;
-            *b = (WalkAxis){.n = b->n * inner, .lo = b->lo * inner, .hi = b->hi * inner,
-                            .stride = a->stride, .out_stride = a->out_stride};
+            *b = (WalkAxis){.n = b->n * inner,
+                            .lo = b->lo * inner,
+                            .hi = b->hi * inner,
+                            .stride = a->stride,
+                            .out_stride = a->out_stride};
         } else {
             w->axis[n++] = *a;
         }
@@ -132,7 +134,10 @@ static bool walk_level(const Walk *w, int level, int64_t element, int64_t out, R
 {
     const WalkAxis *a = &w->axis[level];
     if (level == w->rank - 1) {
-        Run r = {.element = element, .out = out + a->lo, .n = a->hi - a->lo, .stride = a->stride,
+        Run r = {.element = element,
+                 .out = out + a->lo,
+                 .n = a->hi - a->lo,
+                 .stride = a->stride,
                  .table = a->table ? a->table + a->lo : NULL};
         r.element += a->table ? 0 : a->lo * a->stride;
         return each(context, &r);

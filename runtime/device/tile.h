@@ -14,15 +14,36 @@
 
 /* ---- threads ---- */
 
-TILE_FN int64_t tile_block(void) { return blockIdx.x; }
-TILE_FN int tile_thread(void) { return (int)threadIdx.x; }
-TILE_FN int tile_lane(void) { return (int)(threadIdx.x & 31); }
-TILE_FN int tile_warp(void) { return (int)(threadIdx.x >> 5); }
-TILE_FN void tile_sync(void) { __syncthreads(); }
-TILE_FN void tile_sync_warp(void) { __syncwarp(); }
+TILE_FN int64_t tile_block(void)
+{
+    return blockIdx.x;
+}
+TILE_FN int tile_thread(void)
+{
+    return (int)threadIdx.x;
+}
+TILE_FN int tile_lane(void)
+{
+    return (int)(threadIdx.x & 31);
+}
+TILE_FN int tile_warp(void)
+{
+    return (int)(threadIdx.x >> 5);
+}
+TILE_FN void tile_sync(void)
+{
+    __syncthreads();
+}
+TILE_FN void tile_sync_warp(void)
+{
+    __syncwarp();
+}
 
 /* shfl.sync.bfly, PTX ISA 9.7.9.6: every lane of the warp takes part. */
-TILE_FN float tile_shuffle_xor_f32(float x, int mask) { return __shfl_xor_sync(~0u, x, mask); }
+TILE_FN float tile_shuffle_xor_f32(float x, int mask)
+{
+    return __shfl_xor_sync(~0u, x, mask);
+}
 TILE_FN int64_t tile_shuffle_xor_i64(int64_t x, int mask)
 {
     return __shfl_xor_sync(~0u, (long long)x, mask);
@@ -31,10 +52,10 @@ TILE_FN uint64_t tile_shuffle_xor_u64(uint64_t x, int mask)
 {
     return __shfl_xor_sync(~0u, (unsigned long long)x, mask);
 }
-#define SHUFFLE(T, name)                                                                        \
-    TILE_FN T tile_shuffle_xor_##name(T x, int mask)                                             \
-    {                                                                                            \
-        return (T)__shfl_xor_sync(~0u, (int)x, mask);                                            \
+#define SHUFFLE(T, name)                              \
+    TILE_FN T tile_shuffle_xor_##name(T x, int mask)  \
+    {                                                 \
+        return (T)__shfl_xor_sync(~0u, (int)x, mask); \
     }
 SHUFFLE(int32_t, i32)
 SHUFFLE(uint32_t, u32)
@@ -46,9 +67,18 @@ SHUFFLE(bool, bool)
 #undef SHUFFLE
 
 /* atom.global.add, PTX ISA 9.7.13.5: relaxed, at GPU scope; red where the old value is dropped. */
-TILE_FN void tile_atomic_add_i32(int32_t *p, int32_t x) { atomicAdd(p, x); }
-TILE_FN void tile_atomic_add_u32(uint32_t *p, uint32_t x) { atomicAdd(p, x); }
-TILE_FN void tile_atomic_add_f32(float *p, float x) { atomicAdd(p, x); }
+TILE_FN void tile_atomic_add_i32(int32_t *p, int32_t x)
+{
+    atomicAdd(p, x);
+}
+TILE_FN void tile_atomic_add_u32(uint32_t *p, uint32_t x)
+{
+    atomicAdd(p, x);
+}
+TILE_FN void tile_atomic_add_f32(float *p, float x)
+{
+    atomicAdd(p, x);
+}
 TILE_FN void tile_atomic_add_i64(int64_t *p, int64_t x)
 {
     atomicAdd((unsigned long long *)p, (unsigned long long)x);
@@ -59,7 +89,8 @@ TILE_FN void tile_atomic_add_u64(uint64_t *p, uint64_t x)
 }
 
 /* All blocks of a cooperative launch. word[0] counts arrivals, word[1] is the generation that ends
- * a round; both are left usable for the next. Everything stored before is visible behind it (R13). */
+ * a round; both are left usable for the next. Everything stored before is visible behind it (R13).
+ * */
 TILE_FN void tile_grid_sync(uint32_t *word)
 {
     __syncthreads();
@@ -82,16 +113,36 @@ TILE_FN void tile_grid_sync(uint32_t *word)
 
 /* The pointers of a table of tensors travel by value in the kernel's parameters. */
 enum { TILE_TABLE_ENTRIES = 128 };
-typedef struct TileTable { void *entry[TILE_TABLE_ENTRIES]; } TileTable;
+typedef struct TileTable {
+    void *entry[TILE_TABLE_ENTRIES];
+} TileTable;
 
 /* ---- arithmetic ---- */
 
-TILE_FN float tile_add_f32(float a, float b) { return a + b; }
-TILE_FN bool tile_or_bool(bool a, bool b) { return a | b; }
-TILE_FN bool tile_and_bool(bool a, bool b) { return a & b; }
-TILE_FN bool tile_isnan(float x) { return x != x; }
-TILE_FN bool tile_isfinite(float x) { return (tile_bits(x) & TILE_MAGNITUDE) < TILE_INF_BITS; }
-TILE_FN float tile_floor(float x) { return floorf(x); }
+TILE_FN float tile_add_f32(float a, float b)
+{
+    return a + b;
+}
+TILE_FN bool tile_or_bool(bool a, bool b)
+{
+    return a | b;
+}
+TILE_FN bool tile_and_bool(bool a, bool b)
+{
+    return a & b;
+}
+TILE_FN bool tile_isnan(float x)
+{
+    return x != x;
+}
+TILE_FN bool tile_isfinite(float x)
+{
+    return (tile_bits(x) & TILE_MAGNITUDE) < TILE_INF_BITS;
+}
+TILE_FN float tile_floor(float x)
+{
+    return floorf(x);
+}
 
 /* max.NaN.f32, PTX ISA 9.7.3.13: NaN wins, +0 > -0. */
 TILE_FN float tile_max_f32(float a, float b)
@@ -109,56 +160,117 @@ TILE_FN float tile_min_f32(float a, float b)
 }
 
 /* Signed integers wrap, // and % floor, shifts by the width or more give 0 or the sign (R11). */
-#define INTEGER(T, U, t, u, bits)                                                               \
-    TILE_FN T tile_add_##t(T a, T b) { return (T)((U)a + (U)b); }                                \
-    TILE_FN T tile_sub_##t(T a, T b) { return (T)((U)a - (U)b); }                                \
-    TILE_FN T tile_mul_##t(T a, T b) { return (T)((U)a * (U)b); }                                \
-    TILE_FN T tile_neg_##t(T a) { return (T)(0 - (U)a); }                                        \
-    TILE_FN T tile_abs_##t(T a) { return a < 0 ? tile_neg_##t(a) : a; }                          \
-    TILE_FN T tile_max_##t(T a, T b) { return a > b ? a : b; }                                   \
-    TILE_FN T tile_min_##t(T a, T b) { return a < b ? a : b; }                                   \
-    TILE_FN T tile_fdiv_##t(T a, T b)                                                            \
-    {                                                                                            \
-        if (b == 0)                                                                              \
-            return 0;                                                                            \
-        if (b == -1)                                                                             \
-            return tile_neg_##t(a);                                                              \
-        T q = (T)(a / b);                                                                        \
-        return (T)(q - ((a % b != 0) & ((a < 0) != (b < 0))));                                   \
-    }                                                                                            \
-    TILE_FN T tile_mod_##t(T a, T b)                                                             \
-    {                                                                                            \
-        return b ? tile_sub_##t(a, tile_mul_##t(tile_fdiv_##t(a, b), b)) : 0;                    \
-    }                                                                                            \
-    TILE_FN T tile_shl_##t(T a, T n) { return (U)n < bits ? (T)((U)a << n) : 0; }                \
-    TILE_FN T tile_shr_##t(T a, T n) { return (T)(a >> ((U)n < bits ? n : (T)(bits - 1))); }     \
-    TILE_FN U tile_add_##u(U a, U b) { return (U)(a + b); }                                      \
-    TILE_FN U tile_sub_##u(U a, U b) { return (U)(a - b); }                                      \
-    TILE_FN U tile_mul_##u(U a, U b) { return (U)(a * b); }                                      \
-    TILE_FN U tile_neg_##u(U a) { return (U)(0 - a); }                                           \
-    TILE_FN U tile_abs_##u(U a) { return a; }                                                    \
-    TILE_FN U tile_max_##u(U a, U b) { return a > b ? a : b; }                                   \
-    TILE_FN U tile_min_##u(U a, U b) { return a < b ? a : b; }                                   \
-    TILE_FN U tile_fdiv_##u(U a, U b) { return b ? (U)(a / b) : 0; }                             \
-    TILE_FN U tile_mod_##u(U a, U b) { return b ? (U)(a % b) : 0; }                              \
-    TILE_FN U tile_shl_##u(U a, U n) { return n < bits ? (U)(a << n) : 0; }                      \
-    TILE_FN U tile_shr_##u(U a, U n) { return n < bits ? (U)(a >> n) : 0; }
+#define INTEGER(T, U, t, u, bits)                                             \
+    TILE_FN T tile_add_##t(T a, T b)                                          \
+    {                                                                         \
+        return (T)((U)a + (U)b);                                              \
+    }                                                                         \
+    TILE_FN T tile_sub_##t(T a, T b)                                          \
+    {                                                                         \
+        return (T)((U)a - (U)b);                                              \
+    }                                                                         \
+    TILE_FN T tile_mul_##t(T a, T b)                                          \
+    {                                                                         \
+        return (T)((U)a * (U)b);                                              \
+    }                                                                         \
+    TILE_FN T tile_neg_##t(T a)                                               \
+    {                                                                         \
+        return (T)(0 - (U)a);                                                 \
+    }                                                                         \
+    TILE_FN T tile_abs_##t(T a)                                               \
+    {                                                                         \
+        return a < 0 ? tile_neg_##t(a) : a;                                   \
+    }                                                                         \
+    TILE_FN T tile_max_##t(T a, T b)                                          \
+    {                                                                         \
+        return a > b ? a : b;                                                 \
+    }                                                                         \
+    TILE_FN T tile_min_##t(T a, T b)                                          \
+    {                                                                         \
+        return a < b ? a : b;                                                 \
+    }                                                                         \
+    TILE_FN T tile_fdiv_##t(T a, T b)                                         \
+    {                                                                         \
+        if (b == 0)                                                           \
+            return 0;                                                         \
+        if (b == -1)                                                          \
+            return tile_neg_##t(a);                                           \
+        T q = (T)(a / b);                                                     \
+        return (T)(q - ((a % b != 0) & ((a < 0) != (b < 0))));                \
+    }                                                                         \
+    TILE_FN T tile_mod_##t(T a, T b)                                          \
+    {                                                                         \
+        return b ? tile_sub_##t(a, tile_mul_##t(tile_fdiv_##t(a, b), b)) : 0; \
+    }                                                                         \
+    TILE_FN T tile_shl_##t(T a, T n)                                          \
+    {                                                                         \
+        return (U)n < bits ? (T)((U)a << n) : 0;                              \
+    }                                                                         \
+    TILE_FN T tile_shr_##t(T a, T n)                                          \
+    {                                                                         \
+        return (T)(a >> ((U)n < bits ? n : (T)(bits - 1)));                   \
+    }                                                                         \
+    TILE_FN U tile_add_##u(U a, U b)                                          \
+    {                                                                         \
+        return (U)(a + b);                                                    \
+    }                                                                         \
+    TILE_FN U tile_sub_##u(U a, U b)                                          \
+    {                                                                         \
+        return (U)(a - b);                                                    \
+    }                                                                         \
+    TILE_FN U tile_mul_##u(U a, U b)                                          \
+    {                                                                         \
+        return (U)(a * b);                                                    \
+    }                                                                         \
+    TILE_FN U tile_neg_##u(U a)                                               \
+    {                                                                         \
+        return (U)(0 - a);                                                    \
+    }                                                                         \
+    TILE_FN U tile_abs_##u(U a)                                               \
+    {                                                                         \
+        return a;                                                             \
+    }                                                                         \
+    TILE_FN U tile_max_##u(U a, U b)                                          \
+    {                                                                         \
+        return a > b ? a : b;                                                 \
+    }                                                                         \
+    TILE_FN U tile_min_##u(U a, U b)                                          \
+    {                                                                         \
+        return a < b ? a : b;                                                 \
+    }                                                                         \
+    TILE_FN U tile_fdiv_##u(U a, U b)                                         \
+    {                                                                         \
+        return b ? (U)(a / b) : 0;                                            \
+    }                                                                         \
+    TILE_FN U tile_mod_##u(U a, U b)                                          \
+    {                                                                         \
+        return b ? (U)(a % b) : 0;                                            \
+    }                                                                         \
+    TILE_FN U tile_shl_##u(U a, U n)                                          \
+    {                                                                         \
+        return n < bits ? (U)(a << n) : 0;                                    \
+    }                                                                         \
+    TILE_FN U tile_shr_##u(U a, U n)                                          \
+    {                                                                         \
+        return n < bits ? (U)(a >> n) : 0;                                    \
+    }
 INTEGER(int8_t, uint8_t, i8, u8, 8)
 INTEGER(int16_t, uint16_t, i16, u16, 16)
 INTEGER(int32_t, uint32_t, i32, u32, 32)
 INTEGER(int64_t, uint64_t, i64, u64, 64)
 #undef INTEGER
 
-/* ---- conversions two at a time: cvt, PTX ISA 9.7.9.21. y[0] is of a, y[1] of b; the bits are those
+/* ---- conversions two at a time: cvt, PTX ISA 9.7.9.21. y[0] is of a, y[1] of b; the bits are
+ * those
  * of the functions in runtime/numerics/convert.h, which tests compare for every f32 (R6). */
 
-#define PAIR(name, T, U, bits, instruction)                                                     \
-    TILE_FN void tile_f32_to_##name##_pair(T *y, float a, float b)                               \
-    {                                                                                            \
-        U u;                                                                                     \
-        asm(instruction " %0, %1, %2;" : PAIR_OUT_##bits(u) : "f"(b), "f"(a));                   \
-        y[0] = (T)(u & ((1u << bits) - 1));                                                      \
-        y[1] = (T)(u >> bits);                                                                   \
+#define PAIR(name, T, U, bits, instruction)                                    \
+    TILE_FN void tile_f32_to_##name##_pair(T *y, float a, float b)             \
+    {                                                                          \
+        U u;                                                                   \
+        asm(instruction " %0, %1, %2;" : PAIR_OUT_##bits(u) : "f"(b), "f"(a)); \
+        y[0] = (T)(u & ((1u << bits) - 1));                                    \
+        y[1] = (T)(u >> bits);                                                 \
     }
 #define PAIR_OUT_8(u) "=h"(u)
 #define PAIR_OUT_16(u) "=r"(u)
@@ -170,7 +282,10 @@ PAIR(f16, uint16_t, uint32_t, 16, "cvt.rn.f16x2.f32")
 
 /* ---- indices ---- */
 
-TILE_FN bool tile_inside(int64_t i, int64_t extent) { return (uint64_t)i < (uint64_t)extent; }
+TILE_FN bool tile_inside(int64_t i, int64_t extent)
+{
+    return (uint64_t)i < (uint64_t)extent;
+}
 TILE_FN int64_t tile_clamp(int64_t x, int64_t lo, int64_t hi)
 {
     return x < lo ? lo : x > hi ? hi : x;
@@ -225,7 +340,7 @@ TILE_FN void tile_put(void *p, const uint32_t *w, int bytes)
 }
 
 /* Elements of 1, 2 or 4 bytes in words and apart. */
-#define ACCESS(T, U, name, n)                                                                   \
+#define ACCESS(T, U, name, n)                                                                    \
     TILE_FN void tile_load_##n##_##name(T *x, const T *data, int64_t at, int64_t first,          \
                                         int64_t extent, T pad)                                   \
     {                                                                                            \
@@ -233,7 +348,7 @@ TILE_FN void tile_put(void *p, const uint32_t *w, int bytes)
         const T *p = data + at + first;                                                          \
         if (tile_whole(p, n * bytes, first, n, extent)) {                                        \
             uint32_t w[4];                                                                       \
-            tile_get(w, p, n * bytes);                                                           \
+            tile_get(w, p, n *bytes);                                                            \
             TILE_EACH(i, n)                                                                      \
             {                                                                                    \
                 const U u = (U)(w[i / per] >> i % per * 8 * bytes);                              \
@@ -251,7 +366,7 @@ TILE_FN void tile_put(void *p, const uint32_t *w, int bytes)
         if (tile_whole(p, n * bytes, first, n, extent)) {                                        \
             uint32_t w[4] = {0, 0, 0, 0};                                                        \
             TILE_EACH(i, n) w[i / per] |= (uint32_t)TILE_TO_##name(x[i]) << i % per * 8 * bytes; \
-            tile_put(p, w, n * bytes);                                                           \
+            tile_put(p, w, n *bytes);                                                            \
         } else {                                                                                 \
             TILE_EACH(i, n)                                                                      \
             {                                                                                    \
@@ -289,59 +404,59 @@ ACCESS_1(uint8_t, uint8_t, u8)
 ACCESS_1(bool, uint8_t, bool)
 #undef ACCESS
 
-#define ACCESS_64(T, name)                                                                      \
-    TILE_FN void tile_load_2_##name(T *x, const T *data, int64_t at, int64_t first,              \
-                                    int64_t extent, T pad)                                       \
-    {                                                                                            \
-        const T *p = data + at + first;                                                          \
-        TILE_EACH(i, 2) x[i] = tile_inside(first + i, extent) ? p[i] : pad;                      \
-    }                                                                                            \
-    TILE_FN void tile_store_2_##name(T *data, int64_t at, const T *x, int64_t first,             \
-                                     int64_t extent)                                             \
-    {                                                                                            \
-        T *p = data + at + first;                                                                \
-        TILE_EACH(i, 2)                                                                          \
-        {                                                                                        \
-            if (tile_inside(first + i, extent))                                                  \
-                p[i] = x[i];                                                                     \
-        }                                                                                        \
+#define ACCESS_64(T, name)                                                           \
+    TILE_FN void tile_load_2_##name(T *x, const T *data, int64_t at, int64_t first,  \
+                                    int64_t extent, T pad)                           \
+    {                                                                                \
+        const T *p = data + at + first;                                              \
+        TILE_EACH(i, 2) x[i] = tile_inside(first + i, extent) ? p[i] : pad;          \
+    }                                                                                \
+    TILE_FN void tile_store_2_##name(T *data, int64_t at, const T *x, int64_t first, \
+                                     int64_t extent)                                 \
+    {                                                                                \
+        T *p = data + at + first;                                                    \
+        TILE_EACH(i, 2)                                                              \
+        {                                                                            \
+            if (tile_inside(first + i, extent))                                      \
+                p[i] = x[i];                                                         \
+        }                                                                            \
     }
 ACCESS_64(int64_t, i64)
 ACCESS_64(uint64_t, u64)
 #undef ACCESS_64
 
-#define ACCESS_E2M1(n)                                                                          \
-    TILE_FN void tile_load_##n##_e2m1(uint8_t *x, const uint8_t *data, int64_t at,               \
-                                      int64_t first, int64_t extent, uint8_t pad)                \
-    {                                                                                            \
-        const uint8_t *p = data + (at + first) / 2;                                              \
-        if (tile_whole(p, n / 2, first, n, extent)) {                                            \
-            uint32_t w[4];                                                                       \
-            tile_get(w, p, n / 2);                                                               \
-            TILE_EACH(i, n) x[i] = (uint8_t)(w[i / 8] >> i % 8 * 4 & 15);                        \
-        } else {                                                                                 \
-            TILE_EACH(i, n)                                                                      \
-            {                                                                                    \
-                x[i] = tile_inside(first + i, extent) ? (uint8_t)(p[i / 2] >> i % 2 * 4 & 15)    \
-                                                      : pad;                                     \
-            }                                                                                    \
-        }                                                                                        \
-    }                                                                                            \
-    TILE_FN void tile_store_##n##_e2m1(uint8_t *data, int64_t at, const uint8_t *x,              \
-                                       int64_t first, int64_t extent)                            \
-    {                                                                                            \
-        uint8_t *p = data + (at + first) / 2;                                                    \
-        if (tile_whole(p, n / 2, first, n, extent)) {                                            \
-            uint32_t w[4] = {0, 0, 0, 0};                                                        \
-            TILE_EACH(i, n) w[i / 8] |= (uint32_t)x[i] << i % 8 * 4;                             \
-            tile_put(p, w, n / 2);                                                               \
-        } else {                                                                                 \
-            TILE_STEP(i, n, 2)                                                                   \
-            {                                                                                    \
-                if (tile_inside(first + i, extent))                                              \
-                    p[i / 2] = (uint8_t)(x[i] | x[i + 1] << 4);                                  \
-            }                                                                                    \
-        }                                                                                        \
+#define ACCESS_E2M1(n)                                                                             \
+    TILE_FN void tile_load_##n##_e2m1(uint8_t *x, const uint8_t *data, int64_t at, int64_t first,  \
+                                      int64_t extent, uint8_t pad)                                 \
+    {                                                                                              \
+        const uint8_t *p = data + (at + first) / 2;                                                \
+        if (tile_whole(p, n / 2, first, n, extent)) {                                              \
+            uint32_t w[4];                                                                         \
+            tile_get(w, p, n / 2);                                                                 \
+            TILE_EACH(i, n) x[i] = (uint8_t)(w[i / 8] >> i % 8 * 4 & 15);                          \
+        } else {                                                                                   \
+            TILE_EACH(i, n)                                                                        \
+            {                                                                                      \
+                x[i] = tile_inside(first + i, extent) ? (uint8_t)(p[i / 2] >> i % 2 * 4 & 15)      \
+                                                      : pad;                                       \
+            }                                                                                      \
+        }                                                                                          \
+    }                                                                                              \
+    TILE_FN void tile_store_##n##_e2m1(uint8_t *data, int64_t at, const uint8_t *x, int64_t first, \
+                                       int64_t extent)                                             \
+    {                                                                                              \
+        uint8_t *p = data + (at + first) / 2;                                                      \
+        if (tile_whole(p, n / 2, first, n, extent)) {                                              \
+            uint32_t w[4] = {0, 0, 0, 0};                                                          \
+            TILE_EACH(i, n) w[i / 8] |= (uint32_t)x[i] << i % 8 * 4;                               \
+            tile_put(p, w, n / 2);                                                                 \
+        } else {                                                                                   \
+            TILE_STEP(i, n, 2)                                                                     \
+            {                                                                                      \
+                if (tile_inside(first + i, extent))                                                \
+                    p[i / 2] = (uint8_t)(x[i] | x[i + 1] << 4);                                    \
+            }                                                                                      \
+        }                                                                                          \
     }
 ACCESS_E2M1(2)
 ACCESS_E2M1(4)

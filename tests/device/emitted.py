@@ -20,7 +20,7 @@ FLAGS = ["-std=c++17", "-O0", "-w", "-ffp-contract=off", "-fno-strict-aliasing",
          "-fno-stack-protector"]
 
 ASM = re.compile(r'asm(?:\s+volatile)?\s*\((?:[^()"]|"(?:[^"\\]|\\.)*"|\([^()]*\))*\)')
-KERNEL = re.compile(r'extern "C" __global__ void __launch_bounds__\((\d+)[^\n]*\)\s*\ntk_(\w+)'
+KERNEL = re.compile(r'extern "C" __global__ void __launch_bounds__\((\d+)[^\n]*\)\s*\n(v\d+_\w+)'
                     r'\(([^)]*)\)\s*\n\{(.*?)\n\}', re.S)
 NUMBERS = {"int64_t": ctypes.c_int64, "int32_t": ctypes.c_int32, "float": ctypes.c_float,
            "uint32_t": ctypes.c_uint32, "uint64_t": ctypes.c_uint64, "bool": ctypes.c_bool,
@@ -45,27 +45,35 @@ class Emitted:
         done = subprocess.run([TILEC, "emit", folder / name, "--arch", "sm90", "-o", folder / "cu"],
                               capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        text = "".join(f.read_text() for f in sorted((folder / "cu").glob("*.cu")))
+        files = sorted((folder / "cu").glob("*.cu"))
         headers = folder / "runtime" / "device"
         headers.mkdir(parents=True)
         for header in (ROOT / "runtime" / "device").glob("*.h"):
             (headers / header.name).write_text(without_asm(header.read_text()))
-        self.kernels, runs = {}, ""
-        for threads, kernel, parameters, body in KERNEL.findall(text):
-            parameters = [p.strip().rsplit(" ", 1) for p in parameters.split(",")]
-            arguments = ", ".join(f"*({t}{'*' if n.startswith('*') else ''} *)a[{i}]" if "*" not in t
-                                  else f"*({t} *)a[{i}]" for i, (t, n) in enumerate(parameters))
-            runs += (f"static void thunk_{kernel}(void **a) {{ tk_{kernel}({arguments}); }}\n"
-                     f'extern "C" void run_{kernel}(void **a, unsigned blocks, bool backwards)\n'
-                     f"{{ launch(thunk_{kernel}, a, blocks, {threads}, backwards); }}\n")
-            per = re.search(r"tile_block\(\) \* (\d+)", body)
-            self.kernels[kernel] = (parameters, int(per.group(1)) if per else 1)
-        (folder / "all.cpp").write_text('#include "machine.h"\n' + text + runs)
+        self.kernels, text = {}, ""
+        for number, file in enumerate(files):
+            text += self.add(file.name.removesuffix(".sm90.cu"), number, file.read_text())
+        (folder / "all.cpp").write_text('#include "machine.h"\n' + text)
         done = subprocess.run([CXX, *FLAGS, f"-I{folder}", f"-I{ROOT / 'tests' / 'device'}",
                                f"-I{ROOT}", "-o", folder / "all.so", folder / "all.cpp"],
                               capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[:4000]
         self.library = ctypes.CDLL(str(folder / "all.so"))
+
+    def add(self, variant, number, text):
+        """The text with a function that launches each of its kernels from an array of pointers."""
+        text = text.replace(" tk_", f" v{number}_")
+        text = re.sub(r"\ntk_", f"\nv{number}_", text)
+        for threads, name, parameters, body in KERNEL.findall(text):
+            parameters = [p.strip().rsplit(" ", 1) for p in parameters.split(",")]
+            parameters = [(t + "*" * n.count("*"), n.lstrip("*")) for t, n in parameters]
+            arguments = ", ".join(f"*({t} *)a[{i}]" for i, (t, _) in enumerate(parameters))
+            text += (f"static void thunk_{name}(void **a) {{ {name}({arguments}); }}\n"
+                     f'extern "C" void run_{name}(void **a, unsigned blocks, bool backwards)\n'
+                     f"{{ launch(thunk_{name}, a, blocks, {threads}, backwards); }}\n")
+            per = re.search(r"tile_block\(\) \* (\d+)", body)
+            self.kernels[variant] = (name, parameters, int(per.group(1)) if per else 1)
+        return text
 
     def __enter__(self):
         return self
@@ -73,16 +81,17 @@ class Emitted:
     def __exit__(self, *_):
         self.folder.cleanup()
 
-    def run(self, kernel, values, programs, backwards=False):
-        parameters, per = self.kernels[kernel]
+    def run(self, variant, values, programs, backwards=False):
+        """`variant`: the kernel's name, with the statics as `tilec emit` names its file."""
+        name, parameters, per = self.kernels[variant]
         values = {**values, "programs": programs}
         kept = []
-        for type, name in parameters:
-            value = values[name.lstrip("*").removeprefix("__restrict__").strip()]
+        for type, parameter in parameters:
+            value = values[parameter]
             if isinstance(value, np.ndarray):
                 kept.append(ctypes.c_void_p(value.ctypes.data))
             else:
-                kept.append(NUMBERS[type.replace("const", "").strip()](value))
+                kept.append(NUMBERS[type.removeprefix("const ")](value))
         pointers = (ctypes.c_void_p * len(kept))(*(ctypes.addressof(k) for k in kept))
-        run = getattr(self.library, f"run_{kernel}")
+        run = getattr(self.library, f"run_{name}")
         run(pointers, ctypes.c_uint(-(-programs // per)), ctypes.c_bool(backwards))

@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SLOW = os.environ.get("TILE_BUILD", "build").endswith("san")
 
 # Damaged copies at level 1; the sanitizer build takes a tenth, level 2 ten times as many.
-COPIES = {"parse": 6000, "ir": 6000, "npy": 40000, "program": 1500}
+COPIES = {"parse": 6000, "ir": 6000, "npy": 6000, "program": 1400}
 FILES = {
     "parse": ["kernels.tile/*/*.tile", "examples/*.tile", "tests/errors/*.tile",
               "tests/frontend/*.tile"],

@@ -89,6 +89,9 @@ static const char *integer_literal(Gen *g, DType t)
     bool is_signed = dtype_is_signed(t);
     if (g->nconstants && chance(g, 5))
         return g->constants[pick(g, (unsigned)g->nconstants)].name;
+    const GenName *name = chance(g, 8) && g->nnames ? &g->names[pick(g, (unsigned)g->nnames)] : NULL;
+    if (name && name->type.rank) /* an extent, which is a constant */
+        return SAY(g, "size(%s, %u)", name->text, pick(g, (unsigned)name->type.rank));
     if (is_signed && chance(g, 4))
         return chance(g, 2) ? SAY(g, "(-%llu)", 1ull << (bits - 1)) : "(-5)";
     if (chance(g, 6))

@@ -68,8 +68,10 @@ static const char *p_conditional(Gen *g, const Type *t, int depth)
 {
     Type c = scalar_type(DT_BOOL);
     const char *a = make(g, t, depth);
+    /* The dead side is not typed. */
     if (chance(g, 6))
-        return SAY(g, "(true ? %s : bf16(1.0) * bf16(2.0))", a); /* the dead side is not typed */
+        return SAY(g, chance(g, 2) ? "(true ? %s : bf16(1.0) * bf16(2.0))"
+                                   : "(S == side.left ? bf16(1.0) * bf16(2.0) : %s)", a);
     return SAY(g, "(%s ? %s : %s)", make(g, &c, depth), a, make(g, t, depth));
 }
 

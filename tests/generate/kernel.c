@@ -260,7 +260,7 @@ static void argument(Made *made, const char *name, uint64_t bits)
 static void make_statics(Header *h)
 {
     Gen *g = h->g;
-    h->statics = "N: dim, M: dim, L: dim, flag: bool = false";
+    h->statics = "N: dim, M: dim, L: dim, flag: bool = false, S: side = side.right";
     if (chance(g, 2)) {
         int64_t d = pick_extent(g, 16);
         h->statics = SAY(g, "%s, D: int = %lld", h->statics, (long long)d);
@@ -344,6 +344,7 @@ static void make_parameters(Header *h, Made *made)
 
 static void make_functions(Gen *g)
 {
+    line(g, "enum side { left, right }");
     line(g, "fn same(a) { return a; }");
     line(g, "fn both(a, b) { let m = max(a, b); return (m, min(a, b)); }");
     g->fns = (int)pick(g, 3);

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ir import Builder, Out, compute, run, some, tile
+from plan_order import extent, in_order, planned_sum, text
 from test_elementwise import bits
 
 PLANS = [  # of an axis: digits (owner, extent, stride)
@@ -22,63 +23,6 @@ PLANS = [  # of an axis: digits (owner, extent, stride)
 ]
 
 
-def extent(plan):
-    return int(np.prod([e for _, e, _ in plan], dtype=int))
-
-
-def text(plan):
-    return "plan (" + ", ".join(f"{o} {e}@{s}" for o, e, s in plan) + ")"
-
-
-def digits_of(plan, owner):
-    return [(e, s) for o, e, s in plan if o == owner]
-
-
-def counted(digits):
-    """All values of the digits, the first one fastest."""
-    ranges = [range(e) for e, _ in reversed(digits)]
-    return [tuple(reversed(values)) for values in itertools.product(*ranges)]
-
-
-def offset(digits, values):
-    return sum(v * s for v, (_, s) in zip(values, digits))
-
-
-def in_order(plan, term, start):
-    """The sum over one axis: `term(total, i)` adds element i, `start` is +0."""
-    reg, lane, warp = (digits_of(plan, o) for o in ("reg", "lane", "warp"))
-    held = {}
-    for w in counted(warp):
-        for t in counted(lane):
-            total = start
-            for r in counted(reg):
-                total = term(total, offset(reg, r) + offset(lane, t) + offset(warp, w))
-            held[t, w] = total
-    for d, (e, _) in enumerate(lane):
-        bit = 1
-        while bit < e:
-            held = {(t, w): held[t, w] + held[(*t[:d], t[d] ^ bit, *t[d + 1:]), w]
-                    for t, w in held}
-            bit *= 2
-    for d, (e, _) in enumerate(warp):
-        after = {}
-        for t, w in held:
-            total = held[t, (*w[:d], 0, *w[d + 1:])]
-            for k in range(1, e):
-                total = total + held[t, (*w[:d], k, *w[d + 1:])]
-            after[t, w] = total
-        held = after
-    values = list(held.values())
-    assert all(np.array_equal(bits(v), bits(values[0])) for v in values), "all threads hold it"
-    return values[0]
-
-
-def expected(plan, x, axis):
-    rows = np.moveaxis(x, axis, 0)
-    total = in_order(plan, lambda t, i: t + rows[i], np.zeros(rows.shape[1:], np.float32))
-    return np.expand_dims(total, axis)
-
-
 def shapes(n):
     return [((n,), 0), ((5, n), 1), ((n, 3), 0), ((2, n, 33), 1), ((2, 3, n), 2)]
 
@@ -91,7 +35,7 @@ def test_order(plan):
         x = (rng.standard_normal(shape) * 10.0 ** rng.integers(-4, 5, shape)).astype(np.float32)
         kept = tuple(1 if i == axis else e for i, e in enumerate(shape))
         got = compute("sum", [("f32", x)], ("f32", kept), f"axis {axis} {text(plan)}")
-        assert np.array_equal(bits(got), bits(expected(plan, x, axis))), (shape, axis)
+        assert np.array_equal(bits(got), bits(planned_sum(plan, x, axis))), (shape, axis)
 
 
 def test_the_order_matters():

@@ -104,8 +104,10 @@ static void parse(int argc, char **argv, RunOptions *o)
 
 static void fill_buffer(const Op *op, const Given *g, Buffer *b)
 {
-    *b = (Buffer){.name = op->name, .dtype = op->results[0]->type.dtype,
-                  .format = op->tensor->format, .rank = g->rank};
+    *b = (Buffer){.name = op->name,
+                  .dtype = op->results[0]->type.dtype,
+                  .format = op->tensor->format,
+                  .rank = g->rank};
     memcpy(b->extent, g->extent, sizeof b->extent);
     int64_t bytes = buffer_bytes(b->dtype, b->format, b->rank, b->extent);
     if (bytes < 0)
