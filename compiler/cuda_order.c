@@ -12,7 +12,7 @@ enum {
     MOST_SLOTS = 32,                 /* of a topk in registers */
     MOST_LISTED = 16,                /* elements of a line in one lane */
     MOST_SORTED = 8,
-    MOST_COMPARED = 2048             /* unrolled comparisons of a rank */
+    MOST_COMPARED = 512             /* unrolled comparisons of a rank */
 };
 
 /* ---- layouts ---- */

@@ -9,8 +9,8 @@ static SumPlan *plan_of_layout(Arena *arena, const Layout *l, int axis)
     plan->digits = NEW_ARRAY(arena, SumDigit, l->count);
     for (int i = 0; i < l->count; i++)
         if (l->mode[i].dim == axis)
-            plan->digits[plan->count++] =
-                (SumDigit){l->mode[i].owner, l->mode[i].extent, l->mode[i].stride};
+            plan->digits[plan->count++] = (SumDigit){l->mode[i].owner, l->mode[i].extent,
+                                                     l->mode[i].stride};
     return plan;
 }
 

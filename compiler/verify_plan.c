@@ -42,8 +42,10 @@ static bool verify_digits(Verifier *v, const Op *op)
             return verify_fail(v, op, "the plan has more than %d lanes or %d warps", MOST_LANES,
                                MOST_WARPS);
     }
-    return covers(plan, n) || verify_fail(v, op, "the plan does not cover the %lld elements of "
-                                          "axis %d once each", (long long)n, op->axis);
+    if (covers(plan, n))
+        return true;
+    return verify_fail(v, op, "the plan does not cover the %lld elements of axis %d once each",
+                       (long long)n, op->axis);
 }
 
 /* Names for people are no uses. */

@@ -16,10 +16,10 @@ typedef struct Threads {
     Lines lines;
     SumPlan plan;
     int64_t lanes, count;
-    const int64_t *first;            /* of each thread, its first element along the axis */
-    bool stretched[2];               /* factors of a fused product that are not of its shape */
+    const int64_t *first; /* of each thread, its first element along the axis */
+    bool stretched[2];    /* factors of a fused product that are not of its shape */
     Stretch factor[2];
-    int64_t elements;                /* of the product */
+    int64_t elements; /* of the product */
 } Threads;
 
 /* Adds n rows, `step` elements apart, to one thread's row. */

@@ -37,6 +37,11 @@ SCALE = "scale.tile scale -s a=2 -i x=x.npy -o y=y.npy"
     ("run scale.tile --seed 18446744073709551616", ["an integer from 0 to 18446744073709551615"]),
     ("run scale.tile --threads 100000", ["--threads 100000: an integer from 0 to 1024"]),
     ("check -d dot scale.tile", ["-d dot: ast or ir"]),
+    ("run scale.tile --plan sm80", ["--plan sm80: write --plan sm90|sm100"]),
+    ("run scale.tile --plan", ["--plan needs sm90|sm100"]),
+    ("check scale.tile --plan sm90", ["tilec check takes no --plan"]),
+    ("run scale.ir --plan sm90", ["--plan takes a .tile file"]),
+    ("debug scale.ir --plan sm90", ["--plan takes a .tile file"]),
 ])
 def test_wrong_command_lines(shell, arguments, texts):
     shell.fails(arguments, *texts, code=2)
@@ -46,8 +51,10 @@ def test_wrong_command_lines(shell, arguments, texts):
     ("--help", ["check FILE", "run FILE", "debug FILE", "fmt FILE", "exit codes"]),
     ("-h", ["usage: tilec VERB"]),
     ("check --help", ["usage: tilec check FILE", "-s NAME=VALUE", "-d ast|ir"]),
-    ("run --help", ["-s NAME=VALUE", "-i NAME=FILE", "-o NAME=FILE", "--seed N"]),
-    ("debug --help", ["-s NAME=VALUE", "-i NAME=FILE", "-o NAME=FILE", "--seed N"]),
+    ("run --help", ["-s NAME=VALUE", "-i NAME=FILE", "-o NAME=FILE", "--seed N",
+                    "--plan sm90|sm100"]),
+    ("debug --help", ["-s NAME=VALUE", "-i NAME=FILE", "-o NAME=FILE", "--seed N",
+                      "--plan sm90|sm100"]),
     ("fmt --help", ["--check"]),
     ("run nothing.tile -s a=1 --help", ["usage: tilec run"]),
 ])

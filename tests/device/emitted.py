@@ -64,13 +64,17 @@ class Emitted:
         """The text with a function that launches each of its kernels from an array of pointers."""
         text = text.replace(" tk_", f" v{number}_")
         text = re.sub(r"\ntk_", f"\nv{number}_", text)
+        text = re.sub(r"__shared__ (.*)char shared_memory\[(\d+)\];",
+                      r"static \1char all_shared[MOST_BLOCKS][\2]; "
+                      r"char *const shared_memory = all_shared[blockIdx.x];", text)
         for threads, name, parameters, body in KERNEL.findall(text):
             parameters = [p.strip().rsplit(" ", 1) for p in parameters.split(",")]
             parameters = [(t + "*" * n.count("*"), n.lstrip("*")) for t, n in parameters]
             arguments = ", ".join(f"*({t} *)a[{i}]" for i, (t, _) in enumerate(parameters))
+            together = "true" if "tile_grid_sync" in body else "false"
             text += (f"static void thunk_{name}(void **a) {{ {name}({arguments}); }}\n"
                      f'extern "C" void run_{name}(void **a, unsigned blocks, bool backwards)\n'
-                     f"{{ launch(thunk_{name}, a, blocks, {threads}, backwards); }}\n")
+                     f"{{ launch(thunk_{name}, a, blocks, {threads}, {together}, backwards); }}\n")
             per = re.search(r"tile_block\(\) \* (\d+)", body)
             self.kernels[variant] = (name, parameters, int(per.group(1)) if per else 1)
         return text

@@ -1,5 +1,6 @@
-/* CUDA's built-ins for one block on the CPU, for tests of emitted kernels. A thread is a fiber that
- * runs until a barrier or a warp-wide operation; those check that all threads come, to the same one.
+/* CUDA's built-ins on the CPU, for tests of emitted kernels. A thread is a fiber that runs until a
+ * barrier or a warp-wide operation; those check that all threads come, to the same one. Blocks run
+ * one after the other, those of a cooperative launch together.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -9,7 +10,6 @@
 
 #define __global__
 #define __launch_bounds__(...)
-#define __shared__ static
 #define __align__(n) __attribute__((aligned(n)))
 #define __grid_constant__
 
@@ -24,24 +24,26 @@ struct uint4 {
 };
 static Index blockIdx, threadIdx, gridDim;
 
-enum { MOST_THREADS = 1024, STACK = 1 << 18 };
+enum { MOST_THREADS = 4096, MOST_BLOCKS = 64, STACK = 1 << 18 };
 enum State { READY, WARP, BLOCK, DONE };
 
 static struct Fiber {
     ucontext_t context;
     State state;
+    Index block, thread;
     const char *at;                  /* the operation it waits in */
     unsigned count;                  /* of warp-wide operations */
     uint64_t given[2];               /* by parity of the count: one that goes on may give anew */
 } fiber[MOST_THREADS];
 static ucontext_t scheduler;
+static Fiber *running;
 static char *stacks;
 static void (*kernel_of_block)(void **);
 static void **arguments_of_block;
 
 static void wait_in(State s, const char *at)
 {
-    Fiber *f = &fiber[threadIdx.x];
+    Fiber *f = running;
     f->state = s;
     f->at = at;
     swapcontext(&f->context, &scheduler);
@@ -74,52 +76,77 @@ static bool release(int first, int n, State s)
     return at != NULL;
 }
 
-static void run_block(int threads, bool backwards)
+static void resume(Fiber *f)
 {
-    for (int i = 0; i < threads; i++) {
-        getcontext(&fiber[i].context);
-        fiber[i].context.uc_stack.ss_sp = stacks + (size_t)i * STACK;
-        fiber[i].context.uc_stack.ss_size = STACK;
-        fiber[i].state = READY;
-        fiber[i].count = 0;
-        makecontext(&fiber[i].context, fiber_main, 0);
-    }
-    for (;;) {
-        bool more = false, moved = false;
-        for (int k = 0; k < threads; k++) {
-            int i = backwards ? threads - 1 - k : k;
-            if (fiber[i].state != READY)
-                continue;
-            threadIdx.x = (unsigned)i;
-            moved = true;
-            swapcontext(&scheduler, &fiber[i].context);
-        }
+    running = f;
+    blockIdx = f->block;
+    threadIdx = f->thread;
+    swapcontext(&scheduler, &f->context);
+}
+
+static void start(int i, unsigned block, unsigned thread)
+{
+    Fiber *f = &fiber[i];
+    getcontext(&f->context);
+    f->context.uc_stack.ss_sp = stacks + (size_t)i * STACK;
+    f->context.uc_stack.ss_size = STACK;
+    f->state = READY;
+    f->count = 0;
+    f->block.x = block;
+    f->thread.x = thread;
+    makecontext(&f->context, fiber_main, 0);
+}
+
+/* All barriers at which everybody has come. */
+static bool release_all(int blocks, int threads)
+{
+    bool any = false;
+    for (int b = 0; b < blocks; b++) {
         for (int i = 0; i < threads; i += 32)
-            moved |= release(i, threads - i < 32 ? threads - i : 32, WARP);
-        moved |= release(0, threads, BLOCK);
-        for (int i = 0; i < threads; i++)
+            any |= release(b * threads + i, threads - i < 32 ? threads - i : 32, WARP);
+        any |= release(b * threads, threads, BLOCK);
+    }
+    return any;
+}
+
+static void run_blocks(unsigned first, int blocks, int threads, bool backwards)
+{
+    int all = blocks * threads;
+    for (int i = 0; i < all; i++)
+        start(i, first + (unsigned)(i / threads), (unsigned)(i % threads));
+    for (;;) {
+        bool moved = false, more = false;
+        for (int k = 0; k < all; k++) {
+            Fiber *f = &fiber[backwards ? all - 1 - k : k];
+            moved |= f->state == READY;
+            if (f->state == READY)
+                resume(f);
+        }
+        moved |= release_all(blocks, threads);
+        for (int i = 0; i < all; i++)
             more |= fiber[i].state != DONE;
         if (!more)
             return;
-        if (!moved) {
-            for (int i = 0; i < threads; i++)
-                if (fiber[i].state != DONE)
-                    fprintf(stderr, "thread %d waits in %s\n", i, fiber[i].at);
+        for (int i = 0; !moved && i < all; i++)
+            if (fiber[i].state != DONE)
+                fprintf(stderr, "thread %d waits in %s\n", i, fiber[i].at);
+        if (!moved)
             abort();
-        }
     }
 }
 
 static void launch(void (*kernel)(void **), void **arguments, unsigned blocks, int threads,
-                   bool backwards)
+                   bool cooperative, bool backwards)
 {
     if (!stacks)
         stacks = (char *)malloc((size_t)MOST_THREADS * STACK);
+    if (blocks > MOST_BLOCKS || (cooperative ? (int)blocks : 1) * threads > MOST_THREADS)
+        abort();
     kernel_of_block = kernel;
     arguments_of_block = arguments;
     gridDim.x = blocks;
-    for (blockIdx.x = 0; blockIdx.x < blocks; blockIdx.x++)
-        run_block(threads, backwards);
+    for (unsigned b = 0; b < blocks; b += cooperative ? blocks : 1)
+        run_blocks(b, cooperative ? (int)blocks : 1, threads, backwards);
 }
 
 /* ---- barriers and warps ---- */
@@ -130,7 +157,7 @@ static void __syncwarp() { wait_in(WARP, "__syncwarp"); }
 /* Shows `x` to the warp; returns which of the two places of a lane has it. */
 template <class T> static unsigned give(T x, const char *at)
 {
-    Fiber *f = &fiber[threadIdx.x];
+    Fiber *f = running;
     unsigned parity = f->count++ & 1;
     f->given[parity] = 0;
     memcpy(&f->given[parity], &x, sizeof x);
@@ -140,9 +167,9 @@ template <class T> static unsigned give(T x, const char *at)
 
 template <class T> static T taken(unsigned lane, unsigned parity)
 {
-    const Fiber *f = &fiber[(threadIdx.x & ~31u) + (lane & 31)];
+    const Fiber *f = running - (threadIdx.x & 31) + (lane & 31);
     T x;
-    if (f->count < fiber[threadIdx.x].count) {
+    if (f->count < running->count) {
         fprintf(stderr, "a lane that does not take part is asked\n");
         abort();
     }
@@ -213,12 +240,8 @@ static uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return
 
 static void __threadfence() {}
 
-/* Blocks run one after the other: none can wait for another. */
-static void __nanosleep(unsigned)
-{
-    fprintf(stderr, "a block waits for others\n");
-    abort();
-}
+/* In a wait for other blocks. */
+static void __nanosleep(unsigned) { wait_in(READY, "__nanosleep"); }
 
 /* What the PTX of runtime/device gives; test support puts these in its place. */
 static float ptx_max_nan(float a, float b)

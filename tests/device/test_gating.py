@@ -1,4 +1,4 @@
-"""The gate, emitted and run on the CPU, equals the interpreter bit for bit."""
+"""The gate and the routing maps, emitted and run on the CPU, equal the interpreter bit for bit."""
 import os
 import pathlib
 import subprocess
@@ -70,3 +70,40 @@ def test_gate(variant, source, emitted, tmp_path):
     emitted.run(kernel, values | scalars | {"idx": idx, "w_1": w, "N": N, "ND": 0}, N)
     assert np.array_equal(idx, np.load(tmp_path / "idx.npy"))
     assert np.array_equal(w.view(np.uint32), np.load(tmp_path / "w.npy").view(np.uint32))
+
+
+MAPS = ((9, 2, 16), (256, 6, 128))
+
+
+@pytest.fixture(scope="module")
+def maps():
+    text = (ROOT / "kernels.tile/routing/fused_mapping.tile").read_text().split("instances ")[0]
+    only = " || ".join(f"(E == {E} && K == {K} && A == {A})" for E, K, A in MAPS)
+    with Emitted(text + "instances fused_mapping { E: { 9, 256 };  K: { 2, 6 };  A: { 16, 128 };  "
+                 f"where {only}; }}\n") as e:
+        yield e
+
+
+@pytest.mark.parametrize("E,K,A", MAPS)
+@pytest.mark.parametrize("N,blocks", [(70, 1), (150, 3), (1, 2)])
+def test_mapping(E, K, A, N, blocks, maps, tmp_path):
+    random = np.random.default_rng(E + N)
+    topk = random.integers(-1, E, (N, K)).astype(np.int64)
+    X = E * A + N * K + 5
+    np.save(tmp_path / "topk.npy", topk)
+    shapes = {"pos_expert": (X,), "pos_token": (X,), "pos_slot": (X,), "slot_pos": (N, K),
+              "first": (E,), "last": (E,), "count": (E,)}
+    command = [TILEC, "run", ROOT / "kernels.tile/routing/fused_mapping.tile", "fused_mapping"]
+    for name, value in {"X": X, "E": E, "K": K, "A": A, "P": blocks, "C": 256}.items():
+        command += ["-s", f"{name}={value}"]
+    command += ["-i", f"topk={tmp_path}/topk.npy"]
+    for name in shapes:
+        command += ["-o", f"{name}={tmp_path}/{name}.npy"]
+    subprocess.run(command, check=True)
+    got = {name: np.full(shape, 77, np.int32) for name, shape in shapes.items()}
+    renamed = {"first_1": got["first"], "part_1": np.zeros((blocks, E), np.int32),
+               "grid_barrier": np.zeros(32, np.uint32), "topk": topk, "N": N, "X": X, "P": blocks}
+    for backwards in (False, True):
+        maps.run(f"fused_mapping.{E}_{K}_{A}", got | renamed, blocks, backwards)
+        for name in shapes:
+            assert np.array_equal(got[name], np.load(tmp_path / f"{name}.npy")), name
