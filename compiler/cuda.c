@@ -251,7 +251,10 @@ static bool emit_phase(Cuda *c)
     c->line = 0;
     c->stored = false;
     c->ragged = p->ragged;
-    bool good = assign_layouts(c->low, p) && emit_header(c);
+    bool good = assign_layouts(c->low, p);
+    if (good)
+        record_plans(c->low, p);
+    good = good && emit_header(c);
     print_unit(c);
     good = good && (p->ragged ? emit_ragged(c) : emit_programs(c));
     fclose(c->out);

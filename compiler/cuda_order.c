@@ -137,9 +137,12 @@ static void fetch_value(Cuda *c, const Held *h, int axis, const char *to)
     axis_digits(c, &h->layout, axis, n > 1 ? "j" : "0", &d);
     if (n > 1) {
         line(c, "%s best_value = 0;", type);
-        line(c, "TILE_EACH(j, %lld) best_value = %s == j ? %s[%s] : best_value;", (long long)n,
-             axis_register_of(c, &h->layout, axis, "found"), h->name,
-             register_text(c, &h->layout, &d));
+        /* The read stands alone: a conditional one would put the array into memory. */
+        open_block(c, "TILE_EACH(j, %lld)", (long long)n);
+        line(c, "const %s other = %s[%s];", type, h->name, register_text(c, &h->layout, &d));
+        line(c, "best_value = %s == j ? other : best_value;",
+             axis_register_of(c, &h->layout, axis, "found"));
+        close_block(c);
     } else {
         line(c, "const %s best_value = %s[%s];", type, h->name, register_text(c, &h->layout, &d));
     }

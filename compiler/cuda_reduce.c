@@ -131,6 +131,30 @@ static bool emit_ordered_sum(Cuda *c, const Op *op)
     return true;
 }
 
+/* All elements are equal, or there is one: only sums add them up. */
+static bool reduce_uniform(Cuda *c, const Op *op, const char *f)
+{
+    const Value *a = op->args[0], *r = op->results[0];
+    DType t = a->type.dtype;
+    int64_t n = op->axis >= 0 ? a->type.dims[op->axis] : type_elements(&a->type);
+    const char *type = c_type(t), *name = is_uniform(r) ? c_name(c, r) : new_temp(c, "each");
+    if (op->code == OP_SUM && n != 1) {
+        line(c, "%s %s = 0;", type, name);
+        line(c, "for (int i = 0; i < %lld; i++) %s = %s(%s, %s);", (long long)n, name, f, name,
+             c_name(c, a));
+    } else if (n == 0) {
+        line(c, "const %s %s = %s;", type, name, identity(c, op));
+    } else {
+        line(c, t == DT_F32 ? "const %s %s = tile_canonical(%s);" : "const %s %s = %s;", type, name,
+             c_name(c, a));
+    }
+    if (!is_uniform(r)) {
+        declare(c, r);
+        line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)registers(c, r), c_name(c, r), name);
+    }
+    return true;
+}
+
 bool emit_reduction(Cuda *c, const Op *op)
 {
     const Value *a = op->args[0], *r = op->results[0];
@@ -142,13 +166,11 @@ bool emit_reduction(Cuda *c, const Op *op)
         return emit_tree_sum(c, op);
     if (op->code == OP_SUM && op->order != ORDER_DEFAULT)
         return emit_ordered_sum(c, op);
-    if (is_uniform(a)) {
-        c->name[r->id] = c_name(c, a);
-        return true;
-    }
+    if (is_uniform(a))
+        return reduce_uniform(c, op, f);
     int axes = a->type.rank;
-    Layout l = *layout_of(c, a), after = l;
-    const char *from = c_name(c, a);
+    Layout l = *summed_layout(c->low, op), after = l;
+    const char *from = fitted(c, a, &l);
     const char *name = new_temp(c, r->name ? r->name : op_info[op->code].name);
     bool kept[MAX_RANK];
     for (int i = 0; i < MAX_RANK; i++)

@@ -96,7 +96,8 @@ static void scan_lanes(Cuda *c, const Scan *s, const char *r)
             line(c, "const %s other = tile_from_lane_%s(all, lane - %lld & 31);", s->c_type, name,
                  (long long)before);
             line(c, "TILE_EACH(j, %lld) %s[%s] = digit ? tile_%s_%s(other, %s[%s]) : %s[%s];",
-                 (long long)axis_registers(l, s->axis), s->to, r, s->join, name, s->to, r, s->to, r);
+                 (long long)axis_registers(l, s->axis), s->to, r, s->join, name, s->to, r, s->to,
+                 r);
         }
         before *= m->extent;
     }
@@ -205,7 +206,9 @@ static Layout without_mode(const Layout *l, int axis, const Mode *gone)
                 layout_add(&out, m.owner, -1, m.extent, 0);
             continue;
         }
-        layout_add(&out, m.owner, m.dim, m.extent, m.dim == axis ? m.stride / gone->extent : m.stride);
+        if (m.dim == axis)
+            m.stride /= gone->extent;
+        layout_add(&out, m.owner, m.dim, m.extent, m.stride);
     }
     return out;
 }

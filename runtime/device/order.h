@@ -58,6 +58,7 @@ FROM_LANE(bool, bool)
 
 /* ---- the first in order ---- */
 
+/* Arrays are read into locals before a choice: a choice between places puts them into memory. */
 enum { TILE_NO_INDEX = 0x7FFFFFFF };
 
 #define ORDER(U, u)                                                                              \
@@ -70,41 +71,47 @@ enum { TILE_NO_INDEX = 0x7FFFFFFF };
         {                                                                                        \
             _Pragma("unroll") for (int k = i; k > 0; k--)                                        \
             {                                                                                    \
-                const bool swap = key[k] > key[k - 1];                                           \
-                const U high = swap ? key[k] : key[k - 1], low = swap ? key[k - 1] : key[k];     \
-                const int a = swap ? index[k] : index[k - 1];                                    \
-                const int b = swap ? index[k - 1] : index[k];                                    \
-                key[k - 1] = high, key[k] = low, index[k - 1] = a, index[k] = b;                 \
+                const U a = key[k], b = key[k - 1];                                              \
+                const int x = index[k], y = index[k - 1];                                        \
+                const bool swap = a > b;                                                         \
+                key[k - 1] = swap ? a : b, key[k] = swap ? b : a;                                \
+                index[k - 1] = swap ? x : y, index[k] = swap ? y : x;                            \
             }                                                                                    \
         }                                                                                        \
     }                                                                                            \
-    /* Takes element `at` off the front of a sorted list that begins with it. */                 \
+    /* Takes element `at` off the front of a sorted list, if it is there. */                     \
     TILE_FN void tile_pop_##u(U *key, int *index, int n, int at)                                 \
     {                                                                                            \
         const bool mine = index[0] == at;                                                        \
         TILE_EACH(i, n)                                                                          \
         {                                                                                        \
-            const U k = i + 1 < n ? key[i + 1 < n ? i + 1 : i] : (U)0;                           \
-            const int x = i + 1 < n ? index[i + 1 < n ? i + 1 : i] : TILE_NO_INDEX;              \
-            key[i] = mine ? k : key[i], index[i] = mine ? x : index[i];                          \
+            const U a = key[i], b = i + 1 < n ? key[i + 1 < n ? i + 1 : i] : (U)0;               \
+            const int x = index[i];                                                              \
+            const int y = i + 1 < n ? index[i + 1 < n ? i + 1 : i] : (int)TILE_NO_INDEX;         \
+            key[i] = mine ? b : a, index[i] = mine ? y : x;                                      \
         }                                                                                        \
     }                                                                                            \
     /* The first of a list in any order; its indices ascend. */                                  \
     TILE_FN void tile_first_##u(const U *key, const int *index, int n, U *best, int *at)         \
     {                                                                                            \
-        *best = key[0], *at = index[0];                                                          \
+        U a = key[0];                                                                            \
+        int x = index[0];                                                                        \
         _Pragma("unroll") for (int i = 1; i < n; i++)                                            \
         {                                                                                        \
-            const bool better = key[i] > *best || *at == TILE_NO_INDEX;                          \
-            *best = better ? key[i] : *best, *at = better ? index[i] : *at;                      \
+            const U b = key[i];                                                                  \
+            const int y = index[i];                                                              \
+            const bool better = b > a || x == TILE_NO_INDEX;                                     \
+            a = better ? b : a, x = better ? y : x;                                              \
         }                                                                                        \
+        *best = a, *at = x;                                                                      \
     }                                                                                            \
     TILE_FN void tile_drop_##u(U *key, int *index, int n, int at)                                \
     {                                                                                            \
         TILE_EACH(i, n)                                                                          \
         {                                                                                        \
-            const bool mine = index[i] == at;                                                    \
-            key[i] = mine ? (U)0 : key[i], index[i] = mine ? (int)TILE_NO_INDEX : index[i];      \
+            const U a = key[i];                                                                  \
+            const int x = index[i];                                                              \
+            key[i] = x == at ? (U)0 : a, index[i] = x == at ? (int)TILE_NO_INDEX : x;            \
         }                                                                                        \
     }                                                                                            \
     /* The first of what the lanes have that differ in the bits of `mask`. */                    \
@@ -189,7 +196,7 @@ TILE_FN void tile_scan_row_in_order_f32(float *s, int n, int stride, bool exclus
     }
 }
 
-/* The whole warp: neighbours first, as if padded with zeros to a power of two; the sum is in s[0]. */
+/* The whole warp: neighbours first, as if padded with zeros to a power of two; s[0] is the sum. */
 TILE_FN void tile_tree_row_f32(float *s, int n, int stride, int lane)
 {
     for (int half = 1; half < n; half *= 2) {

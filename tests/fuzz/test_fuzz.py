@@ -40,6 +40,14 @@ def test_harness(unit, tmp_path, monkeypatch, level, name, seed):
     run(unit, tmp_path, monkeypatch, name, copies * (10 if level > 1 else 1), seed)
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "tests/fuzz/programs").iterdir()),
+                         ids=lambda path: path.stem)
+def test_program(tilec, path):
+    """What the fuzzer found once, as small programs that are right."""
+    done = tilec("check", path)
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_harness_is_run():
     names = {path.stem for path in (ROOT / "tests/fuzz").glob("*.c")}
     assert names == set(COPIES) and names == set(FILES)
