@@ -73,6 +73,8 @@ void need_shared(Cuda *c, size_t bytes)
 bool emit_region_ops(Cuda *c, const Region *r)
 {
     for (const Op *op = r->first; op && !c->failed; op = op->next) {
+        if (!is_live(c, op))
+            continue;
         if (op->code != OP_YIELD && op->code != OP_BIND && op->code != OP_CONST)
             mark_line(c, op->pos);
         emit_operation(c, op);
@@ -251,6 +253,7 @@ static bool emit_phase(Cuda *c)
     c->line = 0;
     c->stored = false;
     c->ragged = p->ragged;
+    find_live(c, p->par);
     bool good = assign_layouts(c->low, p);
     if (good)
         record_plans(c->low, p);
@@ -290,6 +293,7 @@ char *emit_cuda(Lowered *low, const char *target)
     c.out = open_memstream(&text, &length);
     c.name = NEW_ARRAY(low->arena, const char *, low->kernel->next_id);
     c.view = NEW_ARRAY(low->arena, CudaView *, low->kernel->next_id);
+    c.live = NEW_ARRAY(low->arena, bool, low->kernel->next_id);
     fprintf(c.out, "// %s\n#include \"runtime/device/tile.h\"\n", target);
     for (int i = 0; i < low->nphases && !c.failed; i++) {
         c.plan = &low->phases[i];

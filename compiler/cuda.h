@@ -27,6 +27,7 @@ typedef struct Cuda {
     bool failed, stored;
     const char **name; /* C name by Value.id, NULL: none yet */
     CudaView **view;   /* by Value.id, of tensors */
+    bool *live;        /* by Value.id: an effect of the phase needs it */
     struct {
         const char **items;
         int count, capacity;
@@ -82,6 +83,9 @@ char *one_holder(Cuda *, const Layout *);
 /* The coordinate along `dim` of register `reg` of this thread, as a C expression of int. */
 char *coordinate(Cuda *, const Layout *, int dim, const char *reg);
 
+/* cuda_live.c: marks what the phase needs; an operation that is not live need not be emitted. */
+void find_live(Cuda *, const Op *par);
+bool is_live(const Cuda *, const Op *);
 /* cuda_ops.c */
 bool emit_operation(Cuda *, const Op *);
 /* cuda_shape.c */

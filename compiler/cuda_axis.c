@@ -9,13 +9,17 @@ const char *carrier(DType t)
 {
     switch (t) {
     case DT_F16:
-    case DT_BF16: return "u16";
+    case DT_BF16:
+        return "u16";
     case DT_E4M3:
     case DT_E5M2:
     case DT_E2M1:
-    case DT_UE8M0: return "u8";
-    case DT_TF32: return "f32";
-    default: return dtype_info[t].name;
+    case DT_UE8M0:
+        return "u8";
+    case DT_TF32:
+        return "f32";
+    default:
+        return dtype_info[t].name;
     }
 }
 

@@ -9,10 +9,10 @@
 #include "compiler/cuda_order.h"
 
 enum {
-    MOST_SLOTS = 32,                 /* of a topk in registers */
-    MOST_LISTED = 16,                /* elements of a line in one lane */
+    MOST_SLOTS = 32,  /* of a topk in registers */
+    MOST_LISTED = 16, /* elements of a line in one lane */
     MOST_SORTED = 8,
-    MOST_COMPARED = 512             /* unrolled comparisons of a rank */
+    MOST_COMPARED = 512 /* unrolled comparisons of a rank */
 };
 
 /* ---- layouts ---- */
@@ -74,19 +74,6 @@ bool order_layout(const Op *op, const Layout *operand, ThreadUnit unit, Layout *
 
 /* ---- topk and argmax in registers ---- */
 
-static bool is_used_in(const Region *r, const Value *v)
-{
-    for (const Op *op = r->first; op; op = op->next) {
-        for (int i = 0; i < op->nargs; i++)
-            if (op->args[i] == v && op->code != OP_BIND)
-                return true;
-        for (int i = 0; i < op->nregions; i++)
-            if (is_used_in(op->regions[i], v))
-                return true;
-    }
-    return false;
-}
-
 static const char *key_type(DType t)
 {
     return dtype_info[t].bits == 64 ? "u64" : "u32";
@@ -102,12 +89,11 @@ typedef struct Slots {
 
 static Slots slots_of(Cuda *c, const Op *op)
 {
-    const Region *body = c->plan->par->regions[c->plan->par->nregions - 1];
     bool topk = op->code == OP_TOPK;
     Slots s = {.index = op->results[topk ? 1 : 0], .count = op->results[0]->type.dims[op->axis]};
-    if (topk && is_used_in(body, op->results[0]))
+    if (topk && c->live[op->results[0]->id])
         s.value = op->results[0];
-    if (!is_used_in(body, s.index))
+    if (!c->live[s.index->id])
         s.index = NULL;
     return s;
 }
@@ -350,8 +336,7 @@ static void rank_in_registers(Cuda *c, const Held *h, int axis, const char *name
     line(c, "const %s other = %s;", type, from);
     open_block(c, "TILE_EACH(j, %lld)", (long long)axis_registers(l, axis));
     line(c, "const int r = %s;", register_text(c, l, &own));
-    line(c, "%s[r] += tile_before_%s(other, h, key[r], %s);", name, u,
-         coordinate(c, l, axis, "r"));
+    line(c, "%s[r] += tile_before_%s(other, h, key[r], %s);", name, u, coordinate(c, l, axis, "r"));
     close_block(c);
     close_block(c);
     close_block(c);
@@ -501,12 +486,18 @@ bool emit_axis_op(Cuda *c, const Op *op)
     }
     switch (op->code) {
     case OP_TOPK:
-    case OP_ARGMAX: return emit_slots(c, op);
-    case OP_RANK: return emit_rank(c, op);
+    case OP_ARGMAX:
+        return emit_slots(c, op);
+    case OP_RANK:
+        return emit_rank(c, op);
     case OP_CUMSUM:
-    case OP_CUMMAX: return emit_axis_scan(c, op);
-    case OP_SOFTMAX: return emit_axis_softmax(c, op);
-    case OP_HISTOGRAM: return emit_histogram(c, op);
-    default: return emit_occurrence(c, op);
+    case OP_CUMMAX:
+        return emit_axis_scan(c, op);
+    case OP_SOFTMAX:
+        return emit_axis_softmax(c, op);
+    case OP_HISTOGRAM:
+        return emit_histogram(c, op);
+    default:
+        return emit_occurrence(c, op);
     }
 }

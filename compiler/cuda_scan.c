@@ -169,7 +169,9 @@ static const char *narrow(Cuda *c, const Scan *s)
 bool emit_axis_scan(Cuda *c, const Op *op)
 {
     const Value *r = op->results[0];
-    Scan s = {.op = op, .axis = op->axis, .type = scan_type(op),
+    Scan s = {.op = op,
+              .axis = op->axis,
+              .type = scan_type(op),
               .join = op->code == OP_CUMSUM ? "add" : "max"};
     if (!hold(c, op->args[0], NULL, &s.from))
         return false;

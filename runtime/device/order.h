@@ -16,27 +16,78 @@ TILE_FN uint32_t tile_key_f32(float x)
     const uint32_t key = u & TILE_SIGN ? TILE_SIGN - m : TILE_SIGN + m;
     return m > TILE_INF_BITS ? ~0u : key;
 }
-TILE_FN uint32_t tile_key_tf32(float x) { return tile_key_f32(x); }
-TILE_FN uint32_t tile_key_f16(uint16_t x) { return tile_key_f32(tile_f16_to_f32(x)); }
-TILE_FN uint32_t tile_key_bf16(uint16_t x) { return tile_key_f32(tile_bf16_to_f32(x)); }
-TILE_FN uint32_t tile_key_e4m3(uint8_t x) { return tile_key_f32(tile_e4m3_to_f32(x)); }
-TILE_FN uint32_t tile_key_e5m2(uint8_t x) { return tile_key_f32(tile_e5m2_to_f32(x)); }
-TILE_FN uint32_t tile_key_e2m1(uint8_t x) { return tile_key_f32(tile_e2m1_to_f32(x)); }
-TILE_FN uint32_t tile_key_ue8m0(uint8_t x) { return x; }
-TILE_FN uint32_t tile_key_bool(bool x) { return x; }
-TILE_FN uint32_t tile_key_u8(uint8_t x) { return x; }
-TILE_FN uint32_t tile_key_u16(uint16_t x) { return x; }
-TILE_FN uint32_t tile_key_u32(uint32_t x) { return x; }
-TILE_FN uint32_t tile_key_i32(int32_t x) { return (uint32_t)x ^ TILE_SIGN; }
-TILE_FN uint32_t tile_key_i16(int16_t x) { return tile_key_i32(x); }
-TILE_FN uint32_t tile_key_i8(int8_t x) { return tile_key_i32(x); }
-TILE_FN uint64_t tile_key_u64(uint64_t x) { return x; }
-TILE_FN uint64_t tile_key_i64(int64_t x) { return (uint64_t)x ^ (uint64_t)1 << 63; }
+TILE_FN uint32_t tile_key_tf32(float x)
+{
+    return tile_key_f32(x);
+}
+TILE_FN uint32_t tile_key_f16(uint16_t x)
+{
+    return tile_key_f32(tile_f16_to_f32(x));
+}
+TILE_FN uint32_t tile_key_bf16(uint16_t x)
+{
+    return tile_key_f32(tile_bf16_to_f32(x));
+}
+TILE_FN uint32_t tile_key_e4m3(uint8_t x)
+{
+    return tile_key_f32(tile_e4m3_to_f32(x));
+}
+TILE_FN uint32_t tile_key_e5m2(uint8_t x)
+{
+    return tile_key_f32(tile_e5m2_to_f32(x));
+}
+TILE_FN uint32_t tile_key_e2m1(uint8_t x)
+{
+    return tile_key_f32(tile_e2m1_to_f32(x));
+}
+TILE_FN uint32_t tile_key_ue8m0(uint8_t x)
+{
+    return x;
+}
+TILE_FN uint32_t tile_key_bool(bool x)
+{
+    return x;
+}
+TILE_FN uint32_t tile_key_u8(uint8_t x)
+{
+    return x;
+}
+TILE_FN uint32_t tile_key_u16(uint16_t x)
+{
+    return x;
+}
+TILE_FN uint32_t tile_key_u32(uint32_t x)
+{
+    return x;
+}
+TILE_FN uint32_t tile_key_i32(int32_t x)
+{
+    return (uint32_t)x ^ TILE_SIGN;
+}
+TILE_FN uint32_t tile_key_i16(int16_t x)
+{
+    return tile_key_i32(x);
+}
+TILE_FN uint32_t tile_key_i8(int8_t x)
+{
+    return tile_key_i32(x);
+}
+TILE_FN uint64_t tile_key_u64(uint64_t x)
+{
+    return x;
+}
+TILE_FN uint64_t tile_key_i64(int64_t x)
+{
+    return (uint64_t)x ^ (uint64_t)1 << 63;
+}
 
 /* ---- another lane's element ----
  * shfl.sync.idx, PTX ISA 9.7.9.6: every lane of the warp takes part; `lane` counts modulo 32. */
 
-TILE_FN float tile_from_lane_f32(float x, int lane) { return __shfl_sync(~0u, x, lane); }
+TILE_FN float tile_from_lane_f32(float x, int lane)
+{
+    return __shfl_sync(~0u, x, lane);
+}
 TILE_FN int64_t tile_from_lane_i64(int64_t x, int lane)
 {
     return __shfl_sync(~0u, (long long)x, lane);
@@ -45,8 +96,11 @@ TILE_FN uint64_t tile_from_lane_u64(uint64_t x, int lane)
 {
     return __shfl_sync(~0u, (unsigned long long)x, lane);
 }
-#define FROM_LANE(T, name)                                                                       \
-    TILE_FN T tile_from_lane_##name(T x, int lane) { return (T)__shfl_sync(~0u, (int)x, lane); }
+#define FROM_LANE(T, name)                         \
+    TILE_FN T tile_from_lane_##name(T x, int lane) \
+    {                                              \
+        return (T)__shfl_sync(~0u, (int)x, lane);  \
+    }
 FROM_LANE(int32_t, i32)
 FROM_LANE(uint32_t, u32)
 FROM_LANE(int16_t, i16)
@@ -61,71 +115,74 @@ FROM_LANE(bool, bool)
 /* Arrays are read into locals before a choice: a choice between places puts them into memory. */
 enum { TILE_NO_INDEX = 0x7FFFFFFF };
 
-#define ORDER(U, u)                                                                              \
-    TILE_FN bool tile_before_##u(U a, int i, U b, int k) { return a > b || (a == b && i < k); }  \
-                                                                                                 \
-    /* Into order; the indices ascend before. */                                                 \
-    TILE_FN void tile_sort_##u(U *key, int *index, int n)                                        \
-    {                                                                                            \
-        TILE_EACH(i, n)                                                                          \
-        {                                                                                        \
-            _Pragma("unroll") for (int k = i; k > 0; k--)                                        \
-            {                                                                                    \
-                const U a = key[k], b = key[k - 1];                                              \
-                const int x = index[k], y = index[k - 1];                                        \
-                const bool swap = a > b;                                                         \
-                key[k - 1] = swap ? a : b, key[k] = swap ? b : a;                                \
-                index[k - 1] = swap ? x : y, index[k] = swap ? y : x;                            \
-            }                                                                                    \
-        }                                                                                        \
-    }                                                                                            \
-    /* Takes element `at` off the front of a sorted list, if it is there. */                     \
-    TILE_FN void tile_pop_##u(U *key, int *index, int n, int at)                                 \
-    {                                                                                            \
-        const bool mine = index[0] == at;                                                        \
-        TILE_EACH(i, n)                                                                          \
-        {                                                                                        \
-            const U a = key[i], b = i + 1 < n ? key[i + 1 < n ? i + 1 : i] : (U)0;               \
-            const int x = index[i];                                                              \
-            const int y = i + 1 < n ? index[i + 1 < n ? i + 1 : i] : (int)TILE_NO_INDEX;         \
-            key[i] = mine ? b : a, index[i] = mine ? y : x;                                      \
-        }                                                                                        \
-    }                                                                                            \
-    /* The first of a list in any order; its indices ascend. */                                  \
-    TILE_FN void tile_first_##u(const U *key, const int *index, int n, U *best, int *at)         \
-    {                                                                                            \
-        U a = key[0];                                                                            \
-        int x = index[0];                                                                        \
-        _Pragma("unroll") for (int i = 1; i < n; i++)                                            \
-        {                                                                                        \
-            const U b = key[i];                                                                  \
-            const int y = index[i];                                                              \
-            const bool better = b > a || x == TILE_NO_INDEX;                                     \
-            a = better ? b : a, x = better ? y : x;                                              \
-        }                                                                                        \
-        *best = a, *at = x;                                                                      \
-    }                                                                                            \
-    TILE_FN void tile_drop_##u(U *key, int *index, int n, int at)                                \
-    {                                                                                            \
-        TILE_EACH(i, n)                                                                          \
-        {                                                                                        \
-            const U a = key[i];                                                                  \
-            const int x = index[i];                                                              \
-            key[i] = x == at ? (U)0 : a, index[i] = x == at ? (int)TILE_NO_INDEX : x;            \
-        }                                                                                        \
-    }                                                                                            \
-    /* The first of what the lanes have that differ in the bits of `mask`. */                    \
-    TILE_FN void tile_first_lanes_##u(U *best, int *at, int mask)                                \
-    {                                                                                            \
-        TILE_EACH(i, 5)                                                                          \
-        {                                                                                        \
-            if (mask >> i & 1) {                                                                 \
-                const U k = tile_shuffle_xor_##u(*best, 1 << i);                                 \
-                const int x = tile_shuffle_xor_i32(*at, 1 << i);                                 \
-                const bool better = tile_before_##u(k, x, *best, *at);                           \
-                *best = better ? k : *best, *at = better ? x : *at;                              \
-            }                                                                                    \
-        }                                                                                        \
+#define ORDER(U, u)                                                                      \
+    TILE_FN bool tile_before_##u(U a, int i, U b, int k)                                 \
+    {                                                                                    \
+        return a > b || (a == b && i < k);                                               \
+    }                                                                                    \
+                                                                                         \
+    /* Into order; the indices ascend before. */                                         \
+    TILE_FN void tile_sort_##u(U *key, int *index, int n)                                \
+    {                                                                                    \
+        TILE_EACH(i, n)                                                                  \
+        {                                                                                \
+            _Pragma("unroll") for (int k = i; k > 0; k--)                                \
+            {                                                                            \
+                const U a = key[k], b = key[k - 1];                                      \
+                const int x = index[k], y = index[k - 1];                                \
+                const bool swap = a > b;                                                 \
+                key[k - 1] = swap ? a : b, key[k] = swap ? b : a;                        \
+                index[k - 1] = swap ? x : y, index[k] = swap ? y : x;                    \
+            }                                                                            \
+        }                                                                                \
+    }                                                                                    \
+    /* Takes element `at` off the front of a sorted list, if it is there. */             \
+    TILE_FN void tile_pop_##u(U *key, int *index, int n, int at)                         \
+    {                                                                                    \
+        const bool mine = index[0] == at;                                                \
+        TILE_EACH(i, n)                                                                  \
+        {                                                                                \
+            const U a = key[i], b = i + 1 < n ? key[i + 1 < n ? i + 1 : i] : (U)0;       \
+            const int x = index[i];                                                      \
+            const int y = i + 1 < n ? index[i + 1 < n ? i + 1 : i] : (int)TILE_NO_INDEX; \
+            key[i] = mine ? b : a, index[i] = mine ? y : x;                              \
+        }                                                                                \
+    }                                                                                    \
+    /* The first of a list in any order; its indices ascend. */                          \
+    TILE_FN void tile_first_##u(const U *key, const int *index, int n, U *best, int *at) \
+    {                                                                                    \
+        U a = key[0];                                                                    \
+        int x = index[0];                                                                \
+        _Pragma("unroll") for (int i = 1; i < n; i++)                                    \
+        {                                                                                \
+            const U b = key[i];                                                          \
+            const int y = index[i];                                                      \
+            const bool better = b > a || x == TILE_NO_INDEX;                             \
+            a = better ? b : a, x = better ? y : x;                                      \
+        }                                                                                \
+        *best = a, *at = x;                                                              \
+    }                                                                                    \
+    TILE_FN void tile_drop_##u(U *key, int *index, int n, int at)                        \
+    {                                                                                    \
+        TILE_EACH(i, n)                                                                  \
+        {                                                                                \
+            const U a = key[i];                                                          \
+            const int x = index[i];                                                      \
+            key[i] = x == at ? (U)0 : a, index[i] = x == at ? (int)TILE_NO_INDEX : x;    \
+        }                                                                                \
+    }                                                                                    \
+    /* The first of what the lanes have that differ in the bits of `mask`. */            \
+    TILE_FN void tile_first_lanes_##u(U *best, int *at, int mask)                        \
+    {                                                                                    \
+        TILE_EACH(i, 5)                                                                  \
+        {                                                                                \
+            if (mask >> i & 1) {                                                         \
+                const U k = tile_shuffle_xor_##u(*best, 1 << i);                         \
+                const int x = tile_shuffle_xor_i32(*at, 1 << i);                         \
+                const bool better = tile_before_##u(k, x, *best, *at);                   \
+                *best = better ? k : *best, *at = better ? x : *at;                      \
+            }                                                                            \
+        }                                                                                \
     }
 ORDER(uint32_t, u32)
 ORDER(uint64_t, u64)
@@ -138,33 +195,36 @@ TILE_FN void tile_first_warp_u32(uint32_t *best, int *at)
     const uint32_t mine = *best == most ? (uint32_t)*at : (uint32_t)TILE_NO_INDEX;
     *best = most, *at = (int)__reduce_min_sync(~0u, mine);
 }
-TILE_FN void tile_first_warp_u64(uint64_t *best, int *at) { tile_first_lanes_u64(best, at, 31); }
+TILE_FN void tile_first_warp_u64(uint64_t *best, int *at)
+{
+    tile_first_lanes_u64(best, at, 31);
+}
 
 /* ---- rows in shared memory: n elements, `stride` apart ---- */
 
 /* tile_next_row: the whole warp finds what comes next after (key, at); at first (~0, -1).
  * tile_rank_row: how many elements come before element `at`. */
-#define ORDER_ROWS(T, name, U, u)                                                                \
-    TILE_FN void tile_next_row_##name(const T *s, int n, int stride, int lane, U *key, int *at)  \
-    {                                                                                            \
-        U best = 0;                                                                              \
-        int first = TILE_NO_INDEX;                                                               \
-        for (int i = lane; i < n; i += 32) {                                                     \
-            const U k = tile_key_##name(s[i * stride]);                                          \
-            const bool better = tile_before_##u(*key, *at, k, i) &&                              \
-                                tile_before_##u(k, i, best, first);                              \
-            best = better ? k : best, first = better ? i : first;                                \
-        }                                                                                        \
-        *key = best, *at = first;                                                                \
-        tile_first_warp_##u(key, at);                                                            \
-    }                                                                                            \
-    TILE_FN int tile_rank_row_##name(const T *s, int n, int stride, int at)                      \
-    {                                                                                            \
-        const U key = tile_key_##name(s[at * stride]);                                           \
-        int count = 0;                                                                           \
-        for (int i = 0; i < n; i++)                                                              \
-            count += tile_before_##u(tile_key_##name(s[i * stride]), i, key, at);                \
-        return count;                                                                            \
+#define ORDER_ROWS(T, name, U, u)                                                               \
+    TILE_FN void tile_next_row_##name(const T *s, int n, int stride, int lane, U *key, int *at) \
+    {                                                                                           \
+        U best = 0;                                                                             \
+        int first = TILE_NO_INDEX;                                                              \
+        for (int i = lane; i < n; i += 32) {                                                    \
+            const U k = tile_key_##name(s[i * stride]);                                         \
+            const bool better = tile_before_##u(*key, *at, k, i) &&                             \
+                                tile_before_##u(k, i, best, first);                             \
+            best = better ? k : best, first = better ? i : first;                               \
+        }                                                                                       \
+        *key = best, *at = first;                                                               \
+        tile_first_warp_##u(key, at);                                                           \
+    }                                                                                           \
+    TILE_FN int tile_rank_row_##name(const T *s, int n, int stride, int at)                     \
+    {                                                                                           \
+        const U key = tile_key_##name(s[at * stride]);                                          \
+        int count = 0;                                                                          \
+        for (int i = 0; i < n; i++)                                                             \
+            count += tile_before_##u(tile_key_##name(s[i * stride]), i, key, at);               \
+        return count;                                                                           \
     }
 ORDER_ROWS(float, f32, uint32_t, u32)
 ORDER_ROWS(float, tf32, uint32_t, u32)
@@ -208,30 +268,30 @@ TILE_FN void tile_tree_row_f32(float *s, int n, int stride, int lane)
 
 /* tile_scan_lanes: inclusive, over n lanes that are `step` apart; `digit` counts them.
  * tile_scan_row: the whole warp. For what may be joined in any order. */
-#define SCAN(T, name, join)                                                                      \
-    TILE_FN T tile_scan_lanes_##join##_##name(T x, int digit, int step, int n)                   \
-    {                                                                                            \
-        TILE_EACH(i, 5)                                                                          \
-        {                                                                                        \
-            if (1 << i < n) {                                                                    \
-                const T before = tile_from_lane_##name(x, tile_lane() - (step << i) & 31);       \
-                x = digit >= 1 << i ? tile_##join##_##name(before, x) : x;                       \
-            }                                                                                    \
-        }                                                                                        \
-        return x;                                                                                \
-    }                                                                                            \
-    TILE_FN void tile_scan_row_##join##_##name(T *s, int n, int stride, int lane)                \
-    {                                                                                            \
-        T carry = 0;                                                                             \
-        for (int first = 0; first < n; first += 32) {                                            \
-            const int i = first + lane;                                                          \
-            T x = i < n ? s[i * stride] : (T)0;                                                  \
-            x = tile_scan_lanes_##join##_##name(x, lane, 1, 32);                                 \
-            x = first ? tile_##join##_##name(carry, x) : x;                                      \
-            if (i < n)                                                                           \
-                s[i * stride] = x;                                                               \
-            carry = tile_from_lane_##name(x, 31);                                                \
-        }                                                                                        \
+#define SCAN(T, name, join)                                                                \
+    TILE_FN T tile_scan_lanes_##join##_##name(T x, int digit, int step, int n)             \
+    {                                                                                      \
+        TILE_EACH(i, 5)                                                                    \
+        {                                                                                  \
+            if (1 << i < n) {                                                              \
+                const T before = tile_from_lane_##name(x, tile_lane() - (step << i) & 31); \
+                x = digit >= 1 << i ? tile_##join##_##name(before, x) : x;                 \
+            }                                                                              \
+        }                                                                                  \
+        return x;                                                                          \
+    }                                                                                      \
+    TILE_FN void tile_scan_row_##join##_##name(T *s, int n, int stride, int lane)          \
+    {                                                                                      \
+        T carry = 0;                                                                       \
+        for (int first = 0; first < n; first += 32) {                                      \
+            const int i = first + lane;                                                    \
+            T x = i < n ? s[i * stride] : (T)0;                                            \
+            x = tile_scan_lanes_##join##_##name(x, lane, 1, 32);                           \
+            x = first ? tile_##join##_##name(carry, x) : x;                                \
+            if (i < n)                                                                     \
+                s[i * stride] = x;                                                         \
+            carry = tile_from_lane_##name(x, 31);                                          \
+        }                                                                                  \
     }
 #define SCANS(T, name) SCAN(T, name, add) SCAN(T, name, max)
 SCANS(uint8_t, u8)
@@ -248,21 +308,42 @@ SCAN(float, f32, max)
 
 /* ---- counts in shared memory ---- */
 
-TILE_FN void tile_count_one(int32_t *s) { atomicAdd(s, 1); }
+TILE_FN void tile_count_one(int32_t *s)
+{
+    atomicAdd(s, 1);
+}
 
 /* ---- storage floats, exactly ---- */
 
-TILE_FN uint16_t tile_exact_f16(float x) { return tile_f32_to_f16(x); }
-TILE_FN uint16_t tile_exact_bf16(float x) { return tile_f32_to_bf16(x); }
-TILE_FN uint8_t tile_exact_e4m3(float x) { return tile_f32_to_e4m3(x); }
+TILE_FN uint16_t tile_exact_f16(float x)
+{
+    return tile_f32_to_f16(x);
+}
+TILE_FN uint16_t tile_exact_bf16(float x)
+{
+    return tile_f32_to_bf16(x);
+}
+TILE_FN uint8_t tile_exact_e4m3(float x)
+{
+    return tile_f32_to_e4m3(x);
+}
 /* A conversion saturates; a value that was inf in this type stays it. */
 TILE_FN uint8_t tile_exact_e5m2(float x)
 {
     const uint8_t inf = x < 0.0f ? 0xFC : 0x7C;
     return tile_abs(x) == tile_float(TILE_INF_BITS) ? inf : tile_f32_to_e5m2(x);
 }
-TILE_FN uint8_t tile_exact_e2m1(float x) { return tile_f32_to_e2m1(x); }
-TILE_FN uint8_t tile_exact_ue8m0(float x) { return tile_f32_to_ue8m0(x); }
-TILE_FN float tile_exact_tf32(float x) { return tile_f32_to_tf32(x); }
+TILE_FN uint8_t tile_exact_e2m1(float x)
+{
+    return tile_f32_to_e2m1(x);
+}
+TILE_FN uint8_t tile_exact_ue8m0(float x)
+{
+    return tile_f32_to_ue8m0(x);
+}
+TILE_FN float tile_exact_tf32(float x)
+{
+    return tile_f32_to_tf32(x);
+}
 
 #endif

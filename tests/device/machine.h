@@ -31,9 +31,9 @@ static struct Fiber {
     ucontext_t context;
     State state;
     Index block, thread;
-    const char *at;                  /* the operation it waits in */
-    unsigned count;                  /* of warp-wide operations */
-    uint64_t given[2];               /* by parity of the count: one that goes on may give anew */
+    const char *at;    /* the operation it waits in */
+    unsigned count;    /* of warp-wide operations */
+    uint64_t given[2]; /* by parity of the count: one that goes on may give anew */
 } fiber[MOST_THREADS];
 static ucontext_t scheduler;
 static Fiber *running;
@@ -151,8 +151,14 @@ static void launch(void (*kernel)(void **), void **arguments, unsigned blocks, i
 
 /* ---- barriers and warps ---- */
 
-static void __syncthreads() { wait_in(BLOCK, "__syncthreads"); }
-static void __syncwarp() { wait_in(WARP, "__syncwarp"); }
+static void __syncthreads()
+{
+    wait_in(BLOCK, "__syncthreads");
+}
+static void __syncwarp()
+{
+    wait_in(WARP, "__syncwarp");
+}
 
 /* Shows `x` to the warp; returns which of the two places of a lane has it. */
 template <class T> static unsigned give(T x, const char *at)
@@ -221,8 +227,14 @@ static unsigned __ballot_sync(unsigned, int x)
     return y;
 }
 
-static int __popc(unsigned x) { return __builtin_popcount(x); }
-static int __clz(unsigned x) { return x ? __builtin_clz(x) : 32; }
+static int __popc(unsigned x)
+{
+    return __builtin_popcount(x);
+}
+static int __clz(unsigned x)
+{
+    return x ? __builtin_clz(x) : 32;
+}
 
 /* ---- memory ---- */
 
@@ -233,15 +245,32 @@ template <class T> static T atomicAdd(T *p, T x)
     return old;
 }
 
-template <class T> static T __ldcs(const T *p) { return *p; }
-template <class T> static void __stcs(T *p, T x) { *p = x; }
-static uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
-static uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
+template <class T> static T __ldcs(const T *p)
+{
+    return *p;
+}
+template <class T> static void __stcs(T *p, T x)
+{
+    *p = x;
+}
+static uint2 make_uint2(unsigned x, unsigned y)
+{
+    return {x, y};
+}
+static uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w)
+{
+    return {x, y, z, w};
+}
 
-static void __threadfence() {}
+static void __threadfence()
+{
+}
 
 /* In a wait for other blocks. */
-static void __nanosleep(unsigned) { wait_in(READY, "__nanosleep"); }
+static void __nanosleep(unsigned)
+{
+    wait_in(READY, "__nanosleep");
+}
 
 /* What the PTX of runtime/device gives; test support puts these in its place. */
 static float ptx_max_nan(float a, float b)

@@ -23,7 +23,8 @@ DTYPES = {name: np.dtype(t) for name, t in DTYPES.items()}
 class Case:
     def __init__(self, call, dtype, shape, unit, *results):
         """`call` is an expression of x; results: (element type, shape) of what it gives."""
-        self.call, self.dtype, self.shape, self.unit, self.results = call, dtype, shape, unit, results
+        self.call, self.dtype, self.shape, self.unit = call, dtype, shape, unit
+        self.results = results
 
     def __str__(self):
         return f"{self.call}-{self.dtype}{list(self.shape)}-{self.unit.split()[1]}"
@@ -40,8 +41,9 @@ def indices(dtype, shape, k, axis, unit):
 
 
 def along(call, dtype, shape, unit, to=None, axis=None, out=None):
-    out = out or shape if axis is None else tuple(1 if i == axis else n for i, n in enumerate(shape))
-    return Case(call, dtype, shape, unit, (to or dtype, out))
+    if axis is not None:
+        out = tuple(1 if i == axis else n for i, n in enumerate(shape))
+    return Case(call, dtype, shape, unit, (to or dtype, out or shape))
 
 
 def cases():
@@ -60,8 +62,8 @@ def cases():
     yield topk("f32", (4, 3), 2, 0, THREAD)
     yield topk("f32", (1,), 1, 0, WARP)
     yield topk("f32", (33,), 0, 0, WARP)
-    for n, dtype in enumerate(("i64", "u64", "bf16", "f16", "e4m3", "e5m2", "ue8m0", "i32", "u32", "i8",
-                               "u8", "i16", "u16")):
+    for n, dtype in enumerate(("i64", "u64", "bf16", "f16", "e4m3", "e5m2", "ue8m0", "i32", "u32",
+                               "i8", "u8", "i16", "u16")):
         unit = (WARP, BLOCK, WARP, ODD)[n % 4]
         yield topk(dtype, (96,), 5, 0, unit)
         yield topk(dtype, (3, 2000), 2, 1, BLOCK)
@@ -76,7 +78,8 @@ def cases():
             yield along("occurrence(x)", dtype, (130,), unit, "i32")
     yield indices("f32", (128,), 6, 0, WARP)
     yield along("topk(x, 2, 1).0", "f32", (8, 16), WARP, out=(8, 2))
-    yield along("topk(fill(1.5, 9), 2, 0).1 + i32(topk(x, 2, 0).0)", "f32", (9,), WARP, "i32", out=(2,))
+    both = "topk(fill(1.5, 9), 2, 0).1 + i32(topk(x, 2, 0).0)"
+    yield along(both, "f32", (9,), WARP, "i32", out=(2,))
     yield along("topk(x - x, 12, 0).1", "u8", (320,), WARP, "i32", out=(12,))
     for unit in (WARP, BLOCK, ODD, THREAD):
         yield along("rank(x, 0)", "f32", (8,), unit, "i32")
@@ -236,10 +239,12 @@ def test_order(n, emitted, tmp_path):
     want = expected(n, case, x, tmp_path)
     for backwards in (False, True):
         got = [np.full((P, *shape), 77).astype(DTYPES[t]) for t, shape in case.results]
-        emitted.run(f"k{n}", {"a": x, "P": P} | {f"y{k}": g for k, g in enumerate(got)}, P, backwards)
+        values = {"a": x, "P": P} | {f"y{k}": g for k, g in enumerate(got)}
+        emitted.run(f"k{n}", values, P, backwards)
         for g, w in zip(got, want):
             w = np.asarray(w).reshape(g.shape).astype(g.dtype) if w.dtype != g.dtype else w
             same = bits(g) == bits(w.reshape(g.shape))
             if g.dtype.kind not in "iu":
-                same |= np.isnan(g.astype(np.float32)) & np.isnan(w.astype(np.float32)).reshape(g.shape)
+                nan = np.isnan(w.astype(np.float32)).reshape(g.shape)
+                same |= np.isnan(g.astype(np.float32)) & nan
             assert same.all(), (np.argwhere(~same)[:4], g[~same][:4], w.reshape(g.shape)[~same][:4])

@@ -109,7 +109,8 @@ static bool may_load(Gen *g, const GenTensor *t, Reach *reach)
         return false;
     if (root->use == USE_READ)
         return true;
-    if (g->risky && root->use != USE_ADD && chance(g, 8))
+    bool foreign = root->is_local && root->use == USE_NONE; /* another role's */
+    if (g->risky && root->use != USE_ADD && !foreign && chance(g, 8))
         return true;
     *reach = REACH_OWN;
     return root->use == USE_OWN && root->own_defined && !t->lost_ranges;
@@ -162,10 +163,12 @@ static const char *stored_value(Gen *g, const Type *want, int depth)
 static int pick_stored(Gen *g)
 {
     int fit[MOST_TENSORS], n = 0;
-    for (int i = 0; i < g->ntensors; i++)
-        if (may_store(g, &g->tensors[i]) || (g->risky && !g->tensors[i].only_loads &&
-                                             g->tensors[i].dir != PARAM_IN && chance(g, 9)))
+    for (int i = 0; i < g->ntensors; i++) {
+        const GenTensor *t = &g->tensors[i];
+        bool wild = g->risky && !t->only_loads && t->dir != PARAM_IN && !t->is_local;
+        if (may_store(g, t) || (wild && chance(g, 9)))
             fit[n++] = i;
+    }
     return n ? fit[pick(g, (unsigned)n)] : -1;
 }
 
