@@ -93,7 +93,7 @@ demo:
 	@$(VENV)/bin/python examples/demo.py $(B)/tilec
 
 test:
-	@$(SETUP) build
+	@$(SETUP) test
 	@$(SETUP) python test
 	@$(MAKE) --no-print-directory check
 
@@ -103,7 +103,7 @@ check:
 	    $(VENV)/bin/python -m pytest -q -n 2 -o cache_dir=build/pytest-cache $(TESTS)
 
 deps:
-	@$(SETUP) build
+	@$(SETUP) test
 	@$(SETUP) python test
 
 debug:

@@ -456,7 +456,10 @@ static bool emit_occurrence(Cuda *c, const Op *op)
         unit_sync(c);
         shared_put(c, &h, "s");
         unit_sync(c);
-        open_block(c, "for (int j = 0; j < %lld; j++)", (long long)(n - 1));
+        /* Up to the thread's last element: the others ask nobody behind them. */
+        line(c, "int last = 0;");
+        line(c, "TILE_EACH(r, %lld) last = tile_max_i32(last, %s);", (long long)m, at);
+        open_block(c, "for (int j = 0; j < last; j++)");
         line(c, "const %s other = s[j];", type);
         line(c, "TILE_EACH(r, %lld) %s[r] += j < %s && other == %s[r];", (long long)m, name, at,
              h.name);

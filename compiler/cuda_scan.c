@@ -39,7 +39,8 @@ static bool fits_registers(const Op *op, const Layout *l, ThreadUnit unit)
     return is_run_a_lane(l, axis);
 }
 
-Layout scan_layout(const Op *op, const Layout *have, ThreadUnit unit)
+/* Where the operand is scanned; the result of one in order stays there, others go back. */
+static Layout scan_place(const Op *op, const Layout *have, ThreadUnit unit)
 {
     const Type *t = &op->args[0]->type;
     Layout l;
@@ -48,6 +49,11 @@ Layout scan_layout(const Op *op, const Layout *have, ThreadUnit unit)
     if (in_order(op))
         return t->dims[op->axis] <= MOST_IN_ORDER ? axis_into_registers(t, op->axis, unit) : *have;
     return axis_over_lanes(t, op->axis, unit, true, &l) ? l : *have;
+}
+
+Layout scan_layout(const Op *op, const Layout *have, ThreadUnit unit)
+{
+    return in_order(op) ? scan_place(op, have, unit) : *have;
 }
 
 /* ---- scans ---- */
@@ -166,6 +172,22 @@ static const char *narrow(Cuda *c, const Scan *s)
     return out;
 }
 
+static const char *go_back(Cuda *c, const Held *from, const Layout *to)
+{
+    Held back = {from->type, *to, new_temp(c, "scanned")};
+    const char *type = c_type(from->type.dtype);
+    need_shared(c, (size_t)type_elements(&from->type) * dtype_info[from->type.dtype].size);
+    line(c, "%s %s[%lld];", type, back.name, (long long)layout_span(to, OWN_REG));
+    open_block(c, "%s", "");
+    line(c, "%s *const s = (%s *)shared;", type, type);
+    unit_sync(c);
+    shared_put(c, from, "s");
+    unit_sync(c);
+    shared_get(c, &back, "s");
+    close_block(c);
+    return back.name;
+}
+
 bool emit_axis_scan(Cuda *c, const Op *op)
 {
     const Value *r = op->results[0];
@@ -175,8 +197,8 @@ bool emit_axis_scan(Cuda *c, const Op *op)
               .join = op->code == OP_CUMSUM ? "add" : "max"};
     if (!hold(c, op->args[0], NULL, &s.from))
         return false;
-    Layout want = scan_layout(op, &s.from.layout, c->plan->unit);
-    if (!layout_equal(&want, &s.from.layout) && !hold(c, op->args[0], &want, &s.from))
+    Layout have = s.from.layout, want = scan_place(op, &have, c->plan->unit);
+    if (!layout_equal(&want, &have) && !hold(c, op->args[0], &want, &s.from))
         return false;
     widen(c, &s);
     s.c_type = c_type(s.type);
@@ -191,7 +213,11 @@ bool emit_axis_scan(Cuda *c, const Op *op)
     if (op->exclusive && !in_order(op))
         line(c, "TILE_EACH(r, %lld) %s[r] = tile_sub_%s(%s[r], %s[r]);", (long long)n, s.to,
              dtype_info[s.type].name, s.to, s.from.name);
-    give_result(c, r, narrow(c, &s), &want);
+    Held result = {op->args[0]->type, want, narrow(c, &s)};
+    Layout to = scan_layout(op, &have, c->plan->unit);
+    if (!layout_equal(&to, &want))
+        result.name = go_back(c, &result, &to);
+    give_result(c, r, result.name, &to);
     return true;
 }
 

@@ -4,6 +4,7 @@
 #   deps.sh check         complain in one line if a build tool is missing
 #   deps.sh clang         the same for clang with libFuzzer
 #   deps.sh build         install missing build tools (apt-get, as root or through sudo)
+#   deps.sh test          the same and a C++ compiler: some tests compile emitted CUDA for the CPU
 #   deps.sh python SET    make build/venv hold tests/setup/SET.txt (demo or test)
 #
 # Nothing is installed, and no server asked, when all is there.
@@ -113,8 +114,10 @@ clang)
         die 'no clang with libFuzzer. Install: sudo apt-get install clang libclang-rt-dev' \
             '(Debian 12: clang libclang-rt-14-dev)'
     ;;
-build)
+build | test)
     find_missing
+    [ "$1" = build ] || command -v g++ >/dev/null || command -v clang++ >/dev/null ||
+        packages="$packages g++"
     # shellcheck disable=SC2086
     [ -z "$packages" ] || install_packages $packages
     ;;
@@ -122,6 +125,6 @@ python)
     make_python "$2"
     ;;
 *)
-    die 'usage: deps.sh check | clang | build | python demo|test'
+    die 'usage: deps.sh check | clang | build | test | python demo|test'
     ;;
 esac
