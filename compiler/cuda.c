@@ -206,6 +206,7 @@ static bool emit_ragged(Cuda *c)
     open_block(c, "for (; next < passed; next += programs)");
     line(c, "const int64_t number = next - begin;");
     split_number(c, "number", loops);
+    touch_programs(c, body);
     emit_region_ops(c, body);
     close_block(c);
     for (int i = 0; i < loops; i++)
@@ -251,7 +252,7 @@ static bool emit_phase(Cuda *c)
     c->out = open_memstream(&text, &length);
     c->indent = 1;
     c->line = 0;
-    c->stored = false;
+    forget_touched(c);
     c->ragged = p->ragged;
     find_live(c, p->par);
     bool good = assign_layouts(c->low, p);

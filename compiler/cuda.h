@@ -18,13 +18,29 @@ typedef struct CudaView {
     const Op *tensor;
 } CudaView;
 
+/* How a tensor's memory was accessed since the last barrier of the unit. */
+typedef struct Touch {
+    const Op *memory; /* the tensor or local */
+    int how;
+    bool own; /* each thread only where `op` touches in `layout` */
+    const Op *op;
+    Layout layout;
+} Touch;
+
+enum { MOST_TOUCHED = 24 };
+
+typedef struct Touched {
+    int count;
+    Touch item[MOST_TOUCHED];
+} Touched;
+
 typedef struct Cuda {
     Lowered *low;
     Arena *arena;
     const PhasePlan *plan;
     FILE *out;
     int indent;
-    bool failed, stored;
+    bool failed;
     const char **name; /* C name by Value.id, NULL: none yet */
     CudaView **view;   /* by Value.id, of tensors */
     bool *live;        /* by Value.id: an effect of the phase needs it */
@@ -35,8 +51,9 @@ typedef struct Cuda {
     int temps;
     size_t shared_bytes; /* of the exchange buffer */
     size_t local_bytes;  /* of local tensors, beside it */
-    bool ragged;         /* programs are points of a loop, not blocks */
-    int line;            /* of the last #line */
+    Touched touched;
+    bool ragged; /* programs are points of a loop, not blocks */
+    int line;    /* of the last #line */
 } Cuda;
 
 /* Prints an indented line. */
@@ -86,6 +103,14 @@ char *coordinate(Cuda *, const Layout *, int dim, const char *reg);
 /* cuda_live.c: marks what the phase needs; an operation that is not live need not be emitted. */
 void find_live(Cuda *, const Op *par);
 bool is_live(const Cuda *, const Op *);
+/* cuda_effects.c: a barrier where an access of a tile in that layout (NULL: of one element by all)
+ * needs one, and what is known behind barriers, loops and branches. */
+void order_access(Cuda *, const Op *access, const Layout *, bool write);
+void forget_touched(Cuda *);
+void join_touched(Cuda *, const Touched *);
+/* Before the rounds of a FOR, before programs that one unit runs in turn. */
+void touch_loop(Cuda *, const Op *loop);
+void touch_programs(Cuda *, const Region *body);
 /* cuda_ops.c */
 bool emit_operation(Cuda *, const Op *);
 /* cuda_shape.c */

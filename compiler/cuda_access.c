@@ -327,13 +327,6 @@ static const char *memory_type(DType t)
     }
 }
 
-static void order_before(Cuda *c, const Op *op)
-{
-    const Op *t = c->view[op->args[0]->id]->tensor;
-    if ((!t->tensor || t->tensor->dir != PARAM_IN) && c->stored)
-        unit_sync(c);
-}
-
 bool emit_load(Cuda *c, const Op *op)
 {
     const Value *r = op->results[0];
@@ -342,9 +335,9 @@ bool emit_load(Cuda *c, const Op *op)
     const char *type = c_type(t), *memory = memory_type(t), *name = c_name(c, r);
     char *pad = c_literal(c, t, op->bits);
     Address a;
-    order_before(c, op);
     if (is_uniform(r)) {
         address(c, op, v, NULL, -1, &a);
+        order_access(c, op, NULL, false);
         if (t == DT_E2M1)
             return cuda_fail(c, op, "a load of one e2m1 element");
         line(c, "%s %s = %s;", type, name, pad);
@@ -356,6 +349,7 @@ bool emit_load(Cuda *c, const Op *op)
     const Layout *l = layout_of(c, r);
     int64_t n = vector_of(c, op, v, l, t, &vector_axis), regs = registers(c, r);
     address(c, op, v, l, vector_axis, &a);
+    order_access(c, op, l, false);
     if (t == DT_E2M1 && n < 2)
         return cuda_fail(c, op, "a load of single e2m1 elements");
     declare(c, r);
@@ -381,7 +375,6 @@ bool emit_atomic(Cuda *c, const Op *op)
     DType t = x->type.dtype;
     const char *type = dtype_info[t].name;
     Address a;
-    c->stored = true;
     if (dtype_info[t].bits < 32)
         return cuda_fail(c, op, "atomic_add of %s", type);
     if (op->nresults)
@@ -389,6 +382,7 @@ bool emit_atomic(Cuda *c, const Op *op)
     Layout plain = layout_spread(&x->type, x->type.rank - 1, 1, c->plan->unit);
     const Layout *l = is_uniform(x) ? &plain : layout_of(c, x);
     address(c, op, v, type_elements(&x->type) == 1 ? NULL : l, -1, &a);
+    order_access(c, op, l, true);
     char *holder = one_holder(c, l), *when = join(c, holder, " && ", a.row);
     if (!*a.row)
         when = holder;
@@ -398,15 +392,24 @@ bool emit_atomic(Cuda *c, const Op *op)
     return true;
 }
 
+/* Neighbouring lanes have neighbours along the axis: single elements are moved together. */
+static bool lanes_run_along(const Layout *l, int axis)
+{
+    for (int i = 0; i < l->count; i++)
+        if (l->mode[i].owner == OWN_LANE)
+            return l->mode[i].dim == axis && l->mode[i].stride == 1;
+    return false;
+}
+
 bool emit_store(Cuda *c, const Op *op)
 {
     const Value *x = op->args[op->nargs - 1];
     const CudaView *v = c->view[op->args[0]->id];
     DType t = x->type.dtype;
     Address a;
-    c->stored = true;
     if (is_uniform(x) && type_elements(&x->type) == 1) {
         address(c, op, v, NULL, -1, &a);
+        order_access(c, op, NULL, true);
         if (t == DT_E2M1)
             return cuda_fail(c, op, "a store of one e2m1 element");
         const char *first = c->plan->unit.lanes == 1   ? ""
@@ -435,7 +438,8 @@ bool emit_store(Cuda *c, const Op *op)
         Layout turned = layout_spread(&x->type, along, 128 / dtype_info[t].bits, c->plan->unit);
         int axis;
         int64_t wide = vector_of(c, op, v, &turned, t, &axis);
-        if (wide * dtype_info[t].bits >= 64) {
+        bool fewer = layout_span(&turned, OWN_REG) / wide < layout_span(l, OWN_REG);
+        if (wide * dtype_info[t].bits >= 64 && (fewer || !lanes_run_along(l, along))) {
             name = converted(c, x, &turned);
             plain = turned;
             l = &plain;
@@ -449,6 +453,7 @@ bool emit_store(Cuda *c, const Op *op)
     if (t == DT_E2M1 && n < 2)
         return cuda_fail(c, op, "a store of single e2m1 elements");
     address(c, op, v, l, vector_axis, &a);
+    order_access(c, op, l, true);
     char *holder = one_holder(c, l);
     if (*holder)
         open_block(c, "if (%s)", holder);

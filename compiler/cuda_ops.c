@@ -270,34 +270,62 @@ static void declare_var(Cuda *c, const Value *v)
         declare(c, v);
 }
 
+/* A variable that an earlier one of these assignments overwrites is read from a copy. */
+static void assign_all(Cuda *c, Value *const *to, Value *const *from, int n)
+{
+    const char **kept = NEW_ARRAY(c->arena, const char *, n);
+    for (int k = 1; k < n; k++) {
+        const Value *v = from[k];
+        bool lost = false;
+        for (int j = 0; j < k; j++)
+            lost |= strcmp(c_name(c, v), c_name(c, to[j])) == 0;
+        if (!lost)
+            continue;
+        kept[k] = c->name[v->id];
+        const char *copy = new_temp(c, "old");
+        int64_t regs = is_uniform(v) ? 0 : registers(c, v);
+        if (regs) {
+            line(c, "%s %s[%lld];", c_type(v->type.dtype), copy, (long long)regs);
+            line(c, "TILE_EACH(r, %lld) %s[r] = %s[r];", (long long)regs, copy, kept[k]);
+        } else {
+            line(c, "const %s %s = %s;", c_type(v->type.dtype), copy, kept[k]);
+        }
+        c->name[v->id] = copy;
+    }
+    for (int k = 0; k < n; k++)
+        assign(c, to[k], from[k]);
+    for (int k = 1; k < n; k++)
+        if (kept[k])
+            c->name[from[k]->id] = kept[k];
+}
+
 /* Ends a region: what it yields goes to the op's results. */
 static void give_yield(Cuda *c, const Region *r, Value *const *to, int n)
 {
     if (!r->last || r->last->code != OP_YIELD)
         return;
-    for (int k = 0; k < n; k++)
-        assign(c, to[k], r->last->args[k]);
+    assign_all(c, to, r->last->args, n);
 }
 
 static bool emit_if(Cuda *c, const Op *op)
 {
     for (int k = 0; k < op->nresults; k++)
         declare_var(c, op->results[k]);
+    const Touched before = c->touched;
     open_block(c, "if (%s)", c_name(c, op->args[0]));
     emit_region_ops(c, op->regions[0]);
     give_yield(c, op->regions[0], op->results, op->nresults);
     close_block(c);
+    const Touched after = c->touched;
     const Region *other = op->regions[1];
-    if (other->first && other->first->code != OP_YIELD) {
+    c->touched = before;
+    if ((other->first && other->first->code != OP_YIELD) || op->nresults) {
         open_block(c, "else");
-    } else if (op->nresults) {
-        open_block(c, "else");
-    } else {
-        return !c->failed;
+        emit_region_ops(c, other);
+        give_yield(c, other, op->results, op->nresults);
+        close_block(c);
     }
-    emit_region_ops(c, other);
-    give_yield(c, other, op->results, op->nresults);
-    close_block(c);
+    join_touched(c, &after);
     return !c->failed;
 }
 
@@ -311,6 +339,8 @@ static bool emit_for(Cuda *c, const Op *op)
         c->name[body->args[1 + k]->id] = c_name(c, op->results[k]);
     }
     const char *i = c_name(c, body->args[0]);
+    const Touched before = c->touched;
+    touch_loop(c, op);
     if (unrolled_rounds(op))
         line(c, "TILE_UNROLL");
     open_block(c, "for (int64_t %s = %s; %s < %s; %s += %s)", i, c_name(c, op->args[0]), i,
@@ -318,6 +348,7 @@ static bool emit_for(Cuda *c, const Op *op)
     emit_region_ops(c, body);
     give_yield(c, body, op->results, op->nresults);
     close_block(c);
+    join_touched(c, &before);
     return !c->failed;
 }
 
@@ -331,8 +362,7 @@ static bool emit_continue(Cuda *c, const Op *op)
         line(c, c->ragged ? "continue;" : "return;");
         return true;
     }
-    for (int k = 0; k < loop->nresults; k++)
-        assign(c, loop->results[k], op->args[k]);
+    assign_all(c, loop->results, op->args, loop->nresults);
     line(c, "continue;");
     return true;
 }
@@ -365,6 +395,7 @@ bool emit_operation(Cuda *c, const Op *op)
         return cuda_extract(c, op);
     case OP_GRID_SYNC:
         line(c, "tile_grid_sync(grid_barrier);");
+        forget_touched(c);
         return true;
     case OP_ASSERT:
     case OP_ASSUME:

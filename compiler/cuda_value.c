@@ -86,7 +86,7 @@ static bool is_used(const Cuda *c, const char *name)
         /* locals of emitted statements */
         "s", "o", "h", "j", "k", "w", "first", "key", "index", "best", "best_value", "found",
         "slot", "slot_value", "slot_index", "from", "other", "row", "run", "sum", "all", "digit",
-        "part"};
+        "part", "last"};
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
         if (strcmp(reserved[i], name) == 0)
             return true;
@@ -291,6 +291,7 @@ char *place_text(Cuda *c, const Type *t, const Layout *l)
 
 void unit_sync(Cuda *c)
 {
+    forget_touched(c);
     if (c->plan->unit.warps > 1)
         line(c, "tile_sync();");
     else if (c->plan->unit.lanes > 1)

@@ -53,6 +53,34 @@ static bool is_silent(const Op *op)
            op->code == OP_CONTINUE || op->code == OP_PAR;
 }
 
+/* A loop goes to its next iteration, or a put or get tries again: no new step of the source. */
+static bool goes_on(const Debugger *d, const Task *t, const Op *op)
+{
+    const Insn *i = t->pc - 1, *begin = t->machine->code.items;
+    if (i > begin && i[-1].op == op)
+        return true;
+    if (op->code == OP_PUT || op->code == OP_GET)
+        if (d->places[t->role + 1].insn == i)
+            return true;
+    if (op->nregions)
+        for (const Insn *before = i; before-- > begin;)
+            if (before->op == op)
+                return true;
+    return false;
+}
+
+/* An iteration of a loop on one line begins here; in a get, where its item is visible. */
+static bool begins_iteration(const Op *op)
+{
+    OpCode around = op->parent->parent ? op->parent->parent->code : OP_PAR;
+    if (op->code == OP_GET || (around != OP_FOR && around != OP_SHARE && around != OP_GET))
+        return false;
+    for (const Op *before = op->prev; before; before = before->prev)
+        if (!is_silent(before))
+            return false;
+    return true;
+}
+
 static bool break_here(Debugger *d, const Op *op, bool new_program)
 {
     int line = op_line(op);
@@ -64,15 +92,22 @@ static bool break_here(Debugger *d, const Op *op, bool new_program)
             continue;
         if (b->line && (b->line != line || (b->file && strcmp(b->file, op_file(op)))))
             continue;
-        if (b->line && !new_program && d->last_line == line && op != b->first)
+        if (b->line && !new_program && d->places[d->task->role + 1].line == line &&
+            !begins_iteration(op))
             continue;
-        b->first = op;
-        if (b->condition && !debug_condition(d, b->condition))
+        if (b->condition && !debug_condition(d, b))
             continue;
         fprintf(d->out, "breakpoint %d\n", b->number);
         return true;
     }
     return false;
+}
+
+/* The stopped line again: not if its loop stands on it too. */
+static bool same_line(const Debugger *d, const Op *op)
+{
+    const Op *loop = op->parent->parent;
+    return op_line(op) == d->stop_line && !(begins_iteration(op) && op_line(loop) != op_line(op));
 }
 
 static bool step_ends(Debugger *d, const Op *op, bool new_program)
@@ -84,11 +119,11 @@ static bool step_ends(Debugger *d, const Op *op, bool new_program)
     case STEP_PROGRAM:
         return new_program;
     case STEP_LINE:
-        return new_program || op_line(op) != d->stop_line || item != d->stop_item;
+        return new_program || !same_line(d, op) || item != d->stop_item;
     case STEP_OVER:
         if (new_program)
             return true;
-        if (op_line(op) == d->stop_line && item == d->stop_item)
+        if (same_line(d, op) && item == d->stop_item)
             return false;
         return item == d->stop_item || (item && item->kind == I_KERNEL) ||
                (d->stop_item && d->stop_item->kind != I_KERNEL);
@@ -96,12 +131,20 @@ static bool step_ends(Debugger *d, const Op *op, bool new_program)
     return false;
 }
 
-/* The first NaN or Inf that the op before has made. */
+static bool has_special(const Debugger *d, const Value *v)
+{
+    return debug_find_special(d->task, v, d->watch_nan, d->watch_inf) >= 0;
+}
+
+/* The first NaN or Inf that the op before has made, and not handed on. */
 static bool special_made(Debugger *d)
 {
     const Op *op = d->last;
     if (!op || (!d->watch_nan && !d->watch_inf) || op->nregions || op->code == OP_CONST)
         return false;
+    for (int i = 0; i < op->nargs; i++)
+        if (has_special(d, op->args[i]))
+            return false;
     for (int i = 0; i < op->nresults; i++) {
         const Value *v = op->results[i];
         int64_t at = debug_find_special(d->task, v, d->watch_nan, d->watch_inf);
@@ -122,6 +165,15 @@ void debugger_step(Debugger *d, Task *t, const Op *next)
     if (d->quit || is_silent(next))
         return;
     bool new_program = t->point->number != d->last_program;
+    if (new_program) {
+        memset(d->places, 0, sizeof d->places);
+        d->loads.count = 0;
+    }
+    Place *place = &d->places[t->role + 1];
+    bool same_step = !new_program && goes_on(d, t, next);
+    place->insn = t->pc - 1;
+    if (same_step)
+        return;
     d->task = t;
     d->next = next;
     /* Each of them also takes note of where the run is. */
@@ -134,9 +186,9 @@ void debugger_step(Debugger *d, Task *t, const Op *next)
         d->stop_item = d->plan->item ? item_at(&d->plan->program, next->pos) : NULL;
     }
     if (next->code == OP_LOAD)
-        d->last_load = next;
+        debug_note_load(d, next);
     d->last = next;
-    d->last_line = op_line(next);
+    place->line = op_line(next);
     d->last_program = t->point->number;
     if (d->quit) {
         t->state = TASK_DONE;
@@ -171,6 +223,10 @@ int debugger_main(RunPlan *plan)
     options.progress = false;
     options.threads = 1;
     bool good = run_execute(plan, &options);
+    for (int i = 0; i < d.breaks.count; i++)
+        if (d.breaks.items[i].wrong && !d.breaks.items[i].judged)
+            fprintf(d.out, "breakpoint %d never had a condition to judge:\n%s",
+                    d.breaks.items[i].number, d.breaks.items[i].wrong);
     if (d.quit)
         return 0;
     fprintf(d.out, good ? "the run has ended\n" : "the run has ended with a fault\n");

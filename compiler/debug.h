@@ -5,6 +5,7 @@
 #include "compiler/command.h"
 #include "compiler/elab.h"
 #include "compiler/interp/interp_internal.h"
+#include "compiler/interp/roles.h"
 
 typedef struct Breakpoint {
     int number;
@@ -12,8 +13,15 @@ typedef struct Breakpoint {
     const char *file;      /* base name; NULL: the kernel's file */
     int64_t program;       /* -1: every program */
     const char *condition; /* NULL: none */
-    const Op *first;       /* the op at which it stopped, to stop there in a loop again */
+    const char *wrong;     /* why the condition had no value, the first time */
+    bool judged;           /* the condition had a value somewhere */
 } Breakpoint;
+
+/* Where a role (or what is outside of roles) is. */
+typedef struct Place {
+    const Insn *insn;
+    int line;
+} Place;
 
 typedef enum StepMode { STEP_RUN, STEP_LINE, STEP_OVER, STEP_PROGRAM } StepMode;
 
@@ -37,8 +45,11 @@ struct Debugger {
     /* What ran before it. */
     const Op *last;
     int64_t last_program;
-    int last_line;
-    const Op *last_load;
+    Place places[MAX_ROLES + 1]; /* by role, -1 first */
+    struct {
+        const Op **items; /* the loads of a line, the last that had any */
+        int count, capacity;
+    } loads;
     char *last_command;
 };
 
@@ -49,14 +60,18 @@ typedef void NameFn(void *context, const char *name, const Value *);
 void debug_names(const Op *next, NameFn *, void *context);
 /* Evaluates and prints an expression; false after a message. */
 bool debug_print(Debugger *, const char *text);
-/* A bool scalar; false too after a message. */
-bool debug_condition(Debugger *, const char *text);
+/* The breakpoint's condition; false where it has no value, of which b->wrong keeps the reason. */
+bool debug_condition(Debugger *, Breakpoint *b);
+/* False after a message: no expression. */
+bool debug_parses(Debugger *, const char *text);
 void debug_locals(Debugger *);
 
 /* debug_load.c */
 
-/* Which elements of a load were outside its tensor (R3). */
-void debug_outside(Debugger *, const Op *load);
+/* Takes note of a load that is about to run. */
+void debug_note_load(Debugger *, const Op *load);
+/* Which elements of the loads of the last line that loaded were outside their tensors (R3). */
+void debug_outside(Debugger *);
 /* The value has a NaN (or Inf) among its elements: its index, else -1. */
 int64_t debug_find_special(const Task *, const Value *, bool nan, bool inf);
 

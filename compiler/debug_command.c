@@ -96,6 +96,8 @@ static bool c_break(Debugger *d, char *args)
     if (condition) {
         *condition = '\0';
         b.condition = arena_text(d->arena, condition + 4, strlen(condition + 4));
+        if (!debug_parses(d, b.condition))
+            return false;
     }
     char *program = strstr(args, "program ");
     if (program) {
@@ -250,14 +252,10 @@ static bool c_watch(Debugger *d, char *args)
     return false;
 }
 
-/* The loads of the stopped line that have run, else the last load that ran. */
 static bool c_outside(Debugger *d, char *args)
 {
     (void)args;
-    if (d->last_load)
-        debug_outside(d, d->last_load);
-    else
-        fprintf(d->out, "no load has run yet\n");
+    debug_outside(d);
     return false;
 }
 
@@ -284,7 +282,7 @@ static const DebugCommand commands[] = {
      c_print},
     {"locals", "", "names, types, and the values of scalars", c_locals},
     {"watch", "nan | inf | off", "stop at the first NaN or Inf that an operation gives", c_watch},
-    {"outside", "", "which elements of the last load lay outside its tensor", c_outside},
+    {"outside", "", "which elements of the last line's loads lay outside", c_outside},
     {"help", "", "this list", c_help},
     {"quit", "", "end the run, write nothing", c_quit},
 };

@@ -133,6 +133,8 @@ static bool run_code(Debugger *d, const Code *code, void *memory, char *scratch)
     Machine *m = d->task->machine;
     Task t = *d->task;
     bool faulted = m->faulted;
+    Pos fault_pos = m->fault_pos;
+    char *fault_text = arena_text(d->arena, m->fault_text, strlen(m->fault_text));
     m->options.debugger = NULL;
     m->peeking = true;
     m->faulted = false;
@@ -140,8 +142,14 @@ static bool run_code(Debugger *d, const Code *code, void *memory, char *scratch)
     t.scratch = scratch;
     t.state = TASK_READY;
     bool good = task_run_at(&t, code->items);
-    if (!good)
+    if (!good) {
+        char *program = strstr(m->fault_text, "; program (");
+        if (program)
+            *program = '\0';
         fprintf(d->out, "%s\n", m->fault_text);
+    }
+    m->fault_pos = fault_pos;
+    strcpy(m->fault_text, fault_text);
     m->options.debugger = d;
     m->peeking = false;
     if (!good && !faulted)
@@ -183,20 +191,30 @@ static bool run_expression(Debugger *d, Region *r, Result *out)
     return true;
 }
 
+static Expr *parse(Debugger *d, Diag *diag, const char *text)
+{
+    Source *source = NEW(d->arena, Source);
+    *source = (Source){.name = "expression",
+                       .text = arena_text(d->arena, text, strlen(text)),
+                       .length = strlen(text)};
+    if (d->plan->program.names)
+        return parse_expr(d->arena, diag, d->plan->program.names, source);
+    fprintf(d->out, "expressions need the .tile file; `locals` shows what is here\n");
+    return NULL;
+}
+
+bool debug_parses(Debugger *d, const char *text)
+{
+    Diag diag = {.arena = d->arena, .out = d->out};
+    return parse(d, &diag, text);
+}
+
 /* False after a message. The caller frees out->memory. */
 static bool evaluate(Debugger *d, const char *text, Result *out)
 {
     *out = (Result){0};
     Diag diag = {.arena = d->arena, .out = d->out};
-    Source *source = NEW(d->arena, Source);
-    *source = (Source){.name = "expression",
-                       .text = arena_text(d->arena, text, strlen(text)),
-                       .length = strlen(text)};
-    if (!d->plan->program.names) {
-        fprintf(d->out, "expressions need the .tile file; `locals` shows what is here\n");
-        return false;
-    }
-    Expr *x = parse_expr(d->arena, &diag, d->plan->program.names, source);
+    Expr *x = parse(d, &diag, text);
     if (!x)
         return false;
     Elab e = {.arena = d->arena,
@@ -213,12 +231,13 @@ static bool evaluate(Debugger *d, const char *text, Result *out)
     return run_expression(d, r, out);
 }
 
-static void print_tensor(Debugger *d, const char *name, const View *v)
+static const char *tensor_text(Debugger *d, const View *v)
 {
-    fprintf(d->out, "%s = tensor %s[", name, dtype_info[v->memory->dtype].name);
+    const char *text = arena_format(d->arena, "tensor %s[", dtype_info[v->memory->dtype].name);
     for (int i = 0; i < v->rank; i++)
-        fprintf(d->out, "%s%lld", i ? ", " : "", (long long)v->axis[i].extent);
-    fprintf(d->out, "]; index it to see elements\n");
+        text = arena_format(d->arena, "%s%s%lld", text, i ? ", " : "",
+                            (long long)v->axis[i].extent);
+    return arena_format(d->arena, "%s]", text);
 }
 
 static void print_term(Debugger *d, const char *name, const Term *t, const void *data)
@@ -227,7 +246,7 @@ static void print_term(Debugger *d, const char *name, const Term *t, const void 
     if (t->kind == T_VALUE)
         show_tile(d->out, name, t->v->type.dtype, t->v->type.rank, t->v->type.dims, data);
     else if (t->kind == T_TENSOR)
-        print_tensor(d, name, data);
+        fprintf(d->out, "%s = %s; index it to see elements\n", name, tensor_text(d, data));
     else
         fprintf(d->out, "%s = %s\n", name, term_text(&e, t));
 }
@@ -245,7 +264,7 @@ bool debug_print(Debugger *d, const char *text)
     return good;
 }
 
-bool debug_condition(Debugger *d, const char *text)
+static bool condition_holds(Debugger *d, const char *text, bool *good_out)
 {
     Result r;
     bool good = evaluate(d, text, &r), holds = false;
@@ -255,8 +274,29 @@ bool debug_condition(Debugger *d, const char *text)
              r.term.v->type.rank == 0)
         holds = *(const uint8_t *)r.data[0] != 0;
     else if (good)
-        fprintf(d->out, "the condition `%s` is no bool scalar\n", text);
+        good = fprintf(d->out, "the condition `%s` is no bool scalar\n", text) < 0;
     free(r.memory);
+    *good_out = good;
+    return holds;
+}
+
+bool debug_condition(Debugger *d, Breakpoint *b)
+{
+    char *said = NULL;
+    size_t size = 0;
+    FILE *out = d->out;
+    d->out = open_memstream(&said, &size);
+    if (!d->out) {
+        d->out = out;
+        return false;
+    }
+    bool good, holds = condition_holds(d, b->condition, &good);
+    fclose(d->out);
+    d->out = out;
+    if (!good && !b->wrong)
+        b->wrong = arena_text(d->arena, said, size);
+    b->judged |= good;
+    free(said);
     return holds;
 }
 
@@ -286,7 +326,10 @@ static void show_local(void *context, const char *name, const Value *v)
         show_element(value + 1, sizeof value - 1, v->type.dtype,
                      slot_pointer(t, m->slots[slot_root(v)->id]));
     }
-    fprintf(d->out, "  %-16s %s%s\n", name, type_text(d->arena, &v->type), value);
+    const char *type = v->type.kind == TY_TENSOR
+                           ? tensor_text(d, slot_pointer(d->task, m->slots[slot_root(v)->id]))
+                           : type_text(d->arena, &v->type);
+    fprintf(d->out, "  %-16s %s%s\n", name, type, value);
 }
 
 void debug_locals(Debugger *d)

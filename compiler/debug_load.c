@@ -71,7 +71,17 @@ static void show_axis(Debugger *d, const Op *load, const View *v, int axis, cons
     *inside *= count;
 }
 
-void debug_outside(Debugger *d, const Op *load)
+void debug_note_load(Debugger *d, const Op *load)
+{
+    bool again = d->loads.count && op_line(d->loads.items[0]) != op_line(load);
+    for (int i = 0; i < d->loads.count; i++)
+        again |= d->loads.items[i] == load;
+    if (again)
+        d->loads.count = 0;
+    PUSH(d->arena, &d->loads, load);
+}
+
+static void show_load(Debugger *d, const Op *load)
 {
     const View *v = contents(d->task, load->args[0]);
     int64_t total = 1, inside = 1;
@@ -86,9 +96,19 @@ void debug_outside(Debugger *d, const Op *load)
     bool tiles = false;
     for (int k = 0; k < load->access->count; k++)
         tiles |= load->access->axis[k].kind == AX_TILE;
-    if (!tiles)
+    if (!tiles && total == inside)
+        fprintf(d->out, "  all %lld elements inside\n", (long long)total);
+    else if (!tiles)
         fprintf(d->out, "  %lld of %lld elements outside: they read the pad value\n",
                 (long long)(total - inside), (long long)total);
+}
+
+void debug_outside(Debugger *d)
+{
+    if (!d->loads.count)
+        fprintf(d->out, "no load has run yet in this program\n");
+    for (int i = 0; i < d->loads.count; i++)
+        show_load(d, d->loads.items[i]);
 }
 
 int64_t debug_find_special(const Task *t, const Value *v, bool nan, bool inf)

@@ -546,6 +546,9 @@ static Term elab_name(Elab *e, const Expr *x)
     Term t = global_term(e, x->name);
     if (t.kind != T_VOID)
         return t;
+    if (e->local_constants)
+        return fail(e, x->pos, "`locals` shows what has a value here", "no `%s` is visible here",
+                    x->name);
     return fail(e, x->pos,
                 e->variant && e->variant->schedule ? "a schedule binds it with `let`"
                                                    : "a schedule can bind it",

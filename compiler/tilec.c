@@ -32,8 +32,8 @@ static const char run_text[] =
     "schedule parameters the first legal choice of the first schedule, unless -s says otherwise.\n"
     "An optional tensor is present if -i or -o names it. Files hold elements of the size that the\n"
     "tensor has: bf16 2 bytes, e4m3, e5m2 and ue8m0 1 byte, e2m1 bytes of two elements.\n"
-    "Default sums are added up as trees; with --plan in the order of a target's threads, as its first\n"
-    "schedule lays out the tiles.\n"
+    "Default sums are added up as trees; with --plan in the order of a target's threads, as its\n"
+    "first schedule lays out the tiles.\n"
     "Prints nothing but what the kernel prints.\n"
     "\n"
     "  tilec run per_token_cast.tile per_token_cast -s G=128 -i x=x.npy -o y=y.npy -o sf=sf.npy\n";
@@ -331,7 +331,7 @@ static int run_verb(Command *c, int argc, char **argv)
 {
     const char *names[VERB_COUNT], *word = argv[1];
     if (argc < 2) {
-        fputs("usage: tilec check|run|debug|fmt ...\ntry: tilec --help\n", stderr);
+        fputs("usage: tilec check|run|debug|emit|fmt ...\ntry: tilec --help\n", stderr);
         return EXIT_USAGE;
     }
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {

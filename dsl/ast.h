@@ -20,15 +20,17 @@ typedef struct StmtList {
     int count, capacity;
 } StmtList;
 
-/* E(enumerator, text form for messages and -d ast) */
-#define TILE_UNARY(E) E(E_NEG, "-") E(E_LNOT, "!") E(E_BNOT, "~")
-#define TILE_BINARY(E)                                                                      \
-    E(E_LOR, "||")                                                                          \
-    E(E_LAND, "&&") E(E_BOR, "|") E(E_BXOR, "^") E(E_BAND, "&") E(E_EQ, "==") E(E_NE, "!=") \
-        E(E_LT, "<") E(E_LE, "<=") E(E_GT, ">") E(E_GE, ">=") E(E_SHL, "<<") E(E_SHR, ">>") \
-            E(E_ADD, "+") E(E_SUB, "-") E(E_MUL, "*") E(E_DIV, "/") E(E_FDIV, "//") E(E_MOD, "%")
-
 /* clang-format off */
+/* E(enumerator, text form for messages and -d ast); binary ones a precedence a row */
+#define TILE_UNARY(E) E(E_NEG, "-") E(E_LNOT, "!") E(E_BNOT, "~")
+#define TILE_BINARY(E) \
+    E(E_LOR, "||") E(E_LAND, "&&") E(E_BOR, "|") E(E_BXOR, "^") E(E_BAND, "&") \
+    E(E_EQ, "==") E(E_NE, "!=") \
+    E(E_LT, "<") E(E_LE, "<=") E(E_GT, ">") E(E_GE, ">=") \
+    E(E_SHL, "<<") E(E_SHR, ">>") \
+    E(E_ADD, "+") E(E_SUB, "-") \
+    E(E_MUL, "*") E(E_DIV, "/") E(E_FDIV, "//") E(E_MOD, "%")
+
 typedef enum ExprKind {
     E_NAME,      /* name */
     E_INT,       /* integer: 12, 0x1FFFF */

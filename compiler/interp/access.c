@@ -208,8 +208,8 @@ static void run_extract(Task *t, const Insn *i)
     load_view(t, i, &p->tile, slot_pointer(t, i->arg[0]));
 }
 
-/* Two in-range targets of one scatter may not be equal (R3). The table's elements decide: other
- * axes tell no two of its rows apart. */
+/* Two in-range targets of one scatter may not be equal (R3). The elements of the index tiles
+ * decide: other axes tell no two of them apart. */
 static int by_element(const void *x, const void *y)
 {
     int64_t a = *(const int64_t *)x, b = *(const int64_t *)y;
@@ -222,7 +222,7 @@ static bool targets_differ(Task *t, const Insn *i, const AccessPlan *p, const Wa
     const int64_t *table = NULL;
     int64_t n = 0, from = 0;
     for (int k = 0; k < w->rank; k++)
-        if (w->axis[k].table)
+        if (w->axis[k].of_tiles)
             table = w->axis[k].table, n = w->axis[k].n;
     if (!table || n < 2)
         return true;
@@ -235,8 +235,11 @@ static bool targets_differ(Task *t, const Insn *i, const AccessPlan *p, const Wa
         if (sorted[k] != sorted[k - 1])
             continue;
         int64_t element = w->base + sorted[k];
-        for (int a = 0; a < w->rank; a++)
-            element += w->axis[a].table ? 0 : w->axis[a].lo * w->axis[a].stride;
+        for (int a = 0; a < w->rank; a++) {
+            const WalkAxis *x = &w->axis[a];
+            if (!x->of_tiles)
+                element += x->table ? x->table[x->lo] : x->lo * x->stride;
+        }
         char text[256];
         element_text(text, sizeof text, m, element);
         fault(t, i->op->pos, "scatter: two elements of one store go to %s", text);

@@ -35,6 +35,7 @@ typedef struct AccessPlan {
 typedef struct WalkAxis {
     int64_t n, lo, hi, stride, out_stride;
     const int64_t *table;
+    bool of_tiles; /* the table is of index tiles, not of a split or repeated axis */
 } WalkAxis;
 
 typedef struct Walk {

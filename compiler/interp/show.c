@@ -33,8 +33,12 @@ static void float_text(char *text, size_t size, DType t, double value)
     for (int digits = 1; digits <= most; digits++) {
         snprintf(text, size, "%.*g", digits, value);
         double back = strtod(text, NULL);
-        if (t == DT_F64 ? back == value : (float)back == (float)value)
-            return;
+        if (t == DT_F64 ? back != value : (float)back != (float)value)
+            continue;
+        double size_of = fabs(value);
+        if (size_of >= 10 && size_of < 1e6 && strchr(text, 'e')) /* 20, not 2e+01 */
+            snprintf(text, size, "%.6g", value);
+        return;
     }
 }
 

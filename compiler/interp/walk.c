@@ -17,6 +17,7 @@ static void slice_axis(const ViewAxis *a, int64_t first, int64_t n, WalkAxis *w,
 {
     inside(w, first, n, a->extent);
     w->table = NULL;
+    w->of_tiles = false;
     if (a->divide == 1 && !a->split) {
         w->stride = a->stride;
         if (w->lo < w->hi)
@@ -38,7 +39,7 @@ static void tile_axis(Task *t, const IndexPlan *x, const ViewAxis *a, int64_t n,
     const char *index = slot_pointer(t, x->slot);
     size_t size = dtype_info[x->dtype].size;
     if (first) {
-        *w = (WalkAxis){.n = n, .lo = 0, .hi = n, .table = *room};
+        *w = (WalkAxis){.n = n, .lo = 0, .hi = n, .table = *room, .of_tiles = true};
         *room += n;
     }
     int64_t *table = (int64_t *)(uintptr_t)w->table;

@@ -86,12 +86,14 @@ class Emitted:
         self.folder.cleanup()
 
     def run(self, variant, values, programs, backwards=False):
-        """`variant`: the kernel's name, with the statics as `tilec emit` names its file."""
+        """`variant`: the kernel's name, with the statics as `tilec emit` names its file. The
+        values go by the source's names."""
         name, parameters, per = self.kernels[variant]
         values = {**values, "programs": programs}
         kept = []
         for type, parameter in parameters:
-            value = values[parameter]
+            name_of = parameter if parameter in values else re.sub(r"_\d+$", "", parameter)
+            value = values[name_of]
             if isinstance(value, np.ndarray):
                 kept.append(ctypes.c_void_p(value.ctypes.data))
             else:

@@ -67,7 +67,7 @@ def test_gate(variant, source, emitted, tmp_path):
     form = "" if mask else "_mask-none"
     kernel = (f"top2_sum_gate.{E}_{G}_{KG}_{K}_{NS}_{S}{form}"
               "_fixed-none_raw-none_phys-none_nphys-none")
-    emitted.run(kernel, values | scalars | {"idx": idx, "w_1": w, "N": N, "ND": 0}, N)
+    emitted.run(kernel, values | scalars | {"idx": idx, "w": w, "N": N, "ND": 0}, N)
     assert np.array_equal(idx, np.load(tmp_path / "idx.npy"))
     assert np.array_equal(w.view(np.uint32), np.load(tmp_path / "w.npy").view(np.uint32))
 
@@ -101,7 +101,7 @@ def test_mapping(E, K, A, N, blocks, maps, tmp_path):
         command += ["-o", f"{name}={tmp_path}/{name}.npy"]
     subprocess.run(command, check=True)
     got = {name: np.full(shape, 77, np.int32) for name, shape in shapes.items()}
-    renamed = {"first_1": got["first"], "part_1": np.zeros((blocks, E), np.int32),
+    renamed = {"part": np.zeros((blocks, E), np.int32),
                "grid_barrier": np.zeros(32, np.uint32), "topk": topk, "N": N, "X": X, "P": blocks}
     for backwards in (False, True):
         maps.run(f"fused_mapping.{E}_{K}_{A}", got | renamed, blocks, backwards)

@@ -120,7 +120,9 @@ static bool bind(const Case *c, const Kernel *k, Run *run, Solution *s)
         *binding = (Binding){op, s->entries[n], NEW_ARRAY(c->arena, Buffer, s->entries[n])};
         for (int i = 0; i < binding->entries; i++) {
             Buffer *b = &binding->buffers[i];
-            *b = (Buffer){.name = op->name, .dtype = t->dtype, .format = op->tensor->format,
+            *b = (Buffer){.name = op->name,
+                          .dtype = t->dtype,
+                          .format = op->tensor->format,
                           .rank = t->rank,
                           .defined = op->tensor->dir == PARAM_IN || op->tensor->dir == PARAM_INOUT};
             memcpy(b->extent, s->extents[n], sizeof b->extent);

@@ -2,6 +2,7 @@
 are of their kind, and damaged copies of both. `make fuzz` is the long run."""
 import os
 import pathlib
+import re
 
 import pytest
 
@@ -43,9 +44,15 @@ def test_harness(unit, tmp_path, monkeypatch, level, name, seed):
 @pytest.mark.parametrize("path", sorted((ROOT / "tests/fuzz/programs").iterdir()),
                          ids=lambda path: path.stem)
 def test_program(tilec, path):
-    """What the fuzzer found once, as small programs that are right."""
+    """What the fuzzer found once, as small programs. They check; `# run` has the arguments of a
+    run, `# says` the message it ends with."""
     done = tilec("check", path)
     assert done.returncode == 0, done.stderr
+    said = re.findall(r"^# says (.*)$", path.read_text(), re.M)
+    for line in re.findall(r"^# run (.*)$", path.read_text(), re.M):
+        done = tilec("run", path, *line.split())
+        assert done.returncode == bool(said), done.stderr
+        assert all(text in done.stderr for text in said), done.stderr
 
 
 def test_every_harness_is_run():

@@ -19,13 +19,16 @@ static const char *scalar_index(Gen *g, const GenTensor *t, int axis, int depth,
     const GenName *name;
     switch (pick(g, 6)) {
     case 0:
-    case 1: return make_index(g, t->extent[axis], depth);
+    case 1:
+        return make_index(g, t->extent[axis], depth);
     case 2:
     case 3:
         name = find_name(g, &i64);
         return name ? name->text : "0";
-    case 4: return chance(g, 2) ? "-1" : SAY(g, "%lld", (long long)t->extent[axis]);
-    default: return make(g, &i64, depth);
+    case 4:
+        return chance(g, 2) ? "-1" : SAY(g, "%lld", (long long)t->extent[axis]);
+    default:
+        return make(g, &i64, depth);
     }
 }
 

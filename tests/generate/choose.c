@@ -89,7 +89,8 @@ static const char *integer_literal(Gen *g, DType t)
     bool is_signed = dtype_is_signed(t);
     if (g->nconstants && chance(g, 5))
         return g->constants[pick(g, (unsigned)g->nconstants)].name;
-    const GenName *name = chance(g, 8) && g->nnames ? &g->names[pick(g, (unsigned)g->nnames)] : NULL;
+    bool any = chance(g, 8) && g->nnames;
+    const GenName *name = any ? &g->names[pick(g, (unsigned)g->nnames)] : NULL;
     if (name && name->type.rank) /* an extent, which is a constant */
         return SAY(g, "size(%s, %u)", name->text, pick(g, (unsigned)name->type.rank));
     if (is_signed && chance(g, 4))
@@ -101,8 +102,9 @@ static const char *integer_literal(Gen *g, DType t)
 
 const char *literal(Gen *g, DType t)
 {
-    static const char *const f32[] = {"1.0",  "0.0", "(-1.5)", "0.1", "2",      "3e38", "1e-40",
-                                      "(-0.0)", "inf", "nan",   "0x1.8p-3", "(-inf)", "100.0"};
+    static const char *const f32[] = {"1.0",      "0.0",    "(-1.5)", "0.1", "2",
+                                      "3e38",     "1e-40",  "(-0.0)", "inf", "nan",
+                                      "0x1.8p-3", "(-inf)", "100.0"};
     static const char *const wide[] = {"1.0", "0.0", "(-2.0)", "0.5", "inf", "nan", "3"};
     static const char *const narrow[] = {"1.0", "0.0", "(-2.0)", "0.5", "6.0", "3"};
     static const char *const powers[] = {"1.0", "0.5", "4.0", "0x1p-100", "2"};

@@ -1,4 +1,4 @@
-/* Expressions of every element type: leaves, shape, selection, order; see numbers.c for the rest. */
+/* Expressions of every element type: leaves, shape, selection, order; the rest: numbers.c. */
 #include <string.h>
 
 #include "tests/generate/generate.h"
@@ -60,8 +60,8 @@ static const char *p_select(Gen *g, const Type *t, int depth)
     if (chance(g, 4))
         c.rank = 0;
     const char *a = make(g, t, depth), *b = chance(g, 3) ? literal(g, t->dtype) : make(g, t, depth);
-    return SAY(g, chance(g, 2) ? "select(%s, %s, %s)" : "select(!%s, %s, %s)", make(g, &c, depth), a,
-               b);
+    return SAY(g, chance(g, 2) ? "select(%s, %s, %s)" : "select(!%s, %s, %s)", make(g, &c, depth),
+               a, b);
 }
 
 static const char *p_conditional(Gen *g, const Type *t, int depth)
@@ -70,8 +70,10 @@ static const char *p_conditional(Gen *g, const Type *t, int depth)
     const char *a = make(g, t, depth);
     /* The dead side is not typed. */
     if (chance(g, 6))
-        return SAY(g, chance(g, 2) ? "(true ? %s : bf16(1.0) * bf16(2.0))"
-                                   : "(S == side.left ? bf16(1.0) * bf16(2.0) : %s)", a);
+        return SAY(g,
+                   chance(g, 2) ? "(true ? %s : bf16(1.0) * bf16(2.0))"
+                                : "(S == side.left ? bf16(1.0) * bf16(2.0) : %s)",
+                   a);
     return SAY(g, "(%s ? %s : %s)", make(g, &c, depth), a, make(g, t, depth));
 }
 
@@ -209,9 +211,12 @@ static const char *p_sign(Gen *g, const Type *t, int depth)
         return NULL;
     const char *x = make(g, t, depth);
     switch (t->dtype == DT_UE8M0 ? 0 : pick(g, 3)) {
-    case 0: return SAY(g, "abs(%s)", x);
-    case 1: return SAY(g, "neg(%s)", x);
-    default: return SAY(g, "(-%s)", x);
+    case 0:
+        return SAY(g, "abs(%s)", x);
+    case 1:
+        return SAY(g, "neg(%s)", x);
+    default:
+        return SAY(g, "(-%s)", x);
     }
 }
 
@@ -258,7 +263,8 @@ static const char *p_bits(Gen *g, const Type *t, int depth)
 static const char *p_call(Gen *g, const Type *t, int depth)
 {
     switch (pick(g, 3)) {
-    case 0: return SAY(g, "same(%s)", make(g, t, depth));
+    case 0:
+        return SAY(g, "same(%s)", make(g, t, depth));
     case 1:
         if (t->dtype == DT_BOOL)
             return NULL;
@@ -275,10 +281,10 @@ typedef const char *Production(Gen *, const Type *, int depth);
 
 const char *make(Gen *g, const Type *t, int depth)
 {
-    static Production *const any[] = {
-        p_leaf,    p_select, p_conditional, p_reshape, p_trans,   p_squeeze,    p_concat, p_load,
-        p_extract, p_take,   p_minmax,      p_sign,    p_extreme, make_cast_to, p_topk,   p_bits,
-        p_call,    p_load};
+    static Production *const any[] = {p_leaf,    p_select, p_conditional, p_reshape,    p_trans,
+                                      p_squeeze, p_concat, p_load,        p_extract,    p_take,
+                                      p_minmax,  p_sign,   p_extreme,     make_cast_to, p_topk,
+                                      p_bits,    p_call,   p_load};
     if (depth <= 0 || g->budget <= 0)
         return make_leaf(g, t);
     g->budget--;
@@ -299,15 +305,25 @@ const char *make_body(Gen *g, int parameters, int depth)
                             : SAY(g, "%c", 'a' + (int)pick(g, (unsigned)parameters));
     const char *x = make_body(g, parameters, depth - 1);
     switch (pick(g, 10)) {
-    case 0: return SAY(g, "(a + %s)", x);
-    case 1: return SAY(g, "(a - %s)", x);
-    case 2: return SAY(g, "(%s * b)", x);
-    case 3: return SAY(g, "fma(a, %s, b)", x);
-    case 4: return SAY(g, "exp(%s * a)", x);
-    case 5: return SAY(g, "sqrt(%s + b)", x);
-    case 6: return SAY(g, "-(%s - a)", x);
-    case 7: return SAY(g, "select(a < b, %s, a)", x);
-    case 8: return SAY(g, "max(%s, a)", x);
-    default: return SAY(g, "(a / (%s))", x);
+    case 0:
+        return SAY(g, "(a + %s)", x);
+    case 1:
+        return SAY(g, "(a - %s)", x);
+    case 2:
+        return SAY(g, "(%s * b)", x);
+    case 3:
+        return SAY(g, "fma(a, %s, b)", x);
+    case 4:
+        return SAY(g, "exp(%s * a)", x);
+    case 5:
+        return SAY(g, "sqrt(%s + b)", x);
+    case 6:
+        return SAY(g, "-(%s - a)", x);
+    case 7:
+        return SAY(g, "select(a < b, %s, a)", x);
+    case 8:
+        return SAY(g, "max(%s, a)", x);
+    default:
+        return SAY(g, "(a / (%s))", x);
     }
 }

@@ -13,7 +13,10 @@
 typedef struct Made {
     const char *text; /* the file: one kernel `k` */
     bool risky;
-    struct { const char *name; uint64_t bits; } arguments[12]; /* dims and scalars */
+    struct {
+        const char *name;
+        uint64_t bits;
+    } arguments[12]; /* dims and scalars */
     int narguments;
 } Made;
 
@@ -33,7 +36,7 @@ typedef enum Reach { REACH_ANY, REACH_OWN, REACH_ONCE } Reach;
 
 /* A tensor in scope: a parameter, a local, or a view of one. */
 typedef struct GenTensor {
-    const char *text;          /* an expression */
+    const char *text; /* an expression */
     DType dtype;
     int rank, root;            /* root: number of the tensor it is a view of, or its own */
     int64_t extent[MOST_RANK]; /* a hint where it is not fixed */
@@ -73,7 +76,10 @@ typedef struct Gen {
     int nnames;
     GenTensor tensors[MOST_TENSORS];
     int ntensors;
-    struct { const char *name; int64_t value; } constants[8]; /* of kind int, or bound */
+    struct {
+        const char *name;
+        int64_t value;
+    } constants[8]; /* of kind int, or bound */
     int nconstants;
     const char *type_static; /* its name, NULL: none */
     DType type_value;

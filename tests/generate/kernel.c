@@ -58,11 +58,20 @@ static void make_input(Header *h, int i)
         const char *axis;
         bool last_e2m1 = t.dtype == DT_E2M1 && k == rank - 1;
         switch (last_e2m1 ? 9 : pick(g, 5)) {
-        case 0: axis = dim_axis(&t, "N", h->n, -1); break;
-        case 1: axis = dim_axis(&t, "M", h->m, -1); break;
-        case 2: axis = dim_axis(&t, "2 * M + 1", 2 * h->m + 1, -1); break;
-        case 9: axis = fixed_axis(g, &t, even_extent(g)); break;
-        default: axis = fixed_axis(g, &t, pick_extent(g, 16));
+        case 0:
+            axis = dim_axis(&t, "N", h->n, -1);
+            break;
+        case 1:
+            axis = dim_axis(&t, "M", h->m, -1);
+            break;
+        case 2:
+            axis = dim_axis(&t, "2 * M + 1", 2 * h->m + 1, -1);
+            break;
+        case 9:
+            axis = fixed_axis(g, &t, even_extent(g));
+            break;
+        default:
+            axis = fixed_axis(g, &t, pick_extent(g, 16));
         }
         text = SAY(g, "%s%s%s", text, k ? ", " : "", axis);
     }
@@ -145,8 +154,8 @@ static void make_counter(Header *h, int i)
 static bool covered(const Gen *g, const GenTensor *t)
 {
     for (int i = 0; i < t->rank; i++)
-        if (t->range[i] >= 0 && (!g->ranges[t->range[i]].covers ||
-                                 t->extent[i] > g->ranges[t->range[i]].extent))
+        if (t->range[i] >= 0 &&
+            (!g->ranges[t->range[i]].covers || t->extent[i] > g->ranges[t->range[i]].extent))
             return false;
     return true;
 }
@@ -285,8 +294,11 @@ static void make_ranges(Header *h, Made *made)
     for (int r = 0; r < g->nranges; r++) {
         GenRange *range = &g->ranges[r];
         int64_t step = steps[pick(g, 5)];
-        *range = (GenRange){.index = r ? "m" : "n", .dim = r ? "M" : "N", .step = step,
-                            .extent = r ? h->m : h->n, .step_text = SAY(g, "%lld", (long long)step)};
+        *range = (GenRange){.index = r ? "m" : "n",
+                            .dim = r ? "M" : "N",
+                            .step = step,
+                            .extent = r ? h->m : h->n,
+                            .step_text = SAY(g, "%lld", (long long)step)};
         if (chance(g, 3)) {
             const char *name = r ? "BM" : "BN";
             range->step_text = name;
@@ -305,8 +317,8 @@ static void make_ranges(Header *h, Made *made)
         h->statics = SAY(g, "%s, P: dim", h->statics);
         h->schedule = g->programs < 0 ? SAY(g, "%s let P = grid.resident;", h->schedule)
                                       : SAY(g, "%s let P = %lld;", h->schedule, (long long)p);
-        g->ranges[0] = (GenRange){.index = "p", .dim = "P", .step = 1, .extent = p,
-                                  .step_text = "1"};
+        g->ranges[0] = (GenRange){
+            .index = "p", .dim = "P", .step = 1, .extent = p, .step_text = "1"};
         argument(made, "P", (uint64_t)p);
     }
 }
@@ -316,9 +328,15 @@ static void make_parameters(Header *h, Made *made)
     Gen *g = h->g;
     int inputs = 1 + (int)pick(g, 4), outputs = 1 + (int)pick(g, 3);
     h->params = "rows: in i32[N, M]";
-    g->tensors[g->ntensors++] = (GenTensor){
-        .text = "rows", .dtype = DT_I32, .rank = 2, .extent = {h->n, h->m}, .range = {-1, -1, -1, -1},
-        .dir = PARAM_IN, .use = USE_READ, .defined = true, .dense = true};
+    g->tensors[g->ntensors++] = (GenTensor){.text = "rows",
+                                            .dtype = DT_I32,
+                                            .rank = 2,
+                                            .extent = {h->n, h->m},
+                                            .range = {-1, -1, -1, -1},
+                                            .dir = PARAM_IN,
+                                            .use = USE_READ,
+                                            .defined = true,
+                                            .dense = true};
     make_table(h);
     for (int i = 0; i < inputs; i++)
         make_input(h, i);
@@ -336,7 +354,9 @@ static void make_parameters(Header *h, Made *made)
         h->params = SAY(g, "%s,\n   %s: %s", h->params, name, dtype_text(g, t.dtype));
         uint64_t bits = pick(g, 256) * 0x0101010101010101u;
         int width = dtype_info[t.dtype].bits;
-        bits = t.dtype == DT_BOOL ? bits & 1 : width < 64 ? bits & (((uint64_t)1 << width) - 1) : bits;
+        bits = t.dtype == DT_BOOL ? bits & 1
+               : width < 64       ? bits & (((uint64_t)1 << width) - 1)
+                                  : bits;
         argument(made, name, bits);
         add_name(g, name, t, false);
     }
@@ -361,7 +381,7 @@ Made generate(Arena *arena, const uint8_t *bytes, size_t count)
 {
     static const int64_t dims[] = {9, 1, 4, 2, 8, 17, 0, 3, 16, 5};
     Gen *g = NEW(arena, Gen);
-    *g = (Gen){.arena = arena, .bytes = bytes, .count = count, .budget = 260, .serial = 20};
+    *g = (Gen){.arena = arena, .bytes = bytes, .count = count, .budget = 400, .serial = 20};
     Made made = {0};
     Header h = {.g = g, .params = "", .scratch = "", .forms = "", .schedule = "", .attributes = ""};
     char *text = NULL;

@@ -87,10 +87,14 @@ static const char *make_sum(Gen *g, const Type *t, int depth)
     from.dims[axis] = pick_extent(g, MOST_ELEMENTS / (type_elements(t) + 1) + 1);
     const char *x = make(g, &from, depth);
     switch (pick(g, 4)) {
-    case 0: return SAY(g, "sum(%s, %d)", x, axis);
-    case 1: return SAY(g, "sum(%s, %d, order = seq)", x, axis);
-    case 2: return SAY(g, "sum(%s, %d, order = tree)", x, axis);
-    default: break;
+    case 0:
+        return SAY(g, "sum(%s, %d)", x, axis);
+    case 1:
+        return SAY(g, "sum(%s, %d, order = seq)", x, axis);
+    case 2:
+        return SAY(g, "sum(%s, %d, order = tree)", x, axis);
+    default:
+        break;
     }
     Type one = scalar_type(t->dtype);
     const char *init = chance(g, 2) ? make(g, &one, depth) : literal(g, t->dtype);
@@ -142,8 +146,8 @@ static const char *make_mma_scaled(Gen *g, const Type *t, int depth)
 
 static const char *make_f32(Gen *g, const Type *t, int depth)
 {
-    static const char *const one[] = {"exp",  "sqrt", "rsqrt",   "log", "sigmoid", "softplus",
-                                      "tanh", "sin",  "cos",     "floor", "ceil_pow2"};
+    static const char *const one[] = {"exp",  "sqrt", "rsqrt", "log",   "sigmoid",  "softplus",
+                                      "tanh", "sin",  "cos",   "floor", "ceil_pow2"};
     const char *a, *b, *text;
     switch (pick(g, 12)) {
     case 0:
@@ -158,9 +162,11 @@ static const char *make_f32(Gen *g, const Type *t, int depth)
         make_pair(g, t, depth, &a, &b);
         return SAY(g, "copysign(%s, %s)", a, b);
     case 5:
-    case 6: return SAY(g, "%s(%s)", one[pick(g, sizeof one / sizeof *one)], make(g, t, depth));
+    case 6:
+        return SAY(g, "%s(%s)", one[pick(g, sizeof one / sizeof *one)], make(g, t, depth));
     case 7:
-    case 8: return make_sum(g, t, depth);
+    case 8:
+        return make_sum(g, t, depth);
     case 9:
         if (t->rank == 0)
             return NULL;
@@ -190,10 +196,14 @@ static const char *make_division(Gen *g, const Type *t, int depth)
 {
     const char *x = make(g, t, depth), *d = make_divisor(g, t, depth);
     switch (pick(g, 4)) {
-    case 0: return SAY(g, "(%s // %s)", x, d);
-    case 1: return SAY(g, "(%s %% %s)", x, d);
-    case 2: return SAY(g, "cdiv(%s, %s)", x, d);
-    default: return SAY(g, "align(%s, %s)", x, d);
+    case 0:
+        return SAY(g, "(%s // %s)", x, d);
+    case 1:
+        return SAY(g, "(%s %% %s)", x, d);
+    case 2:
+        return SAY(g, "cdiv(%s, %s)", x, d);
+    default:
+        return SAY(g, "align(%s, %s)", x, d);
     }
 }
 
@@ -250,14 +260,22 @@ static const char *make_integer(Gen *g, const Type *t, int depth)
         make_pair(g, t, depth, &a, &b);
         return SAY(g, "(%s %c %s)", a, "&|^"[pick(g, 3)], b);
     case 3:
-    case 4: return make_division(g, t, depth);
-    case 5: return make_shift(g, t, depth);
-    case 6: return SAY(g, "(~%s)", make(g, t, depth));
-    case 7: return SAY(g, chance(g, 2) ? "clz(%s)" : "popc(%s)", make(g, t, depth));
-    case 8: return make_sum(g, t, depth);
-    case 9: return make_order(g, t, depth);
-    case 10: return make_bits(g, t, depth);
-    default: return t->dtype == DT_I32 ? make_mma(g, t, depth) : make_cast_to(g, t, depth);
+    case 4:
+        return make_division(g, t, depth);
+    case 5:
+        return make_shift(g, t, depth);
+    case 6:
+        return SAY(g, "(~%s)", make(g, t, depth));
+    case 7:
+        return SAY(g, chance(g, 2) ? "clz(%s)" : "popc(%s)", make(g, t, depth));
+    case 8:
+        return make_sum(g, t, depth);
+    case 9:
+        return make_order(g, t, depth);
+    case 10:
+        return make_bits(g, t, depth);
+    default:
+        return t->dtype == DT_I32 ? make_mma(g, t, depth) : make_cast_to(g, t, depth);
     }
 }
 
@@ -294,7 +312,8 @@ static const char *make_bool(Gen *g, const Type *t, int depth)
     switch (pick(g, 8)) {
     case 0:
     case 1:
-    case 2: return make_comparison(g, t, depth);
+    case 2:
+        return make_comparison(g, t, depth);
     case 3:
         make_pair(g, t, depth, &a, &b);
         return SAY(g, "(%s %c %s)", a, "&|^"[pick(g, 3)], b);
@@ -303,8 +322,10 @@ static const char *make_bool(Gen *g, const Type *t, int depth)
             return NULL;
         a = make(g, t, depth);
         return SAY(g, chance(g, 2) ? "(%s && %s)" : "(%s || %s)", a, make(g, t, depth));
-    case 5: return SAY(g, chance(g, 2) ? "(!%s)" : "(~%s)", make(g, t, depth));
-    case 6: return make_any(g, t, depth);
+    case 5:
+        return SAY(g, chance(g, 2) ? "(!%s)" : "(~%s)", make(g, t, depth));
+    case 6:
+        return make_any(g, t, depth);
     default:
         from = with_dtype(t, pick_dtype(g));
         if (!dtype_is_float(from.dtype))

@@ -3,7 +3,9 @@
 
 #include "tests/generate/generate.h"
 
-typedef struct Scope { int names, tensors, constants; } Scope;
+typedef struct Scope {
+    int names, tensors, constants;
+} Scope;
 
 static Scope open_scope(Gen *g)
 {
@@ -21,10 +23,24 @@ static void close_scope(Gen *g, Scope s)
     g->indent--;
 }
 
+/* Types that the operations of few types have: sums, mma, orders, conditions. */
+static Type pick_busy_type(Gen *g)
+{
+    static const DType types[] = {DT_F32, DT_I32, DT_BOOL, DT_F32, DT_I32, DT_U32};
+    Type t = pick_shape(g, types[pick(g, 6)], 2);
+    if (t.rank && chance(g, 2))
+        t.dims[pick(g, (unsigned)t.rank)] = 1;
+    return t;
+}
+
 static void make_let(Gen *g, int depth, bool is_var)
 {
-    Type t = pick_shape(g, pick_dtype(g), 3);
-    const char *value = make(g, &t, depth), *name = fresh(g, is_var ? "var" : "v");
+    bool busy = chance(g, 2);
+    Type t = busy ? pick_busy_type(g) : pick_shape(g, pick_dtype(g), 3);
+    const char *value = busy ? make_number(g, &t, depth) : NULL,
+               *name = fresh(g, is_var ? "var" : "v");
+    if (!value)
+        value = make(g, &t, depth);
     line(g, "%s %s = %s;", is_var ? "var" : "let", name, value);
     add_name(g, name, t, is_var);
 }
@@ -70,8 +86,13 @@ static void make_assignment(Gen *g, int depth)
 
 static void make_local(Gen *g, int depth)
 {
-    GenTensor t = {.dtype = pick_dtype(g), .range = {-1, -1, -1, -1}, .is_local = true,
-                   .dense = true, .use = USE_OWN, .dir = PARAM_SCRATCH, .root = g->ntensors};
+    GenTensor t = {.dtype = pick_dtype(g),
+                   .range = {-1, -1, -1, -1},
+                   .is_local = true,
+                   .dense = true,
+                   .use = USE_OWN,
+                   .dir = PARAM_SCRATCH,
+                   .root = g->ntensors};
     Type shape = pick_shape(g, t.dtype, 3);
     if (shape.rank == 0 || g->ntensors >= MOST_TENSORS - 8)
         return;
@@ -117,12 +138,18 @@ static void make_if(Gen *g, int depth)
 static const char *make_range(Gen *g, int depth)
 {
     switch (pick(g, 6)) {
-    case 0: return SAY(g, "0..%u", pick(g, 5));
-    case 1: return SAY(g, "%d..%u by %u", (int)pick(g, 9) - 4, pick(g, 9), 2 + pick(g, 4));
-    case 2: return SAY(g, "0..%s", make_index(g, 5, depth));
-    case 3: return SAY(g, "%s..4", make_index(g, 5, depth));
-    case 4: return SAY(g, "0..N by %u", 5 + pick(g, 4));
-    default: return SAY(g, "0..M by %s + 3", make_index(g, 5, depth));
+    case 0:
+        return SAY(g, "0..%u", pick(g, 5));
+    case 1:
+        return SAY(g, "%d..%u by %u", (int)pick(g, 9) - 4, pick(g, 9), 2 + pick(g, 4));
+    case 2:
+        return SAY(g, "0..%s", make_index(g, 5, depth));
+    case 3:
+        return SAY(g, "%s..4", make_index(g, 5, depth));
+    case 4:
+        return SAY(g, "0..N by %u", 5 + pick(g, 4));
+    default:
+        return SAY(g, "0..M by %s + 3", make_index(g, 5, depth));
     }
 }
 
@@ -193,21 +220,46 @@ static void make_statement(Gen *g, int depth)
 {
     switch (pick(g, 18)) {
     case 0:
-    case 1: make_let(g, depth, false); break;
+    case 1:
+        make_let(g, depth, false);
+        break;
     case 2:
-    case 3: make_let(g, depth, true); break;
+    case 3:
+        make_let(g, depth, true);
+        break;
     case 4:
-    case 5: make_assignment(g, depth); break;
-    case 6: make_tuple(g, depth); break;
-    case 7: make_if(g, depth - 1); break;
-    case 8: make_loop(g, depth - 1); break;
-    case 9: make_local(g, depth); break;
-    case 10: make_view(g); break;
-    case 11: make_has(g, depth - 1); break;
-    case 12: make_check(g, depth); break;
-    case 13: make_atomic(g, depth); break;
-    case 14: make_constant(g); break;
-    default: make_store(g, depth);
+    case 5:
+        make_assignment(g, depth);
+        break;
+    case 6:
+        make_tuple(g, depth);
+        break;
+    case 7:
+        make_if(g, depth - 1);
+        break;
+    case 8:
+        make_loop(g, depth - 1);
+        break;
+    case 9:
+        make_local(g, depth);
+        break;
+    case 10:
+        make_view(g);
+        break;
+    case 11:
+        make_has(g, depth - 1);
+        break;
+    case 12:
+        make_check(g, depth);
+        break;
+    case 13:
+        make_atomic(g, depth);
+        break;
+    case 14:
+        make_constant(g);
+        break;
+    default:
+        make_store(g, depth);
     }
 }
 
@@ -317,10 +369,14 @@ static const char *make_trips(Gen *g)
 {
     const char *name = fresh(g, "rounds");
     switch (pick(g, 5)) {
-    case 0: return SAY(g, "0..%u", pick(g, 4));
-    case 1: return SAY(g, "0..N by %u", 5 + pick(g, 4));
-    case 2: return SAY(g, "%u..M by %u", pick(g, 4), 3 + pick(g, 4));
-    default: line(g, "let %s = %s;", name, make_index(g, 5, 2));
+    case 0:
+        return SAY(g, "0..%u", pick(g, 4));
+    case 1:
+        return SAY(g, "0..N by %u", 5 + pick(g, 4));
+    case 2:
+        return SAY(g, "%u..M by %u", pick(g, 4), 3 + pick(g, 4));
+    default:
+        line(g, "let %s = %s;", name, make_index(g, 5, 2));
     }
     return SAY(g, chance(g, 2) ? "0..%s" : "%s..4", name);
 }

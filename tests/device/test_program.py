@@ -1,0 +1,70 @@
+"""What a program carries through a loop, and what it reads of its own stores (R12): emitted CUDA on
+the CPU, threads forwards and backwards, against numpy."""
+import numpy as np
+import pytest
+from emitted import Emitted
+
+P, N = 2, 192
+
+KERNELS = {
+    "turns": """let u = a; a = b; b = u; if k == 2 { continue; } a = a + 1;""",
+    "shifts": """let left = t[p, k +: 191]; t[p, 1 +: 191] = left + 1;""",
+    "gathers": """t[p, :] = t[p, (iota(192) * 7 + k) % 192] + 1;""",
+    "own": """let y = t[p, :]; t[p, :] = y * 3 + k32; t[p, :] = t[p, :] - 1;""",
+    "branches": """if k % 2 == 0 { t[p, 0 +: 96] = a[0 +: 96]; }
+        else { t[p, 96 +: 96] = b[0 +: 96]; } a = t[p, (iota(192) + 50) % 192];""",
+}
+
+
+def kernel(name, body, unit):
+    return (f"kernel {name}[P: dim](x: in i32[P, {N}], t: inout i32[P, {N}]) {{\n"
+            f"  par (p in 0..P) {{ var a = x[p, :]; var b = x[p, :] * 2;\n"
+            f"    for k in 0..5 {{ let k32 = i32(k); {body} }}\n"
+            f"    t[p, :] = t[p, :] + a * 5 + b; }}\n}}\n"
+            f"schedule {name} for sm90 {{ {unit}; }}\n")
+
+
+UNITS = {"warp": "unit warp pack(2)", "block": "unit block warps(2)"}
+
+
+@pytest.fixture(scope="module")
+def emitted():
+    source = "".join(kernel(f"{name}_{unit}", body, words) for name, body in KERNELS.items()
+                     for unit, words in UNITS.items())
+    with Emitted(source) as e:
+        yield e
+
+
+def reference(name, x, t):
+    a, b, t = x.copy(), 2 * x, t.copy()
+    i = np.arange(N)
+    for k in range(5):
+        if name == "turns":
+            a, b = b, a
+            if k != 2:
+                a = a + 1
+        elif name == "shifts":
+            left = np.concatenate([t, np.zeros((P, N), t.dtype)], 1)[:, k:k + 191]
+            t[:, 1:] = left + 1
+        elif name == "gathers":
+            t = t[:, (i * 7 + k) % N] + 1
+        elif name == "own":
+            t = t * 3 + k - 1
+        else:
+            if k % 2 == 0:
+                t[:, :96] = a[:, :96]
+            else:
+                t[:, 96:] = b[:, :96]
+            a = t[:, (i + 50) % N]
+    return t + 5 * a + b
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("name", KERNELS)
+def test_program(name, unit, backwards, emitted):
+    random = np.random.default_rng(7)
+    x, t = random.integers(-9, 9, (2, P, N)).astype(np.int32)
+    want = reference(name, x, t)
+    emitted.run(f"{name}_{unit}", {"x": x, "t": t, "P": P}, P, backwards)
+    assert np.array_equal(t, want)
