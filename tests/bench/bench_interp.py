@@ -1,4 +1,4 @@
-"""`make bench-interp`: how long `tilec check` and `tilec run` take, and how much memory a run needs.
+"""`make bench-interp`: how long `tilec check` and `tilec run` take, and the memory of a run.
 
 Each line is the best and the median of several runs of the whole command, files included, with the
 bar it must stay under where there is one. Memory is the greatest resident size less the bytes of
@@ -20,6 +20,7 @@ TILEC = pathlib.Path(os.environ.get("TILEC", ROOT / "build" / "tilec"))
 KERNELS = ROOT / "kernels.tile"
 BF16, E4M3 = np.dtype(ml_dtypes.bfloat16), np.dtype(ml_dtypes.float8_e4m3fn)
 MiB = 1 << 20
+FEW = 16    # MiB beside the tensors: the program, and a quarter of a byte for each stored element
 
 
 class Case:
@@ -59,21 +60,22 @@ class Folder:
 
 def check_all():
     files = sorted(KERNELS.rglob("*.tile")) + sorted((ROOT / "examples").glob("*.tile"))
-    return Case(f"check of {len(files)} files", ["check", *map(str, files)], seconds=0.05, repeat=20)
+    words = ["check", *map(str, files)]
+    return Case(f"check of {len(files)} files", words, seconds=0.05, repeat=20)
 
 
 def cast(folder):
     M, K, G = 4096, 7168, 128
     words, size = folder.run("quant/per_token_cast.tile", "per_token_cast", {"G": G},
                              {"x": folder.normal((M, K))}, {"y": M * K, "sf": M * K // G * 4})
-    return Case("cast bf16 to e4m3, 4096 x 7168", words, size, seconds=1.0, mebibytes=8)
+    return Case("cast bf16 to e4m3, 4096 x 7168", words, size, seconds=1.0, mebibytes=FEW)
 
 
 def transpose(folder):
     M, N = 4096, 7168
     words, size = folder.run("transpose/transpose.tile", "transpose", {"T": "bf16"},
                              {"x": folder.normal((1, M, N))}, {"y": 2 * M * N})
-    return Case("transpose bf16, 4096 x 7168", words, size, mebibytes=8)
+    return Case("transpose bf16, 4096 x 7168", words, size, mebibytes=FEW)
 
 
 def engram(folder):
@@ -83,7 +85,7 @@ def engram(folder):
     words, size = folder.run("engram/engram_gate.tile", "engram_gate",
                              {"eps": 1e-6, "scale": D ** -0.5, "clamp_lo": 1e-6}, inputs,
                              {"y": 2 * N * H * D, "gate": 4 * N * H})
-    return Case("engram gate, 1024 tokens, 4 x 4096", words, size, mebibytes=8)
+    return Case("engram gate, 1024 tokens, 4 x 4096", words, size, mebibytes=FEW)
 
 
 def gate(folder):
@@ -93,14 +95,14 @@ def gate(folder):
     inputs = {"logits": folder.normal((N, E), np.float32), "bias": folder.normal((E,), np.float32)}
     words, size = folder.run("gating/top2_sum_gate.tile", "top2_sum_gate", settings, inputs,
                              {"idx": 8 * N * K, "w": 4 * N * K})
-    return Case("top2_sum_gate, 8192 tokens of 256", words, size, mebibytes=8)
+    return Case("top2_sum_gate, 8192 tokens of 256", words, size, mebibytes=FEW)
 
 
 def gemm(folder):
     n = 512
     inputs = {"a": folder.normal((n, n)), "b": folder.normal((n, n))}
     words, size = folder.run("gemm/gemm_bf16.tile", "gemm_nt", {}, inputs, {"c": 2 * n * n})
-    return Case("gemm bf16, 512^3", words, size, mebibytes=8)
+    return Case("gemm bf16, 512^3", words, size, mebibytes=FEW)
 
 
 CASES = {"check": lambda folder: check_all(), "cast": cast, "transpose": transpose,
