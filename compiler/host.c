@@ -1,0 +1,421 @@
+#include "compiler/host.h"
+
+#include <string.h>
+
+int host_tensor_number(const Kernel *k, const Op *tensor)
+{
+    int n = 0;
+    for (const Op *op = k->body->first; op != tensor; op = op->next)
+        n += op->code == OP_TENSOR;
+    return n;
+}
+
+static int scalar_number(const Kernel *k, const Op *scalar)
+{
+    int n = 0;
+    for (const Op *op = k->body->first; op != scalar; op = op->next)
+        n += op->code == OP_SCALAR;
+    return n;
+}
+
+tile_scalar_type host_type(DType t)
+{
+    switch (t) {
+    case DT_BOOL:
+        return TILE_BOOL;
+    case DT_I8:
+        return TILE_I8;
+    case DT_I16:
+        return TILE_I16;
+    case DT_I32:
+        return TILE_I32;
+    case DT_U8:
+        return TILE_U8;
+    case DT_U16:
+        return TILE_U16;
+    case DT_U32:
+        return TILE_U32;
+    case DT_U64:
+        return TILE_U64;
+    case DT_F32:
+        return TILE_F32;
+    default:
+        return TILE_I64;
+    }
+}
+
+static bool is_host_type(DType t)
+{
+    return dtype_is_int(t) || t == DT_BOOL || t == DT_F32;
+}
+
+/* ---- nodes ---- */
+
+static int add_node(Host *h, tile_node n)
+{
+    for (int i = 0; i < h->nodes.count; i++) {
+        const tile_node *o = &h->nodes.items[i];
+        if (o->op == n.op && o->type == n.type && o->from == n.from && o->a == n.a && o->b == n.b &&
+            o->c == n.c && o->value == n.value)
+            return i;
+    }
+    PUSH(h->arena, &h->nodes, n);
+    return h->nodes.count - 1;
+}
+
+int host_node(Host *h, tile_node_op op, tile_scalar_type type, int a, int b, int c)
+{
+    return add_node(h, (tile_node){(uint8_t)op, (uint8_t)type, 0, a, b, c, 0});
+}
+
+static int typed_constant(Host *h, tile_scalar_type type, int64_t value)
+{
+    return add_node(h, (tile_node){TILE_NODE_CONST, (uint8_t)type, 0, 0, 0, 0, value});
+}
+
+int host_constant(Host *h, int64_t value)
+{
+    return typed_constant(h, TILE_I64, value);
+}
+
+static const struct {
+    OpCode code;
+    tile_node_op op;
+    bool of_args; /* the node's type is that of the arguments */
+} translations[] = {
+    {OP_ADD, TILE_NODE_ADD, false},  {OP_SUB, TILE_NODE_SUB, false},
+    {OP_MUL, TILE_NODE_MUL, false},  {OP_FDIV, TILE_NODE_FDIV, false},
+    {OP_MOD, TILE_NODE_MOD, false},  {OP_DIV, TILE_NODE_DIV, false},
+    {OP_MIN, TILE_NODE_MIN, false},  {OP_MAX, TILE_NODE_MAX, false},
+    {OP_AND, TILE_NODE_AND, false},  {OP_OR, TILE_NODE_OR, false},
+    {OP_XOR, TILE_NODE_XOR, false},  {OP_SHL, TILE_NODE_SHL, false},
+    {OP_SHR, TILE_NODE_SHR, false},  {OP_EQ, TILE_NODE_EQ, true},
+    {OP_NE, TILE_NODE_NE, true},     {OP_LT, TILE_NODE_LT, true},
+    {OP_LE, TILE_NODE_LE, true},     {OP_GT, TILE_NODE_GT, true},
+    {OP_GE, TILE_NODE_GE, true},     {OP_NEG, TILE_NODE_NEG, false},
+    {OP_LNOT, TILE_NODE_NOT, false}, {OP_SELECT, TILE_NODE_SELECT, false},
+};
+
+static int computed(Host *h, const Op *op)
+{
+    int args[3] = {0, 0, 0};
+    if (op->nargs < 1 || op->nargs > 3)
+        return -1;
+    for (int i = 0; i < op->nargs; i++) {
+        if (op->args[i]->type.kind != TY_TILE)
+            return -1;
+        args[i] = host_value(h, op->args[i]);
+        if (args[i] < 0)
+            return -1;
+    }
+    tile_scalar_type type = host_type(op->results[0]->type.dtype);
+    tile_scalar_type from = host_type(op->args[0]->type.dtype);
+    if (op->code == OP_CAST)
+        return add_node(
+            h, (tile_node){TILE_NODE_CAST, (uint8_t)type, (uint8_t)from, args[0], 0, 0, 0});
+    if (op->code == OP_RESHAPE || op->code == OP_BROADCAST)
+        return args[0];
+    for (size_t i = 0; i < sizeof translations / sizeof *translations; i++)
+        if (translations[i].code == op->code)
+            return host_node(h, translations[i].op, translations[i].of_args ? from : type, args[0],
+                             args[1], args[2]);
+    return -1;
+}
+
+int host_value(Host *h, const Value *v)
+{
+    if (v->id < h->ids && h->node_of[v->id])
+        return h->node_of[v->id] - (h->node_of[v->id] > 0);
+    const Op *op = v->op;
+    int node = -1;
+    if (!op || v->type.kind != TY_TILE || v->type.rank != 0 || !is_host_type(v->type.dtype))
+        node = -1;
+    else if (op->code == OP_CONST)
+        node = typed_constant(h, host_type(v->type.dtype),
+                              v->type.dtype == DT_F32 ? (int64_t)op->bits
+                                                      : bits_to_int(v->type.dtype, op->bits));
+    else if (op->code == OP_SCALAR)
+        node = host_node(h, TILE_NODE_SCALAR, host_type(v->type.dtype),
+                         scalar_number(h->kernel, op), 0, 0);
+    else if (op->code != OP_DIM)
+        node = computed(h, op);
+    if (v->id < h->ids)
+        h->node_of[v->id] = node < 0 ? -1 : node + 1;
+    return node;
+}
+
+/* ---- dims (R2) ---- */
+
+typedef struct Affine {
+    bool good;
+    int scale, offset; /* nodes; scale -1: no part of the dim */
+} Affine;
+
+static bool is_known(const Host *h, const Value *dim)
+{
+    return h->node_of[dim->id] > 0;
+}
+
+static int combine(Host *h, tile_node_op op, int a, int b)
+{
+    if (a < 0)
+        return b < 0 || op == TILE_NODE_ADD ? b : host_node(h, TILE_NODE_NEG, TILE_I64, b, 0, 0);
+    return b < 0 ? a : host_node(h, op, TILE_I64, a, b, 0);
+}
+
+static bool depends_on(const Value *v, const Value *dim)
+{
+    if (v == dim)
+        return true;
+    for (int i = 0; v->op && i < v->op->nargs; i++)
+        if (depends_on(v->op->args[i], dim))
+            return true;
+    return false;
+}
+
+/* The extent as scale * dim + offset, all else known. */
+static Affine affine(Host *h, const Value *v, const Value *dim)
+{
+    if (v == dim)
+        return (Affine){true, host_constant(h, 1), -1};
+    if (!depends_on(v, dim)) {
+        int node = host_value(h, v);
+        return (Affine){node >= 0, -1, node};
+    }
+    const Op *op = v->op;
+    Affine a = affine(h, op->args[0], dim), b = {0};
+    if (!a.good || (op->code != OP_ADD && op->code != OP_SUB && op->code != OP_MUL))
+        return (Affine){0};
+    b = affine(h, op->args[1], dim);
+    if (!b.good)
+        return (Affine){0};
+    if (op->code != OP_MUL) {
+        tile_node_op n = op->code == OP_ADD ? TILE_NODE_ADD : TILE_NODE_SUB;
+        return (Affine){true, combine(h, n, a.scale, b.scale), combine(h, n, a.offset, b.offset)};
+    }
+    if (a.scale >= 0 && b.scale >= 0)
+        return (Affine){0};
+    const Affine *x = a.scale >= 0 ? &a : &b, *f = a.scale >= 0 ? &b : &a;
+    return (Affine){true, host_node(h, TILE_NODE_MUL, TILE_I64, x->scale, f->offset, 0),
+                    x->offset < 0 ? -1
+                                  : host_node(h, TILE_NODE_MUL, TILE_I64, x->offset, f->offset, 0)};
+}
+
+/* Has no dim but this one that is not known. Values that the host has refused before their dims
+ * were known are asked again. */
+static bool only_unknown(Host *h, const Value *v, const Value *dim)
+{
+    if (v == dim)
+        return true;
+    if (v->op && v->op->code == OP_DIM)
+        return is_known(h, v);
+    for (int i = 0; v->op && i < v->op->nargs; i++)
+        if (!only_unknown(h, v->op->args[i], dim))
+            return false;
+    if (h->node_of[v->id] < 0)
+        h->node_of[v->id] = 0;
+    return true;
+}
+
+static int extent_node(Host *h, const Op *tensor, int axis)
+{
+    int number = host_tensor_number(h->kernel, tensor);
+    bool entries = axis == tensor->results[0]->type.rank;
+    return host_node(h, entries ? TILE_NODE_ENTRIES : TILE_NODE_EXTENT, TILE_I64, number,
+                     entries ? 0 : axis, 0);
+}
+
+/* A bare name: the first tensor that is surely there; before it those that may be. 0: none is. */
+static int bare_name(Host *h, const Value *dim)
+{
+    int node = -1, sure = -1, first = -1;
+    for (const Op *op = h->kernel->body->first; op && sure < 0; op = op->next)
+        for (int i = 0; op->code == OP_TENSOR && i < op->nargs && sure < 0; i++)
+            if (op->args[i] == dim && op->tensor->dir != PARAM_SCRATCH) {
+                if (!op->tensor->optional)
+                    sure = extent_node(h, op, i);
+                else
+                    first = 0;
+            }
+    if (sure >= 0)
+        return sure;
+    if (first < 0)
+        return -1;
+    node = host_constant(h, 0);
+    for (const Op *op = h->kernel->body->last; op; op = op->prev)
+        for (int i = op->code == OP_TENSOR ? op->nargs - 1 : -1; i >= 0; i--)
+            if (op->args[i] == dim && op->tensor->dir != PARAM_SCRATCH)
+                node = host_node(h, TILE_NODE_SELECT, TILE_I64,
+                                 host_node(h, TILE_NODE_PRESENT, TILE_BOOL,
+                                           host_tensor_number(h->kernel, op), 0, 0),
+                                 extent_node(h, op, i), node);
+    return node;
+}
+
+static int affine_dim(Host *h, const Value *dim)
+{
+    for (const Op *op = h->kernel->body->first; op; op = op->next)
+        for (int i = 0; op->code == OP_TENSOR && i < op->nargs; i++) {
+            const Value *v = op->args[i];
+            if (op->tensor->dir == PARAM_SCRATCH || !depends_on(v, dim) || !only_unknown(h, v, dim))
+                continue;
+            Affine a = affine(h, v, dim);
+            if (a.good && a.scale >= 0)
+                return host_node(h, TILE_NODE_SOLVE, TILE_I64, a.scale,
+                                 a.offset < 0 ? host_constant(h, 0) : a.offset,
+                                 extent_node(h, op, i));
+        }
+    return -1;
+}
+
+static void solve_dims(Host *h)
+{
+    bool again = true;
+    for (const Op *op = h->kernel->body->first; op; op = op->next)
+        if (op->code == OP_DIM && !setting_find(&h->variant->params, op->name)) {
+            int node = bare_name(h, op->results[0]);
+            if (node >= 0)
+                h->node_of[op->results[0]->id] = node + 1;
+        }
+    /* What no tensor shows is bound from outside. */
+    for (const Op *op = h->kernel->body->first; op; op = op->next)
+        if (op->code == OP_DIM && setting_find(&h->variant->params, op->name)) {
+            HostBound b = {op, setting_find(&h->variant->params, op->name)};
+            PUSH(h->arena, &h->bound, b);
+            h->node_of[op->results[0]->id] = 1 + host_node(h, TILE_NODE_BOUND, TILE_I64,
+                                                           h->bound.count - 1, 0, 0);
+        }
+    while (again) {
+        again = false;
+        for (const Op *op = h->kernel->body->first; op; op = op->next) {
+            if (op->code != OP_DIM || is_known(h, op->results[0]))
+                continue;
+            int node = affine_dim(h, op->results[0]);
+            if (node < 0)
+                continue;
+            h->node_of[op->results[0]->id] = node + 1;
+            again = true;
+        }
+    }
+    for (const Op *op = h->kernel->body->first; op; op = op->next)
+        if (op->code == OP_DIM && !is_known(h, op->results[0])) {
+            HostBound b = {op, NULL};
+            PUSH(h->arena, &h->bound, b);
+            h->node_of[op->results[0]->id] = 1 + host_node(h, TILE_NODE_BOUND, TILE_I64,
+                                                           h->bound.count - 1, 0, 0);
+        }
+}
+
+/* By name: one SCALAR, one DIM. */
+void host_start(Host *h, Arena *arena, const Kernel *k, const Variant *v)
+{
+    *h = (Host){.arena = arena, .kernel = k, .variant = v, .aligned = -1, .scratch = -1};
+    h->ids = k->next_id;
+    h->node_of = NEW_ARRAY(arena, int, k->next_id);
+    solve_dims(h);
+    /* Values that were refused while dims were unknown may be possible now. */
+    for (int i = 0; i < h->ids; i++)
+        if (h->node_of[i] < 0)
+            h->node_of[i] = 0;
+}
+
+/* ---- fields ---- */
+
+static bool name_taken(const Host *h, const char *name)
+{
+    for (int i = 0; i < h->fields.count; i++)
+        if (strcmp(h->fields.items[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static const char *add_field(Host *h, tile_field f, const char *type, const char *name, int count)
+{
+    for (int i = 0; i < h->fields.count; i++) {
+        const HostField *o = &h->fields.items[i];
+        if (o->field.kind == f.kind && o->field.index == f.index && o->field.node == f.node &&
+            strcmp(o->type, type) == 0)
+            return arena_format(h->arena, "a.%s", o->name);
+    }
+    const char *unique = name;
+    for (int n = 1; name_taken(h, unique); n++)
+        unique = arena_format(h->arena, "%s_%d", name, n);
+    HostField field = {f, type, unique, count};
+    PUSH(h->arena, &h->fields, field);
+    return arena_format(h->arena, "a.%s", unique);
+}
+
+const char *host_pointer(Host *h, const Op *tensor, const char *type, const char *name)
+{
+    tile_field f = {.kind = TILE_FIELD_POINTER,
+                    .size = 8,
+                    .index = host_tensor_number(h->kernel, tensor),
+                    .node = -1};
+    return add_field(h, f, type, name, 0);
+}
+
+const char *host_number(Host *h, int node, const char *type, const char *name)
+{
+    uint32_t size = strstr(type, "64")                                 ? 8
+                    : strstr(type, "32") || strcmp(type, "float") == 0 ? 4
+                    : strstr(type, "16")                               ? 2
+                                                                       : 1;
+    tile_field f = {.kind = TILE_FIELD_VALUE, .size = size, .index = -1, .node = node};
+    return add_field(h, f, type, name, 0);
+}
+
+const char *host_divisor(Host *h, int node, const char *name)
+{
+    tile_field f = {.kind = TILE_FIELD_DIVISOR, .size = 12, .index = -1, .node = node};
+    return add_field(h, f, "TileDivisor ", name, 0);
+}
+
+const char *host_scratch(Host *h, int offset, const char *type, const char *name)
+{
+    tile_field f = {.kind = TILE_FIELD_SCRATCH, .size = 8, .index = -1, .node = offset};
+    return add_field(h, f, type, name, 0);
+}
+
+static uint32_t alignment(const HostField *f)
+{
+    return f->field.kind == TILE_FIELD_DIVISOR ? 4 : f->count ? 8 : f->field.size;
+}
+
+char *host_struct(Host *h, const char *name)
+{
+    char *text = arena_format(h->arena, "typedef struct %s {\n", name);
+    uint32_t at = 0;
+    for (int i = 0; i < h->fields.count; i++) {
+        HostField *f = &h->fields.items[i];
+        uint32_t a = alignment(f);
+        at = (at + a - 1) / a * a;
+        f->field.offset = at;
+        at += f->field.size;
+        bool space = f->type[strlen(f->type) - 1] != '*' && f->type[strlen(f->type) - 1] != ' ';
+        text = arena_format(h->arena, f->count ? "%s    %s%s%s[%d];\n" : "%s    %s%s%s;\n", text,
+                            f->type, space ? " " : "", f->name, f->count);
+    }
+    return arena_format(h->arena, "%s} %s;\n", text, name);
+}
+
+tile_plan host_plan(Host *h)
+{
+    tile_field *fields = NEW_ARRAY(h->arena, tile_field, h->fields.count);
+    uint32_t size = 0;
+    for (int i = 0; i < h->fields.count; i++) {
+        fields[i] = h->fields.items[i].field;
+        uint32_t end = fields[i].offset + fields[i].size;
+        size = end > size ? end : size;
+    }
+    return (tile_plan){
+        .nodes = h->nodes.items,
+        .fields = fields,
+        .phases = h->phases.items,
+        .node_count = h->nodes.count,
+        .field_count = h->fields.count,
+        .phase_count = h->phases.count,
+        .args_size = (size + 7) / 8 * 8,
+        .aligned = h->aligned,
+        .scratch_bytes = h->scratch,
+    };
+}

@@ -1,0 +1,73 @@
+/* From the header of a kernel's IR to what the host does before a launch (runtime/plan.h): the dims
+ * are solved, scalars computed, and the args struct of the emitted kernel is laid out. */
+#ifndef TILE_HOST_H
+#define TILE_HOST_H
+
+#include "compiler/ir.h"
+#include "compiler/program.h"
+#include "runtime/plan.h"
+
+/* A field of the args struct as the emitter sees it. */
+typedef struct HostField {
+    tile_field field;
+    const char *type, *name; /* C: "const uint16_t *", "x" */
+    int count;               /* of an array, 0: none */
+} HostField;
+
+/* A dim that the host finds no tensor for. */
+typedef struct HostBound {
+    const Op *dim;
+    const Setting *setting; /* NULL: the caller says it */
+} HostBound;
+
+typedef struct Host {
+    Arena *arena;
+    const Kernel *kernel;
+    const Variant *variant;
+    struct {
+        tile_node *items;
+        int count, capacity;
+    } nodes;
+    struct {
+        HostField *items;
+        int count, capacity;
+    } fields;
+    struct {
+        tile_phase *items;
+        int count, capacity;
+    } phases;
+    struct {
+        HostBound *items;
+        int count, capacity;
+    } bound;
+    int *node_of; /* by Value.id, 1 + node; 0: not computed, -1: the host cannot */
+    int ids;
+    int aligned, scratch; /* nodes; -1: none */
+} Host;
+
+/* Solves the dims: their nodes exist from then on. Tensors and scalars are numbered in the order of
+ * their OP_TENSOR and OP_SCALAR. */
+void host_start(Host *, Arena *, const Kernel *, const Variant *);
+int host_tensor_number(const Kernel *, const Op *tensor);
+
+/* The node that computes the scalar, made with all it needs; -1: the host cannot know it. */
+int host_value(Host *, const Value *);
+/* A node with these contents: an equal one, or a new one. */
+int host_node(Host *, tile_node_op, tile_scalar_type, int a, int b, int c);
+int host_constant(Host *, int64_t);
+tile_scalar_type host_type(DType);
+
+/* Fields: the C expression that reads one in the kernel ("a.x"); an equal one is used again. */
+const char *host_pointer(Host *, const Op *tensor, const char *type, const char *name);
+const char *host_number(Host *, int node, const char *type, const char *name);
+/* A number by which the kernel divides; the field is a TileDivisor. */
+const char *host_divisor(Host *, int node, const char *name);
+/* Pointer into the kernel's scratch, `offset` a node. */
+const char *host_scratch(Host *, int offset, const char *type, const char *name);
+
+/* "typedef struct tk_cast_args { .. } tk_cast_args;\n"; fields get their offsets. */
+char *host_struct(Host *, const char *name);
+/* The finished plan; fields have offsets. */
+tile_plan host_plan(Host *);
+
+#endif
