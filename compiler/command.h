@@ -155,10 +155,11 @@ bool run_aliases(RunPlan *, const RunOptions *);
 
 /* ---- command_emit.c ---- */
 
-struct Lowered;
-/* The CUDA text of one variant; NULL after a message. */
-char *emit_variant(Arena *, Diag *, const Program *, const Variant *, const Kernel *,
-                   const char *target, struct Lowered *);
+struct Host;
+/* The CUDA text of one variant, and what the host does for it; NULL after a message. The kernel's
+ * IR is lowered. */
+char *emit_variant(Arena *, Diag *, const Program *, const Variant *, Kernel *, const char *target,
+                   struct Host **);
 
 /* ---- run_cuda.c ---- */
 

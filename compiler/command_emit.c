@@ -53,11 +53,11 @@ static bool write_text(const char *path, const char *text)
     return good || user_error("%s: %s", path, strerror(errno));
 }
 
-char *emit_variant(Arena *arena, Diag *diag, const Program *p, const Variant *v, const Kernel *k,
-                   const char *target, Lowered *low)
+char *emit_variant(Arena *arena, Diag *diag, const Program *p, const Variant *v, Kernel *k,
+                   const char *target, Host **host)
 {
-    *low = (Lowered){.arena = arena, .diag = diag, .kernel = k, .program = p, .variant = v};
-    return plan_phases(low) ? emit_cuda(low, target) : NULL;
+    Lowered low = {.arena = arena, .diag = diag, .kernel = k, .program = p, .variant = v};
+    return plan_phases(&low) ? emit_cuda(&low, target, host) : NULL;
 }
 
 static void emit_one(void *context, const Item *kernel, const Variant *v)
@@ -67,9 +67,9 @@ static void emit_one(void *context, const Item *kernel, const Variant *v)
     if (!for_target(v, e->target))
         return;
     Arena arena = {0};
-    Lowered low;
+    Host *host;
     Kernel *k = elaborate(&arena, c->diag, e->program, kernel, v);
-    char *text = k ? emit_variant(&arena, c->diag, e->program, v, k, e->target, &low) : NULL;
+    char *text = k ? emit_variant(&arena, c->diag, e->program, v, k, e->target, &host) : NULL;
     if (!text || !write_text(file_name(e, kernel, v), text))
         e->failed = true;
     else

@@ -1,44 +1,44 @@
-/* The text of a CUDA kernel: parameters, the program's indices, then one statement an operation. */
+/* The text of a CUDA kernel: its args, the program's indices, then one statement an operation. */
 #include "compiler/cuda.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-static void begin_line(Cuda *c)
-{
-    fprintf(c->out, "%*s", 4 * c->indent, "");
-}
-
-void line(Cuda *c, const char *format, ...)
+char *format_text(Cuda *c, const char *format, ...)
 {
     va_list args;
-    begin_line(c);
     va_start(args, format);
-    vfprintf(c->out, format, args);
+    char *text = arena_vformat(c->arena, format, args);
     va_end(args);
-    fputc('\n', c->out);
+    return text;
 }
 
-void open_block(Cuda *c, const char *format, ...)
+Statement *line(Cuda *c, const char *format, ...)
 {
     va_list args;
-    begin_line(c);
     va_start(args, format);
-    int n = vfprintf(c->out, format, args);
+    char *text = arena_vformat(c->arena, format, args);
     va_end(args);
-    fputs(n > 0 ? " {\n" : "{\n", c->out);
-    c->indent++;
+    return statement_add(&c->out, STATEMENT_TEXT, text);
+}
+
+void open_block(Cuda *c, StatementKind kind, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *text = arena_vformat(c->arena, format, args);
+    va_end(args);
+    statement_open(&c->out, kind, text);
 }
 
 void close_block(Cuda *c)
 {
-    c->indent--;
-    line(c, "}");
+    statement_close(&c->out);
 }
 
-/* The source line as a comment, where it changes. */
-void mark_line(Cuda *c, Pos p)
+/* Where the source line changes: its number and its text. */
+static void mark_line(Cuda *c, Pos p)
 {
     int at, column;
     pos_line(p, &at, &column);
@@ -49,8 +49,10 @@ void mark_line(Cuda *c, Pos p)
     while (text > p.source->text && text[-1] != '\n')
         text--;
     text += strspn(text, " \t");
-    int n = (int)strcspn(text, "\r\n");
-    line(c, "// %d: %.*s", at, n, text);
+    int n = (int)strcspn(text, "\r\n#");
+    while (n > 0 && (text[n - 1] == ' ' || text[n - 1] == '\\'))
+        n--;
+    line(c, "TILE_LINE(%d) // %.*s", at, n, text);
 }
 
 bool cuda_fail(Cuda *c, const Op *op, const char *format, ...)
@@ -59,15 +61,17 @@ bool cuda_fail(Cuda *c, const Op *op, const char *format, ...)
     va_start(args, format);
     char *text = arena_vformat(c->arena, format, args);
     va_end(args);
+    if (c->failed)
+        return false;
     c->failed = true;
     return diag_error(c->low->diag, op->pos, "the interpreter runs it; its lowering comes later",
                       "%s: not lowered to CUDA yet", text);
 }
 
-void need_shared(Cuda *c, size_t bytes)
+static bool says_nothing(OpCode code)
 {
-    if (bytes > c->shared_bytes)
-        c->shared_bytes = bytes;
+    return code == OP_YIELD || code == OP_BIND || code == OP_CONST || code == OP_ASSERT ||
+           code == OP_ASSUME || code == OP_PRINT;
 }
 
 bool emit_region_ops(Cuda *c, const Region *r)
@@ -75,96 +79,136 @@ bool emit_region_ops(Cuda *c, const Region *r)
     for (const Op *op = r->first; op && !c->failed; op = op->next) {
         if (!is_live(c, op))
             continue;
-        if (op->code != OP_YIELD && op->code != OP_BIND && op->code != OP_CONST)
+        /* What the host computes, and what is computed where it is used, is no statement here. */
+        if (op->nresults == 1 && op->code != OP_CONST && host_value(c->host, op->results[0]) >= 0)
+            continue;
+        Statement *last = c->out.block->last;
+        int before = c->line;
+        if (!says_nothing(op->code))
             mark_line(c, op->pos);
+        Statement *mark = c->out.block->last;
         emit_operation(c, op);
+        if (mark != last && mark == c->out.block->last && c->line != before) {
+            /* Nothing came of it: take the mark back. */
+            *(last ? &last->next : &c->out.block->first) = NULL;
+            c->out.block->last = last;
+            c->line = before;
+        }
     }
     return !c->failed;
-}
-
-/* ---- parameters ---- */
-
-static bool is_parameter(const Op *op)
-{
-    return op->code == OP_TENSOR || op->code == OP_DIM || op->code == OP_SCALAR;
-}
-
-static const char *pointer_type(DType t)
-{
-    return t == DT_E2M1 ? "uint8_t" : c_type(t);
-}
-
-static void print_parameters(Cuda *c)
-{
-    bool first = true;
-    for (const Op *op = c->low->kernel->body->first; op; op = op->next) {
-        if (!is_parameter(op))
-            continue;
-        const Value *v = op->results[0];
-        fprintf(c->out, "%s", first ? "" : ", ");
-        first = false;
-        if (v->type.kind == TY_TABLE)
-            fprintf(c->out, "const TileTable %s", c_name(c, v));
-        else if (op->code == OP_TENSOR)
-            fprintf(c->out, "%s%s *%s", op->tensor->dir == PARAM_IN ? "const " : "",
-                    pointer_type(v->type.dtype), c_name(c, v));
-        else
-            fprintf(c->out, "const %s %s", c_type(v->type.dtype), c_name(c, v));
-    }
 }
 
 /* Consts, extents and views that stand before the phases. */
 static bool emit_header(Cuda *c)
 {
     for (const Op *op = c->low->kernel->body->first; op && !c->failed; op = op->next) {
-        if (op->code == OP_TENSOR) {
+        if (op->code == OP_TENSOR)
             tensor_view(c, op);
-        } else if (op->code != OP_PAR && op->code != OP_REQUIRE && !is_parameter(op)) {
+        else if (op->nresults == 1 && op->results[0]->type.kind == TY_TILE &&
+                 host_value(c->host, op->results[0]) >= 0)
+            continue;
+        else if (op->code != OP_PAR && op->code != OP_REQUIRE && op->code != OP_DIM &&
+                 op->code != OP_SCALAR && is_live(c, op))
             emit_operation(c, op);
-        }
     }
     return !c->failed;
 }
 
 /* ---- programs ---- */
 
+/* How many points the range has: known to the host, or a variable. */
+static Number range_count(Cuda *c, const Region *range, const char *index)
+{
+    Value *const *y = range->last->args;
+    Host *h = c->host;
+    int lo = host_value(h, y[0]), hi = host_value(h, y[1]), step = host_value(h, y[2]);
+    if (lo >= 0 && hi >= 0 && step >= 0) {
+        int64_t a, b, s;
+        if (value_int(y[0], &a) && value_int(y[1], &b) && value_int(y[2], &s)) {
+            int64_t n = a < b ? (b - a + s - 1) / s : 0;
+            return (Number){format_text(c, "%lld", (long long)n), true, n, host_constant(h, n)};
+        }
+        int one = host_constant(h, 1);
+        int span = host_node(h, TILE_NODE_SUB, TILE_I64, hi, lo, 0);
+        int up = host_node(h, TILE_NODE_ADD, TILE_I64, span,
+                           host_node(h, TILE_NODE_SUB, TILE_I64, step, one, 0), 0);
+        int n = host_node(h, TILE_NODE_FDIV, TILE_I64, up, step, 0);
+        n = host_node(h, TILE_NODE_MAX, TILE_I64, n, host_constant(h, 0), 0);
+        return (Number){NULL, false, 0, n};
+    }
+    const char *name = new_temp(c, format_text(c, "%s_count", index));
+    line(c, "const int64_t %s = tile_count(%s, %s, %s);", name, c_name(c, y[0]), c_name(c, y[1]),
+         c_name(c, y[2]));
+    return (Number){name, false, 0, -1};
+}
+
+static void print_index(Cuda *c, const Value *index, const Value *lo, const Value *step,
+                        const char *number)
+{
+    int64_t n;
+    char *text = format_text(c, "%s", number);
+    if (!value_int(step, &n) || n != 1)
+        text = format_text(c, "%s * %s", number, c_name(c, step));
+    if (!value_int(lo, &n) || n != 0)
+        text = format_text(c, "%s + %s", c_name(c, lo), text);
+    line(c, "const int64_t %s = %s;", c_name(c, index), text);
+}
+
 /* The indices of a box of ranges [from, n) out of a number in it, last range fastest. */
-static void split_number(Cuda *c, const char *number, int from)
+static void split_number(Cuda *c, const char *number, int from, const Number *count, bool small)
 {
     const Op *par = c->plan->par;
     const Region *body = par->regions[par->nregions - 1];
     const char *rest = number;
     for (int i = par->nregions - 2; i >= from; i--) {
         Value *const *y = par->regions[i]->last->args;
-        const char *index = c_name(c, body->args[i]), *lo = c_name(c, y[0]);
-        const char *step = c_name(c, y[2]);
         if (i == from) {
-            line(c, "const int64_t %s = %s + %s * %s;", index, lo, rest, step);
+            print_index(c, body->args[i], y[0], y[2], rest);
             break;
         }
-        const char *next = new_temp(c, "rest");
-        line(c, "const int64_t %s = %s + %s %% %s_count * %s;", index, lo, rest, index, step);
-        line(c, "const int64_t %s = %s / %s_count;", next, rest, index);
-        rest = next;
+        const char *q = new_temp(c, "rest"), *name = c_name(c, body->args[i]);
+        const char *m = new_temp(c, format_text(c, "%s_number", name));
+        if (count[i].known) {
+            line(c, "const int64_t %s = %s / %s, %s = %s %% %s;", q, rest, count[i].text, m, rest,
+                 count[i].text);
+        } else if (small && count[i].node >= 0) {
+            const char *d = host_divisor(c->host, count[i].node, format_text(c, "%s_count", name));
+            line(c,
+                 "const int64_t %s = tile_divide_u32((uint32_t)%s, %s), %s = %s - %s * %s.divisor;",
+                 q, rest, d, m, rest, q, d);
+        } else {
+            const char *n = count[i].text ? count[i].text
+                                          : host_number(c->host, count[i].node, "int64_t",
+                                                        format_text(c, "%s_points", name));
+            line(c, "const int64_t %s = %s / %s, %s = %s %% %s;", q, rest, n, m, rest, n);
+        }
+        print_index(c, body->args[i], y[0], y[2], m);
+        rest = q;
     }
 }
 
-/* Bounds of ranges [from, n): how many points each has; gives their product as C text. */
-static char *count_ranges(Cuda *c, int from)
+/* Bounds of ranges [from, n): how many points each has. */
+static void count_ranges(Cuda *c, int from, Number *count)
 {
     const Op *par = c->plan->par;
     const Region *body = par->regions[par->nregions - 1];
-    char *all = format_text(c, "%s", "");
     for (int i = from; i + 1 < par->nregions; i++) {
         for (int k = 0; k < i; k++)
-            c->name[par->regions[i]->args[k]->id] = c_name(c, body->args[k]);
+            if (k < from)
+                c->name[par->regions[i]->args[k]->id] = c_name(c, body->args[k]);
         emit_region_ops(c, par->regions[i]);
-        Value *const *y = par->regions[i]->last->args;
-        const char *index = c_name(c, body->args[i]);
-        PUSH(c->arena, &c->used, format_text(c, "%s_count", index));
-        line(c, "const int64_t %s_count = tile_count(%s, %s, %s);", index, c_name(c, y[0]),
-             c_name(c, y[1]), c_name(c, y[2]));
-        all = format_text(c, "%s%s%s_count", all, *all ? " * " : "", index);
+        count[i] = range_count(c, par->regions[i], body->args[i]->name ? body->args[i]->name : "i");
+    }
+}
+
+/* The number of points of the ranges as a node; -1: only the kernel knows. */
+static int all_points(Cuda *c, const Number *count, int n)
+{
+    int all = host_constant(c->host, 1);
+    for (int i = 0; i < n; i++) {
+        if (count[i].node < 0)
+            return -1;
+        all = host_node(c->host, TILE_NODE_MUL, TILE_I64, all, count[i].node, 0);
     }
     return all;
 }
@@ -172,9 +216,23 @@ static char *count_ranges(Cuda *c, int from)
 /* One program a block (or warp, or thread). */
 static bool emit_programs(Cuda *c)
 {
-    count_ranges(c, 0);
-    split_number(c, "program", 0);
-    return emit_region_ops(c, c->plan->par->regions[c->plan->par->nregions - 1]);
+    const PhasePlan *p = c->plan;
+    Number count[MAX_RANK];
+    count_ranges(c, 0, count);
+    int programs = all_points(c, count, p->par->nregions - 1);
+    bool whole = p->unit.lanes == 1 || p->unit.lanes == 32;
+    tile_phase *phase = &c->host->phases.items[c->host->phases.count - 1];
+    phase->blocks = host_node(c->host, TILE_NODE_FDIV, TILE_I64,
+                              host_node(c->host, TILE_NODE_ADD, TILE_I64, programs,
+                                        host_constant(c->host, p->pack - 1), 0),
+                              host_constant(c->host, p->pack), 0);
+    if (p->pack > 1) {
+        const char *n = host_number(c->host, programs, "int64_t", "programs");
+        line(c, whole ? "if (program >= %s) return;" : "const bool live = program < %s;", n);
+        c->guard = whole ? "" : "live";
+    }
+    split_number(c, "program", 0, count, true);
+    return emit_region_ops(c, p->par->regions[p->par->nregions - 1]);
 }
 
 /* R14: this unit takes points `program`, program + programs, .. of the ragged range. Ranges before
@@ -184,12 +242,18 @@ static bool emit_ragged(Cuda *c)
     const Op *par = c->plan->par;
     const Region *body = par->regions[par->nregions - 1];
     int n = par->nregions - 1, loops = 0;
+    tile_phase *phase = &c->host->phases.items[c->host->phases.count - 1];
+    phase->persistent = true;
+    phase->blocks = host_node(c->host, TILE_NODE_RESIDENT, TILE_I64, c->host->phases.count - 1, 0,
+                              0);
     for (int i = 1; i < n; i++)
         for (const Op *op = par->regions[i]->first; op; op = op->next)
             for (int k = 0; k < op->nargs; k++)
                 if (!op->args[k]->op && op->args[k]->region == par->regions[i] &&
                     op->args[k]->index >= loops)
                     loops = op->args[k]->index + 1;
+    Number count[MAX_RANK];
+    line(c, "const int64_t programs = tile_blocks() * %d;", c->plan->pack);
     line(c, "int64_t next = program, passed = 0;");
     for (int i = 0; i < loops; i++) {
         for (int k = 0; k < i; k++)
@@ -197,16 +261,25 @@ static bool emit_ragged(Cuda *c)
         emit_region_ops(c, par->regions[i]);
         Value *const *y = par->regions[i]->last->args;
         const char *index = c_name(c, body->args[i]);
-        open_block(c, "for (int64_t %s = %s; %s < %s; %s += %s)", index, c_name(c, y[0]), index,
-                   c_name(c, y[1]), index, c_name(c, y[2]));
+        open_block(c, STATEMENT_LOOP, "for (int64_t %s = %s; %s < %s; %s += %s)", index,
+                   c_name(c, y[0]), index, c_name(c, y[1]), index, c_name(c, y[2]));
     }
-    char *points = count_ranges(c, loops);
-    line(c, "const int64_t points = %s, begin = passed;", *points ? points : "1");
+    count_ranges(c, loops, count);
+    char *points = format_text(c, "1");
+    for (int i = loops; i < n; i++) {
+        const char *text = count[i].text;
+        if (!text)
+            text = host_number(c->host, count[i].node, "int64_t",
+                               format_text(c, "%s_points", c_name(c, body->args[i])));
+        count[i].text = text;
+        points = strcmp(points, "1") ? format_text(c, "%s * %s", points, text)
+                                     : format_text(c, "%s", text);
+    }
+    line(c, "const int64_t points = %s, begin = passed;", points);
     line(c, "passed += points;");
-    open_block(c, "for (; next < passed; next += programs)");
+    open_block(c, STATEMENT_LOOP, "for (; next < passed; next += programs)");
     line(c, "const int64_t number = next - begin;");
-    split_number(c, "number", loops);
-    touch_programs(c, body);
+    split_number(c, "number", loops, count, false);
     emit_region_ops(c, body);
     close_block(c);
     for (int i = 0; i < loops; i++)
@@ -221,91 +294,115 @@ static void print_unit(Cuda *c)
     if (p->unit.lanes == 1) {
         line(c, "const int64_t program = tile_block() * %d + tile_thread();", threads);
         line(c, "const int lane = 0, warp = 0;");
+    } else if (p->unit.lanes < 32) {
+        line(c, "const int lane = tile_thread() %% %d, warp = 0;", p->unit.lanes);
+        line(c, "const int64_t program = tile_block() * %d + tile_thread() / %d;", p->pack,
+             p->unit.lanes);
     } else if (p->pack > 1 || p->unit.warps == 1) {
         line(c, "const int lane = tile_lane(), warp = 0;");
-        line(c, "const int64_t program = tile_block() * %d + tile_warp();", p->pack);
+        line(c,
+             p->pack > 1 ? "const int64_t program = tile_block() * %d + tile_warp();"
+                         : "const int64_t program = tile_block();",
+             p->pack);
     } else {
         line(c, "const int lane = tile_lane(), warp = tile_warp();");
         line(c, "const int64_t program = tile_block();");
     }
     line(c, "(void)lane, (void)warp;");
-    if (p->pack > 1 && !p->ragged)
-        line(c, "if (program >= programs) return;");
 }
 
-static bool emit_phase(Cuda *c)
+/* ---- phases ---- */
+
+/* Below that, buffers need not share places: fewer barriers. */
+enum { ROOMY = 24 * 1024 };
+
+static const char *phase_entry(Cuda *c)
+{
+    const char *phase = c->plan->par->name;
+    return format_text(c, "tk_%s%s%s", c->low->kernel->name, phase ? "_" : "", phase ? phase : "");
+}
+
+static void print_phase(Cuda *c, FILE *out)
 {
     const PhasePlan *p = c->plan;
-    int threads = p->unit.lanes * p->unit.warps * p->pack;
-    const char *phase = p->par->name;
-    int at, column;
-    FILE *final = c->out;
-    char *text = NULL;
-    size_t length = 0;
+    const char *name = c->low->kernel->name, *part = p->par->name;
+    int at, column, threads = p->unit.lanes * p->unit.warps * p->pack;
+    bool single = p->unit.warps == 1;
+    tile_phase *phase = &c->host->phases.items[c->host->phases.count - 1];
     pos_line(p->par->pos, &at, &column);
-    fprintf(c->out, "\n// %s%s%s, %s:%d; %s\n", c->low->kernel->name, phase ? " @" : "",
-            phase ? phase : "", p->par->pos.source->name, at, c->low->kernel->variant);
-    fprintf(c->out, "extern \"C\" __global__ void __launch_bounds__(%d)\ntk_%s%s%s(", threads,
-            c->low->kernel->name, phase ? "_" : "", phase ? phase : "");
-    print_parameters(c);
-    fprintf(c->out, ", const int64_t programs%s)\n{\n", p->syncs ? ", uint32_t *grid_barrier" : "");
-    c->out = open_memstream(&text, &length);
-    c->indent = 1;
+    statements_finish(&c->out, ROOMY, p->unit.lanes > 1);
+    size_t each = c->out.shared_bytes;
+    int units = single ? p->pack : 1;
+    if (p->unit.lanes == 1)
+        units = 1; /* locals already have an element a thread */
+    phase->shared_bytes = (uint32_t)(each * (size_t)units);
+    fprintf(out, "\n// %s%s%s, %s:%d\nTILE_KERNEL(%s, tk_%s_args, %d, 0)\n{\n", name,
+            part ? " @" : "", part ? part : "", p->par->pos.source->name, at, phase->entry, name,
+            threads);
+    if (each && units > 1)
+        fprintf(out, "    char *const shared = tile_shared() + tile_thread() / %d * %zu;\n",
+                p->unit.lanes, each);
+    else if (each)
+        fprintf(out, "    char *const shared = tile_shared();\n");
+    statements_print(&c->out, out, 1, single ? "tile_sync_warp();" : "tile_sync();");
+    fprintf(out, "}\n");
+}
+
+static bool emit_phase(Cuda *c, FILE *out)
+{
+    const PhasePlan *p = c->plan;
+    size_t ids = (size_t)c->low->kernel->next_id;
+    tile_phase phase = {.entry = phase_entry(c),
+                        .threads = (uint32_t)(p->unit.lanes * p->unit.warps * p->pack),
+                        .cooperative = p->syncs};
+    PUSH(c->arena, &c->host->phases, phase);
+    statements_start(&c->out, c->arena);
+    memset(c->name, 0, sizeof *c->name * ids);
+    memset(c->deferred, 0, sizeof *c->deferred * ids);
+    memset(c->partial, 0, sizeof *c->partial * ids);
+    c->used.count = c->conversions.count = 0;
     c->line = 0;
-    forget_touched(c);
+    c->guard = "";
     c->ragged = p->ragged;
     find_live(c, p->par);
     bool good = assign_layouts(c->low, p);
     if (good)
         record_plans(c->low, p);
-    good = good && emit_header(c);
     print_unit(c);
+    good = good && emit_header(c);
     good = good && (p->ragged ? emit_ragged(c) : emit_programs(c));
-    fclose(c->out);
-    c->out = final;
-    if (c->shared_bytes) {
-        int copies = p->unit.warps == 1 ? p->pack : 1;
-        size_t each = (c->shared_bytes + 15) / 16 * 16;
-        fprintf(c->out, "    __shared__ __align__(16) char shared_memory[%zu];\n",
-                each * (size_t)copies);
-        fprintf(c->out,
-                copies > 1 ? "    char *const shared = shared_memory + tile_warp() * %zu;\n"
-                           : "    char *const shared = shared_memory;\n",
-                each);
-    }
-    if (c->local_bytes)
-        fprintf(c->out, "    __shared__ __align__(16) char locals%s[%zu];\n",
-                p->unit.lanes == 32 && p->unit.warps == 1 && p->pack > 1 ? "_of_all" : "",
-                c->local_bytes * (size_t)(p->unit.lanes == 32 && p->unit.warps == 1 ? p->pack : 1));
-    if (c->local_bytes && p->unit.lanes == 32 && p->unit.warps == 1 && p->pack > 1)
-        fprintf(c->out, "    char *const locals = locals_of_all + tile_warp() * %zu;\n",
-                c->local_bytes);
-    fputs(text, c->out);
-    fprintf(c->out, "}\n");
-    free(text);
+    if (good)
+        print_phase(c, out);
     return good;
 }
 
-char *emit_cuda(Lowered *low, const char *target)
+char *emit_cuda(Lowered *low, const char *target, Host **host)
 {
     Cuda c = {.low = low, .arena = low->arena};
-    char *text = NULL, *kept = NULL;
-    size_t length = 0;
-    c.out = open_memstream(&text, &length);
-    c.name = NEW_ARRAY(low->arena, const char *, low->kernel->next_id);
-    c.view = NEW_ARRAY(low->arena, CudaView *, low->kernel->next_id);
-    c.live = NEW_ARRAY(low->arena, bool, low->kernel->next_id);
-    fprintf(c.out, "// %s\n#include \"runtime/device/tile.h\"\n", target);
+    char *body = NULL, *text = NULL;
+    size_t length = 0, ids = (size_t)low->kernel->next_id;
+    FILE *out = open_memstream(&body, &length);
+    c.host = *host = NEW(low->arena, Host);
+    host_start(c.host, low->arena, low->kernel, low->variant);
+    c.ranges = ranges_find(low->arena, low->kernel);
+    c.name = NEW_ARRAY(low->arena, const char *, ids);
+    c.view = NEW_ARRAY(low->arena, CudaView *, ids);
+    c.live = NEW_ARRAY(low->arena, bool, ids);
+    c.uses = NEW_ARRAY(low->arena, int, ids);
+    c.user = NEW_ARRAY(low->arena, const Op *, ids);
+    c.deferred = NEW_ARRAY(low->arena, const Op *, ids);
+    c.partial = NEW_ARRAY(low->arena, Partial *, ids);
     for (int i = 0; i < low->nphases && !c.failed; i++) {
         c.plan = &low->phases[i];
-        c.used.count = 0;
-        c.shared_bytes = c.local_bytes = 0;
-        memset(c.name, 0, sizeof *c.name * (size_t)low->kernel->next_id);
-        emit_phase(&c);
+        if (!emit_phase(&c, out))
+            c.failed = true;
     }
-    fclose(c.out);
-    if (!c.failed)
-        kept = arena_text(low->arena, text, length);
-    free(text);
-    return kept;
+    fclose(out);
+    if (!c.failed) {
+        char *args = host_struct(c.host, arena_format(low->arena, "tk_%s_args", low->kernel->name));
+        text = arena_format(low->arena, "// %s, %s\n#include \"runtime/device/tile.h\"\n\n%s%s",
+                            target, low->kernel->variant, args, body);
+    }
+    free(body);
+    return text;
 }

@@ -1,140 +1,197 @@
-/* Inside the CUDA emitter. One statement an operation; names from the source; memory and machine
- * are touched only through runtime/device/. */
+/* Inside the CUDA emitter: from tile IR with layouts to C statements. One statement an operation;
+ * names from the source; memory and machine are touched only through runtime/device/. */
 #ifndef TILE_CUDA_H
 #define TILE_CUDA_H
 
-#include <stdio.h>
-
+#include "compiler/host.h"
 #include "compiler/lower.h"
+#include "compiler/ranges.h"
+#include "compiler/statement.h"
+
+/* A number that is known while compiling, or a C expression; `node`: how the host knows it. */
+typedef struct Number {
+    const char *text;
+    bool known;
+    int64_t value;
+    int node; /* -1: the host does not */
+} Number;
 
 /* A tensor value in C: element (i0, i1, ..) is data[offset + sum of (i + shift) / divide *
  * stride]. */
 typedef struct CudaView {
-    const char *data;   /* pointer variable; e2m1: of bytes */
-    const char *offset; /* elements */
-    const char *extent[MAX_RANK], *stride[MAX_RANK];
-    const char *divide[MAX_RANK]; /* NULL: 1 */
-    const char *shift[MAX_RANK];  /* NULL: 0 */
+    const char *data;   /* pointer; e2m1: to bytes */
+    const char *offset; /* elements; NULL: 0 */
+    Number extent[MAX_RANK], stride[MAX_RANK];
+    const Value *extent_value[MAX_RANK]; /* the extent as a value; NULL: none */
+    const char *divide[MAX_RANK];        /* NULL: 1 */
+    int64_t divisor[MAX_RANK];           /* the same, 0: not known */
+    const char *shift[MAX_RANK];         /* NULL: 0 */
+    int quad;                  /* axis of ue8m0x4 whose index i is at i / 4 * stride + i % 4; -1 */
+    bool odd_offset[MAX_RANK]; /* a slice of the axis begins anywhere */
     const Op *tensor;
+    Buffer *local; /* of a local tensor */
 } CudaView;
 
-/* How a tensor's memory was accessed since the last barrier of the unit. */
-typedef struct Touch {
-    const Op *memory; /* the tensor or local */
-    int how;
-    bool own; /* each thread only where `op` touches in `layout` */
-    const Op *op;
+/* A value in another layout than its own, while the block that has it is open. */
+typedef struct Conversion {
+    const Value *value;
     Layout layout;
-} Touch;
+    const char *name;
+    const Statement *block;
+} Conversion;
 
-enum { MOST_TOUCHED = 24 };
-
-typedef struct Touched {
-    int count;
-    Touch item[MOST_TOUCHED];
-} Touched;
+typedef struct Partial Partial; /* of a reduction, in shared memory */
 
 typedef struct Cuda {
     Lowered *low;
     Arena *arena;
     const PhasePlan *plan;
-    FILE *out;
-    int indent;
+    Host *host;
+    Ranges ranges;
+    Statements out;
     bool failed;
-    const char **name; /* C name by Value.id, NULL: none yet */
-    CudaView **view;   /* by Value.id, of tensors */
-    bool *live;        /* by Value.id: an effect of the phase needs it */
+    const char **name;   /* C name by Value.id, NULL: none yet */
+    CudaView **view;     /* by Value.id, of tensors */
+    const Op **deferred; /* by Value.id: written where it is used */
+    const Op **user;     /* by Value.id: the last that uses it, */
+    int *uses;           /* and how many do */
+    Partial **partial;   /* by Value.id: a reduction's result that is not fetched yet */
+    bool *live;          /* by Value.id: an effect of the phase needs it */
     struct {
         const char **items;
         int count, capacity;
     } used;
-    int temps;
-    size_t shared_bytes; /* of the exchange buffer */
-    size_t local_bytes;  /* of local tensors, beside it */
-    Touched touched;
-    bool ragged; /* programs are points of a loop, not blocks */
-    int line;    /* of the last #line */
+    struct {
+        Conversion *items;
+        int count, capacity;
+    } conversions;
+    const char *guard; /* condition on every access: lanes whose program there is not; "" */
+    bool ragged;       /* programs are points of a loop, not blocks */
+    int line;          /* of the last TILE_LINE */
+    size_t local_bytes;
 } Cuda;
 
-/* Prints an indented line. */
-void line(Cuda *, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void open_block(Cuda *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* ---- cuda.c ---- */
+
+/* Appends a statement; effects told before are its own. */
+Statement *line(Cuda *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void open_block(Cuda *, StatementKind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 void close_block(Cuda *);
-/* #line, where the source line changes. */
-void mark_line(Cuda *, Pos);
 bool cuda_fail(Cuda *, const Op *, const char *format, ...) __attribute__((format(printf, 3, 4)));
 char *format_text(Cuda *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool emit_region_ops(Cuda *, const Region *);
 
-/* The C type that holds an element in a register. */
+/* ---- cuda_value.c ---- */
+
+/* The C type that holds an element in a register, and the type a value is held in. */
 const char *c_type(DType);
+DType held(const Cuda *, const Value *);
 /* A constant element as a literal. */
 char *c_literal(Cuda *, DType, uint64_t bits);
 const char *c_name(Cuda *, const Value *);
 const char *new_temp(Cuda *, const char *stem);
+/* A name for what an operation gives. */
+const char *new_name(Cuda *, const Value *, const char *otherwise);
 
 const Layout *layout_of(Cuda *, const Value *);
 int64_t registers(Cuda *, const Value *);
 /* Declares the value: a scalar, or an array of its registers. */
 void declare(Cuda *, const Value *);
-/* The element of `arg` that goes with register `reg` (a C expression) of a tile in layout `l` of
- * type `t`. A layout that does not fit has been converted by `fitted`. */
-char *element(Cuda *, const Value *arg, const char *name, const Type *t, const Layout *l,
-              const char *reg);
-/* The name under which `arg` is held in the projection of layout `l`: its own, or a new array
- * filled through shared memory. NULL after a message. */
-const char *fitted(Cuda *, const Value *arg, const Layout *l);
-/* `arg` in another layout of its own shape: a new array. */
-const char *converted(Cuda *, const Value *arg, const Layout *to);
-/* Lays a tile down in shared memory, row-major, as `s`; the unit is together afterwards. */
-void lay_down(Cuda *, const Value *);
-/* As `element`, for an index tile that stands for axis `dim` of layout `l`. */
-char *axis_element(Cuda *, const Value *arg, const char *name, const Layout *l, int dim,
-                   const char *reg);
-const char *axis_fitted(Cuda *, const Value *arg, const Layout *l, int dim);
+/* `name`[r] in layout `l` is the value from now on. */
+void give_result(Cuda *, const Value *, const char *name, const Layout *l);
+
+/* The coordinate along `dim` of register `reg` (a C expression; NULL: of threads only) of this
+ * thread, as a C expression of int; "0": none. */
+char *coordinate(Cuda *, const Layout *, int dim, const char *reg);
+char *thread_coordinate(Cuda *, const Layout *, int dim);
+char *register_coordinate(Cuda *, const Layout *, int dim, const char *reg);
 /* The register of a projection that goes with register `reg` of `l`; `kept`: the dims that stay. */
 char *projected_register(Cuda *, const Layout *l, const bool *kept, const char *reg);
-/* The row-major place of register r of this thread in a tile. */
-char *place_text(Cuda *, const Type *, const Layout *);
+/* A condition that holds where register `reg` holds an element; "" where all do. `threads`: the
+ * part of it that needs no register. */
+char *holds_text(Cuda *, const Layout *, const char *reg);
 /* A condition that holds in one holder of each element; "" if all hold different ones. */
 char *one_holder(Cuda *, const Layout *);
-/* The coordinate along `dim` of register `reg` of this thread, as a C expression of int. */
-char *coordinate(Cuda *, const Layout *, int dim, const char *reg);
+/* The element of `arg` that goes with register `reg` of layout `l`; `name` is from `fitted`. */
+char *element(Cuda *, const Value *arg, const char *name, const Layout *l, const char *reg);
+/* "a && b" of what is not empty. */
+char *both(Cuda *, const char *a, const char *b);
+char *sum_of(Cuda *, const char *a, const char *b);
+/* A lane of this program's as the shuffles count lanes. */
+char *absolute_lane(Cuda *, const char *lane);
+/* "name < limit" style access to a device function's type suffix: "f32", "u16", .. */
+const char *carrier(DType);
 
-/* cuda_live.c: marks what the phase needs; an operation that is not live need not be emitted. */
+/* ---- cuda_convert.c ---- */
+
+/* The name under which `arg` is held in the projection of layout `l`; a conversion where its own
+ * layout does not fit. NULL after a message. */
+const char *fitted(Cuda *, const Value *arg, const Layout *l);
+/* The same for an index tile that stands for axis `dim` of layout `l`, and its element. */
+const char *axis_fitted(Cuda *, const Value *arg, const Layout *l, int dim);
+char *axis_element(Cuda *, const Value *arg, const char *name, const Layout *l, int dim,
+                   const char *reg);
+/* `arg` in another layout of its own shape. */
+const char *converted(Cuda *, const Value *arg, const Layout *to);
+/* The tile, row-major, in a buffer: the buffer's name. */
+Buffer *laid_down(Cuda *, const Value *);
+/* The row-major place of register r of this thread in a tile. */
+char *place_text(Cuda *, const Type *, const Layout *);
+void buffer_write(Cuda *, Buffer *);
+void buffer_read(Cuda *, Buffer *);
+
+/* How registers of a layout come in vectors along a dim: `n` neighbours, `count` times. */
+typedef struct Vectors {
+    int64_t n, count;
+    int mode;     /* the register mode that they run in; -1: n is 1 */
+    bool leading; /* neighbours are neighbouring registers */
+} Vectors;
+Vectors vectors_along(const Layout *, int dim, int64_t most);
+/* The register of element 0 of vector `o`, as a C expression, and how far its neighbours are. */
+char *vector_register(Cuda *, const Layout *, const Vectors *, const char *o);
+int64_t vector_step(const Layout *, const Vectors *);
+
+/* ---- cuda_live.c: marks what the phase needs ---- */
 void find_live(Cuda *, const Op *par);
 bool is_live(const Cuda *, const Op *);
-/* cuda_effects.c: a barrier where an access of a tile in that layout (NULL: of one element by all)
- * needs one, and what is known behind barriers, loops and branches. */
-void order_access(Cuda *, const Op *access, const Layout *, bool write);
-void forget_touched(Cuda *);
-void join_touched(Cuda *, const Touched *);
-/* Before the rounds of a FOR, before programs that one unit runs in turn. */
-void touch_loop(Cuda *, const Op *loop);
-void touch_programs(Cuda *, const Region *body);
-/* cuda_ops.c */
+
+/* ---- cuda_ops.c ---- */
+/* Element `reg` of an operand in layout `l` (NULL: the scalar), converted or computed as need be.
+ */
+char *operand_text(Cuda *, const Value *, const Layout *l, const char *reg);
 bool emit_operation(Cuda *, const Op *);
-/* cuda_shape.c */
+
+/* ---- cuda_control.c: IF, FOR, CONTINUE ---- */
+bool emit_control(Cuda *, const Op *);
+
+/* ---- cuda_shape.c ---- */
 bool cuda_extract(Cuda *, const Op *);
 bool cuda_concat(Cuda *, const Op *);
 /* Rounds of a loop that is unrolled, 0: it is not. */
 int64_t unrolled_rounds(const Op *loop);
-/* cuda_access.c */
+
+/* ---- cuda_view.c ---- */
+bool tensor_view(Cuda *, const Op *tensor);
+bool emit_view_op(Cuda *, const Op *);
+Number number_of(Cuda *, const Value *);
+
+/* ---- cuda_access.c ---- */
 bool emit_load(Cuda *, const Op *);
 bool emit_store(Cuda *, const Op *);
 bool emit_atomic(Cuda *, const Op *);
-bool emit_view_op(Cuda *, const Op *);
-/* cuda_reduce.c */
+/* The tensor or local that memory belongs to; aliases are one. NULL: nobody writes it. */
+const Op *memory_of(const Cuda *, const Value *tensor);
+
+/* ---- cuda_reduce.c ---- */
 bool emit_reduction(Cuda *, const Op *);
+/* Fetches a reduction's result, if it is still in shared memory. */
+void finish_reduction(Cuda *, const Value *);
 /* Over lanes and warps along the axis: `name`[0 .. n - 1], `f` joins two of type `t`. */
 void reduce_across(Cuda *, const Layout *, int axis, const char *f, const char *name, int64_t n,
                    DType t);
-/* cuda_order.c */
+
+/* ---- cuda_order.c ---- */
 bool emit_axis_op(Cuda *, const Op *);
-bool emit_region_ops(Cuda *, const Region *);
-/* All threads of the program's unit have come here, and see each other's memory. */
-void unit_sync(Cuda *);
-/* Room in shared memory for that many bytes a program. */
-void need_shared(Cuda *, size_t bytes);
-bool tensor_view(Cuda *, const Op *tensor);
 
 #endif

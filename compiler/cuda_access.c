@@ -1,330 +1,371 @@
-/* Tensors in C: views, loads and stores (R3). */
+/* Loads, stores and atomics (R3): where a thread's elements lie, which of them are inside, and how
+ * many move at once.
+ *
+ * An index along an axis has a part that is the same for the whole program, one of the thread, and
+ * one of the register. The first two make a pointer, the last an offset that is a constant once the
+ * registers are unrolled.
+ */
 #include <string.h>
 
+#include "compiler/counts.h"
 #include "compiler/cuda.h"
 
-static const char *value_text(Cuda *c, const Value *v)
+typedef struct Place {
+    const CudaView *view;
+    const Layout *layout; /* NULL: one element, by all threads */
+    Vectors vectors;
+    bool several;        /* vectors of more than one element */
+    const char *pointer; /* of register 0's element */
+    char *offset;        /* of register r */
+    char *inside;        /* condition on all axes but the vector's; "" is true */
+    char *first;         /* along the vector's axis, or NULL: known to be inside */
+    const char *extent;
+} Place;
+
+/* The tensor or local that memory belongs to; aliases are one. NULL: nobody writes it. */
+const Op *memory_of(const Cuda *c, const Value *tensor)
 {
-    return c_name(c, v);
+    const Op *t = tensor_root(tensor)->op, *first = t;
+    if (!t->tensor)
+        return t;
+    bool written = t->tensor->dir != PARAM_IN;
+    for (const Op *op = c->low->kernel->body->first; op && t->tensor->alias; op = op->next)
+        if (op->code == OP_TENSOR && strcmp(op->name, t->tensor->alias) == 0) {
+            written |= op->tensor->dir != PARAM_IN;
+            first = op->results[0]->id < t->results[0]->id ? op : t;
+        }
+    return written ? first : NULL;
 }
 
-static CudaView *new_view(Cuda *c, const Value *v)
+static bool is_local(const CudaView *v)
 {
-    return c->view[v->id] = NEW(c->arena, CudaView);
+    return v->local != NULL;
 }
 
-static const char *variable(Cuda *c, const char *stem, const char *text)
+/* Tells what the next statement does. */
+static void tell(Cuda *c, const Op *op, const CudaView *v, const Layout *l, bool write)
 {
-    const char *name = new_temp(c, stem);
-    line(c, "const int64_t %s = %s;", name, text);
-    return name;
+    const Op *memory = memory_of(c, op->args[0]);
+    if (!memory)
+        return;
+    Effect e = {.buffer = v->local, .memory = v->local ? NULL : memory, .write = write, .op = op};
+    /* One thread stores an element, whoever holds it; all that hold it load it. */
+    e.own = op->code == OP_STORE || (op->code == OP_LOAD && l && !*one_holder(c, l));
+    if (l)
+        e.layout = *l;
+    statement_effect(&c->out, e);
 }
 
-bool tensor_view(Cuda *c, const Op *op)
-{
-    const Value *t = op->results[0];
-    CudaView *v = new_view(c, t);
-    int rank = t->type.rank;
-    v->data = c_name(c, t);
-    v->offset = "0";
-    v->tensor = op;
-    for (int i = 0; i < rank; i++)
-        v->extent[i] = value_text(c, op->args[i]);
-    if (op->tensor->format == FORMAT_UE8M0X4)
-        return cuda_fail(c, op, "format ue8m0x4");
-    if (op->tensor->format == FORMAT_COL_PAD16) {
-        int per = 128 / dtype_info[t->type.dtype].bits;
-        v->stride[0] = "1";
-        v->stride[1] = variable(
-            c, format_text(c, "%s_pitch", v->data),
-            format_text(c, "(%s + %d) / %d * %d", v->extent[0], per - 1, per, per));
-        return true;
-    }
-    for (int i = rank - 1; i >= 0; i--) {
-        if (i == rank - 1)
-            v->stride[i] = "1";
-        else if (i == rank - 2)
-            v->stride[i] = v->extent[i + 1];
-        else
-            v->stride[i] = variable(c, format_text(c, "%s_stride%d", v->data, i),
-                                    format_text(c, "%s * %s", v->extent[i + 1], v->stride[i + 1]));
-    }
-    return true;
-}
+/* ---- vectors ---- */
 
-/* Entry l of a table; the entries' extents are the table's. */
-static bool table_entry(Cuda *c, const Op *op)
-{
-    const CudaView *from = c->view[op->args[0]->id];
-    CudaView *v = new_view(c, op->results[0]);
-    const char *type = op->results[0]->type.dtype == DT_E2M1 ? "uint8_t"
-                                                             : c_type(op->results[0]->type.dtype);
-    const char *data = new_temp(c, op->results[0]->name ? op->results[0]->name : "entry");
-    *v = *from;
-    line(c, "%s *const %s = (%s *)%s.entry[%s];", type, data, type, from->data,
-         value_text(c, op->args[1]));
-    v->data = data;
-    return true;
-}
-
-/* In shared memory; a unit of one thread has its elements a block's width apart, so that threads
- * do not meet in a bank (R23). */
-static bool local_view(Cuda *c, const Op *op)
-{
-    const Value *t = op->results[0];
-    CudaView *v = new_view(c, t);
-    const char *type = c_type(t->type.dtype);
-    bool thread = c->plan->unit.lanes == 1;
-    int64_t apart = thread ? c->plan->pack : 1, n = apart;
-    if (t->type.dtype == DT_E2M1)
-        return cuda_fail(c, op, "a local tensor of e2m1");
-    v->data = c_name(c, t);
-    v->offset = "0";
-    v->tensor = op;
-    for (int i = t->type.rank - 1; i >= 0; i--) {
-        v->extent[i] = format_text(c, "%lld", (long long)t->type.dims[i]);
-        v->stride[i] = format_text(c, "%lld", (long long)n);
-        n *= t->type.dims[i];
-    }
-    size_t bytes = ((size_t)n * dtype_info[t->type.dtype].size + 15) / 16 * 16;
-    line(c, "%s *const %s = (%s *)(locals + %zu)%s;", type, v->data, type, c->local_bytes,
-         thread ? " + tile_thread()" : "");
-    c->local_bytes += bytes;
-    return true;
-}
-
-static bool view_slice(Cuda *c, const Op *op)
-{
-    const CudaView *from = c->view[op->args[0]->id];
-    CudaView *v = new_view(c, op->results[0]);
-    int a = op->axis;
-    const char *stem = op->results[0]->name ? op->results[0]->name : "slice";
-    *v = *from;
-    const char *lo = variable(
-        c, format_text(c, "%s_lo", stem),
-        format_text(c, "tile_clamp(%s, 0, %s)", value_text(c, op->args[1]), from->extent[a]));
-    v->extent[a] = variable(c, format_text(c, "%s_n", stem),
-                            format_text(c, "tile_clamp(%s, %s, %s) - %s",
-                                        value_text(c, op->args[2]), lo, from->extent[a], lo));
-    if (from->divide[a])
-        v->shift[a] = from->shift[a] ? format_text(c, "%s + %s", from->shift[a], lo) : lo;
-    else
-        v->offset = variable(c, format_text(c, "%s_at", stem),
-                             format_text(c, "%s + %s * %s", from->offset, lo, from->stride[a]));
-    return true;
-}
-
-/* Contiguous tensors only: the merged axes follow each other in memory. */
-static bool view_reshape(Cuda *c, const Op *op)
-{
-    const CudaView *from = c->view[op->args[0]->id];
-    CudaView *v = new_view(c, op->results[0]);
-    int rank = op->nargs - 1;
-    *v = (CudaView){.data = from->data, .offset = from->offset, .tensor = from->tensor};
-    if (from->tensor->tensor->format != FORMAT_ROW)
-        return cuda_fail(c, op, "reshape of a tensor in format %s",
-                         format_name[from->tensor->tensor->format]);
-    for (const Op *o = op->args[0]->op; o && o->code != OP_TENSOR; o = o->args[0]->op)
-        if (o->code == OP_VIEW_TRANS || o->code == OP_VIEW_UPSAMPLE ||
-            (o->code == OP_VIEW_SLICE && o->axis != 0))
-            return cuda_fail(c, op, "reshape of this view");
-    for (int i = rank - 1; i >= 0; i--) {
-        v->extent[i] = value_text(c, op->args[1 + i]);
-        if (i == rank - 1)
-            v->stride[i] = "1";
-        else
-            v->stride[i] = i == rank - 2 ? v->extent[i + 1]
-                                         : variable(c, "stride",
-                                                    format_text(c, "%s * %s", v->extent[i + 1],
-                                                                v->stride[i + 1]));
-    }
-    return true;
-}
-
-static bool view_upsample(Cuda *c, const Op *op)
-{
-    const CudaView *from = c->view[op->args[0]->id];
-    CudaView *v = new_view(c, op->results[0]);
-    *v = *from;
-    for (int i = 0; i < op->nargs - 1; i++) {
-        int64_t f;
-        if (value_int(op->args[1 + i], &f) && f == 1)
-            continue;
-        if (from->divide[i])
-            return cuda_fail(c, op, "upsample of an upsampled view");
-        v->divide[i] = value_text(c, op->args[1 + i]);
-        v->extent[i] = variable(c, "extent",
-                                format_text(c, "%s * %s", from->extent[i], v->divide[i]));
-    }
-    return true;
-}
-
-static bool view_trans(Cuda *c, const Op *op)
-{
-    CudaView *v = new_view(c, op->results[0]);
-    int a = op->results[0]->type.rank - 1, b = a - 1;
-    *v = *c->view[op->args[0]->id];
-#define SWAP(field)                  \
-    do {                             \
-        const char *t = v->field[a]; \
-        v->field[a] = v->field[b];   \
-        v->field[b] = t;             \
-    } while (0)
-    SWAP(extent);
-    SWAP(stride);
-    SWAP(divide);
-    SWAP(shift);
-#undef SWAP
-    return true;
-}
-
-bool emit_view_op(Cuda *c, const Op *op)
-{
-    switch (op->code) {
-    case OP_VIEW_SLICE:
-        return view_slice(c, op);
-    case OP_VIEW_RESHAPE:
-        return view_reshape(c, op);
-    case OP_VIEW_UPSAMPLE:
-        return view_upsample(c, op);
-    case OP_VIEW_TRANS:
-        return view_trans(c, op);
-    case OP_TABLE:
-        return table_entry(c, op);
-    case OP_LOCAL:
-        return local_view(c, op);
-    default:
-        line(c, "const int64_t %s = %s;", c_name(c, op->results[0]),
-             c->view[op->args[0]->id]->extent[op->axis]);
-        return true;
-    }
-}
-
-/* ---- accesses ---- */
-
-typedef struct Address {
-    char *row;          /* condition on all axes but the vector's; "" is true */
-    char *at;           /* element index without the vector axis's part */
-    char *first;        /* index along the vector axis */
-    const char *extent; /* of the vector axis */
-} Address;
-
-static char *join(Cuda *c, char *text, const char *sign, const char *more)
-{
-    return *text ? format_text(c, "%s%s%s", text, sign, more) : format_text(c, "%s", more);
-}
-
-/* "index inside" and the index's part of the element number. */
-static void add_axis(Cuda *c, const CudaView *v, int k, char *index, Address *a)
-{
-    a->row = join(c, a->row, " && ", format_text(c, "tile_inside(%s, %s)", index, v->extent[k]));
-    char *q = index;
-    if (v->divide[k])
-        q = v->shift[k] ? format_text(c, "(%s + %s) / %s", index, v->shift[k], v->divide[k])
-                        : format_text(c, "(%s) / %s", index, v->divide[k]);
-    bool one = strcmp(v->stride[k], "1") == 0;
-    a->at = join(c, a->at, " + ",
-                 one ? format_text(c, "(%s)", q) : format_text(c, "(%s) * %s", q, v->stride[k]));
-}
-
-/* `vector_axis`: the tensor axis along which a vector runs, or -1. Emits index variables. */
-static bool address(Cuda *c, const Op *op, const CudaView *v, const Layout *l, int vector_axis,
-                    Address *out)
+/* The tensor axis that lies contiguously in memory and is a slice of the access; -1: none. `dim`:
+ * the tile's dim that goes along it. */
+static int contiguous(const Op *op, const CudaView *v, int *dim)
 {
     const Access *a = op->access;
-    int arg = 1, axis = 0, joint = -1;
-    *out = (Address){.row = format_text(c, "%s", ""), .at = format_text(c, "%s", v->offset)};
-    if (strcmp(v->offset, "0") == 0)
-        out->at = format_text(c, "%s", "");
-    for (int k = 0; k < a->count; k++) {
-        char *index = NULL;
-        switch (a->axis[k].kind) {
-        case AX_SCALAR:
-            index = format_text(c, "%s", value_text(c, op->args[arg++]));
-            break;
-        case AX_FULL:
-            index = l ? coordinate(c, l, axis, "r") : format_text(c, "0");
-            axis++;
-            break;
-        case AX_SLICE: {
-            const char *from = value_text(c, op->args[arg++]);
-            char *x = l ? coordinate(c, l, axis, "r") : format_text(c, "0");
-            index = strcmp(x, "0") ? format_text(c, "%s + (%s)", from, x)
-                                   : format_text(c, "%s", from);
-            axis++;
-            break;
-        }
-        case AX_TILE: {
-            const Value *tile = op->args[arg++];
-            if (joint < 0)
-                joint = axis++;
-            const char *name = l ? axis_fitted(c, tile, l, joint) : c_name(c, tile);
-            index = l ? axis_element(c, tile, name, l, joint, "r") : format_text(c, "%s", name);
-            break;
-        }
-        }
-        if (k == vector_axis) {
-            out->first = index;
-            out->extent = v->extent[k];
-        } else {
-            add_axis(c, v, k, index, out);
-        }
-    }
-    if (!*out->at)
-        out->at = format_text(c, "0");
-    return true;
-}
-
-/* How many neighbours of the fastest register mode one access can move, and the tensor axis. */
-static int64_t vector_of(Cuda *c, const Op *op, const CudaView *v, const Layout *l, DType t,
-                         int *tensor_axis)
-{
-    int axis = contiguous_axis(op), at = 0;
-    const Access *a = op->access;
-    *tensor_axis = -1;
-    const Mode *m = NULL;
-    for (int i = 0; i < l->count && !m; i++)
-        if (l->mode[i].owner == OWN_REG)
-            m = &l->mode[i];
-    if (axis < 0 || !m || m->dim != axis || m->stride != 1)
-        return 1;
+    int at = 0, found = -1;
     bool joint = false;
     for (int k = 0; k < a->count; k++) {
-        if (a->axis[k].kind == AX_SCALAR || (a->axis[k].kind == AX_TILE && joint))
-            continue;
-        joint |= a->axis[k].kind == AX_TILE;
-        if (at++ == axis)
-            *tensor_axis = k;
+        AxisKind kind = a->axis[k].kind;
+        bool slice = kind == AX_SLICE || kind == AX_FULL;
+        bool unit = v->quad == k ||
+                    (v->stride[k].known && v->stride[k].value == 1 && !v->divide[k]);
+        if (slice && unit && (v->quad < 0 || v->quad == k)) {
+            found = k;
+            *dim = at;
+        }
+        at += slice || (kind == AX_TILE && !joint);
+        joint |= kind == AX_TILE;
     }
-    if (*tensor_axis < 0 || v->divide[*tensor_axis] || strcmp(v->stride[*tensor_axis], "1")) {
-        *tensor_axis = -1;
-        return 1;
-    }
-    int64_t most = 128 / dtype_info[t].bits, n = 1;
-    while (2 * n <= most && m->extent % (2 * n) == 0)
-        n *= 2;
-    (void)c;
-    if (n == 1)
-        *tensor_axis = -1;
-    return n;
+    return found;
 }
 
-/* How the device header calls loads and stores of the type. */
+static const Value *index_value(const Op *op, int axis)
+{
+    int arg = 1;
+    for (int k = 0; k < axis; k++)
+        arg += op->access->axis[k].kind != AX_FULL;
+    return op->access->axis[axis].kind == AX_FULL ? NULL : op->args[arg];
+}
+
+static bool divides(const Number *n, int64_t by)
+{
+    return n->known ? n->value % by == 0 : n->node >= 0;
+}
+
+/* May n neighbours along the axis move at once? What only the host can see is a fact that it tests.
+ */
+static bool vector_possible(const Op *op, const CudaView *v, int axis, int64_t n)
+{
+    const Value *start = index_value(op, axis);
+    if ((start && !is_multiple(start, n)) || v->odd_offset[axis] || !divides(&v->extent[axis], n))
+        return false;
+    if (v->quad == axis)
+        return n <= 4 && !v->shift[axis];
+    for (int k = 0; k < op->access->count; k++)
+        if (k != axis && !divides(&v->stride[k], n))
+            return false;
+    return true;
+}
+
+static int is_zero_modulo(Host *h, int node, int64_t n)
+{
+    int rest = host_node(h, TILE_NODE_MOD, TILE_I64, node, host_constant(h, n), 0);
+    return host_node(h, TILE_NODE_EQ, TILE_I64, rest, host_constant(h, 0), 0);
+}
+
+/* The facts under which these vectors are aligned and wholly inside or outside. */
+static void need_facts(Cuda *c, const Op *op, const CudaView *v, int axis, int64_t n)
+{
+    Host *h = c->host;
+    DType t = v->tensor->results[0]->type.dtype;
+    if (is_local(v))
+        return;
+    int tensor = host_tensor_number(c->low->kernel, v->tensor);
+    int address = host_node(h, TILE_NODE_ADDRESS, TILE_I64, tensor, 0, 0);
+    int64_t bytes = n * dtype_info[t].bits / 8;
+    if (bytes > 1)
+        host_need_aligned(h, is_zero_modulo(h, address, bytes));
+    if (!v->extent[axis].known)
+        host_need_aligned(h, is_zero_modulo(h, v->extent[axis].node, n));
+    for (int k = 0; k < op->access->count; k++)
+        if (k != axis && v->quad != axis && !v->stride[k].known)
+            host_need_aligned(h, is_zero_modulo(h, v->stride[k].node, n));
+}
+
+static Vectors choose_vectors(Cuda *c, const Op *op, const CudaView *v, const Layout *l, int *axis)
+{
+    Vectors one = {1, layout_span(l, OWN_REG), -1, true};
+    int dim = 0;
+    DType t = v->tensor->results[0]->type.dtype;
+    *axis = contiguous(op, v, &dim);
+    if (*axis < 0)
+        return one;
+    for (int64_t most = 128 / dtype_info[t].bits; most > 1; most /= 2) {
+        Vectors vectors = vectors_along(l, dim, most);
+        if (vectors.n == 1)
+            break;
+        if (!vector_possible(op, v, *axis, vectors.n))
+            continue;
+        need_facts(c, op, v, *axis, vectors.n);
+        return vectors;
+    }
+    *axis = -1;
+    return one;
+}
+
+/* ---- addresses ---- */
+
+typedef struct Index {
+    const char *uniform;
+    char *thread, *reg;
+    const Value *value; /* of `uniform`; NULL: 0 */
+} Index;
+
+static char *times(Cuda *c, const char *x, const Number *stride)
+{
+    if (strcmp(x, "0") == 0 || (stride->known && stride->value == 1))
+        return format_text(c, "%s", x);
+    if (stride->known && stride->value == 0)
+        return format_text(c, "0");
+    return format_text(c, "(int64_t)(%s) * %s", x, stride->text);
+}
+
+static char *whole_index(Cuda *c, const Index *i)
+{
+    return sum_of(c, i->uniform, sum_of(c, i->thread, i->reg));
+}
+
+/* The index's part of the element number: `base` for what all registers share, and `offset`. */
+static void add_part(Cuda *c, const CudaView *v, int k, const Index *i, char **base, char **offset)
+{
+    char *small = sum_of(c, i->thread, i->reg);
+    if (v->quad == k) {
+        char *x = whole_index(c, i);
+        if (v->shift[k])
+            x = sum_of(c, x, v->shift[k]);
+        *offset = sum_of(c, *offset,
+                         format_text(c, "(%s) / 4 * %s + (%s) %% 4", x, v->stride[k].text, x));
+    } else if (v->divide[k] && v->divisor[k] && !v->shift[k] &&
+               (!i->value || is_multiple(i->value, v->divisor[k]))) {
+        if (i->value)
+            *base = sum_of(
+                c, *base,
+                times(c, format_text(c, "%s / %s", i->uniform, v->divide[k]), &v->stride[k]));
+        if (strcmp(small, "0"))
+            *offset = sum_of(c, *offset,
+                             times(c, format_text(c, "(unsigned)(%s) / %s", small, v->divide[k]),
+                                   &v->stride[k]));
+    } else if (v->divide[k]) {
+        char *x = whole_index(c, i);
+        if (v->shift[k])
+            x = sum_of(c, x, v->shift[k]);
+        *offset = sum_of(c, *offset,
+                         times(c, format_text(c, "(%s) / %s", x, v->divide[k]), &v->stride[k]));
+    } else {
+        *base = sum_of(c, *base, times(c, sum_of(c, i->uniform, i->thread), &v->stride[k]));
+        *offset = sum_of(c, *offset, times(c, i->reg, &v->stride[k]));
+    }
+}
+
+/* Condition that the index is inside of axis k; "": it always is. */
+static char *inside_text(Cuda *c, const Op *op, const CudaView *v, int k, const Index *i)
+{
+    const Access *a = op->access;
+    AxisKind kind = a->axis[k].kind;
+    int64_t n = kind == AX_SCALAR ? 1 : a->axis[k].extent;
+    if (kind == AX_FULL)
+        return format_text(c, "%s", "");
+    if (kind != AX_TILE && v->extent_value[k] &&
+        range_is_inside(&c->ranges, i->value, n, v->extent_value[k]))
+        return format_text(c, "%s", "");
+    if (kind != AX_TILE && v->extent[k].known && c->ranges.of[i->value->id].lo >= 0) {
+        int64_t size = v->extent[k].value, hi = c->ranges.of[i->value->id].hi;
+        if (hi <= size - n || (n && size % n == 0 && hi < size && is_multiple(i->value, n)))
+            return format_text(c, "%s", "");
+    }
+    if (i->value && c->ranges.of[i->value->id].lo >= 0)
+        return format_text(c, "%s < %s", whole_index(c, i), v->extent[k].text);
+    return format_text(c, "tile_inside(%s, %s)", whole_index(c, i), v->extent[k].text);
+}
+
+static void place(Cuda *c, const Op *op, const CudaView *v, const Layout *l, bool vectors,
+                  Place *out)
+{
+    const Access *a = op->access;
+    int arg = 1, dim = 0, joint = -1, vector_axis = -1;
+    *out = (Place){.view = v, .layout = l, .inside = format_text(c, "%s", c->guard)};
+    out->vectors = l && vectors ? choose_vectors(c, op, v, l, &vector_axis)
+                                : (Vectors){1, l ? layout_span(l, OWN_REG) : 1, -1, true};
+    out->several = out->vectors.n > 1;
+    out->offset = format_text(c, "0");
+    char *base = format_text(c, "%s", v->offset ? v->offset : "0");
+    for (int k = 0; k < a->count; k++) {
+        Index i = {"0", format_text(c, "0"), format_text(c, "0"), NULL};
+        bool slice = a->axis[k].kind == AX_FULL || a->axis[k].kind == AX_SLICE;
+        if (a->axis[k].kind == AX_SCALAR || a->axis[k].kind == AX_SLICE) {
+            i.value = op->args[arg++];
+            i.uniform = c_name(c, i.value);
+        }
+        if (slice && l) {
+            i.thread = thread_coordinate(c, l, dim);
+            i.reg = register_coordinate(c, l, dim, "r");
+        }
+        if (a->axis[k].kind == AX_TILE) {
+            i.value = op->args[arg++];
+            if (joint < 0)
+                joint = dim++;
+            const char *name = l ? axis_fitted(c, i.value, l, joint) : c_name(c, i.value);
+            i.reg = l ? axis_element(c, i.value, name, l, joint, "r") : format_text(c, "%s", name);
+        }
+        dim += slice;
+        add_part(c, v, k, &i, &base, &out->offset);
+        char *inside = inside_text(c, op, v, k, &i);
+        if (k == vector_axis && *inside) {
+            out->first = whole_index(c, &i);
+            out->extent = v->extent[k].text;
+        } else {
+            out->inside = both(c, out->inside, inside);
+        }
+    }
+    if (v->tensor->results[0]->type.dtype == DT_E2M1) {
+        /* Two codes a byte: an even base; offsets of vectors are even. */
+        base = strcmp(base, "0") ? format_text(c, "(%s) / 2", base) : base;
+        out->offset = format_text(c, "(%s) / 2", out->offset);
+    }
+    out->pointer = v->data;
+    if (strcmp(base, "0")) {
+        const char *name = new_temp(c, format_text(c, "%s_at", v->tensor->name));
+        bool constant = v->tensor->tensor && v->tensor->tensor->dir == PARAM_IN;
+        DType t = v->tensor->results[0]->type.dtype;
+        line(c, "%s%s *const %s = %s + (%s);", constant ? "const " : "",
+             t == DT_E2M1 ? "uint8_t" : c_type(t), name, v->data, base);
+        out->pointer = name;
+    }
+}
+
+/* ---- hints ---- */
+
+static bool streams(const Cuda *c, const char *verb, const Op *tensor)
+{
+    return plan_says(c->low, c->plan, verb, tensor->name, "stream");
+}
+
+static const char *load_hint(Cuda *c, const Op *op, const CudaView *v)
+{
+    if (memory_of(c, op->args[0]))
+        return "TILE_PLAIN";
+    return streams(c, "load", v->tensor) ? "TILE_STREAM" : "TILE_CONSTANT";
+}
+
+static const char *store_hint(Cuda *c, const CudaView *v)
+{
+    return streams(c, "store", v->tensor) ? "TILE_STREAM" : "TILE_PLAIN";
+}
+
+/* ---- loads ---- */
+
 static const char *memory_type(DType t)
 {
-    switch (t) {
-    case DT_F16:
-    case DT_BF16:
-        return "u16";
-    case DT_E4M3:
-    case DT_E5M2:
-    case DT_UE8M0:
-        return "u8";
-    case DT_TF32:
-        return "f32";
-    default:
-        return dtype_info[t].name;
-    }
+    return t == DT_E2M1 ? "e2m1" : carrier(t);
+}
+
+static char *pointer_text(Cuda *c, const Place *p)
+{
+    return sum_of(c, p->pointer, p->offset);
+}
+
+/* One element of register r. */
+static char *load_text(Cuda *c, const Place *p, DType t, const char *inside, const char *pad,
+                       const char *hint)
+{
+    const char *suffix = carrier(t);
+    if (!is_local(p->view))
+        return format_text(c, "tile_load_%s(%s, %s, %s, %s)", suffix, pointer_text(c, p),
+                           *inside ? inside : "true", pad, hint);
+    char *load = format_text(c, "tile_shared_load_%s(%s)", suffix, pointer_text(c, p));
+    return *inside ? format_text(c, "%s ? %s : %s", inside, load, pad) : load;
+}
+
+static bool load_scalar(Cuda *c, const Op *op, const CudaView *v)
+{
+    const Value *r = op->results[0];
+    DType t = r->type.dtype;
+    Place p;
+    place(c, op, v, NULL, false, &p);
+    if (t == DT_E2M1)
+        return cuda_fail(c, op, "a load of one e2m1 element");
+    char *text = load_text(c, &p, t, p.inside, c_literal(c, t, op->bits), load_hint(c, op, v));
+    tell(c, op, v, NULL, false);
+    line(c, "const %s %s = %s;", c_type(t), c_name(c, r), text);
+    return true;
+}
+
+/* Vectors: whole ones in shared memory, since locals have known extents. */
+static void load_vectors(Cuda *c, const Op *op, const Place *p, const char *name, const char *pad)
+{
+    DType t = op->results[0]->type.dtype;
+    const Vectors *v = &p->vectors;
+    const char *hint = load_hint(c, op, p->view), *type = memory_type(t);
+    char *inside = both(c, p->inside, holds_text(c, p->layout, "r"));
+    char *extent = format_text(c, "%s", p->first ? p->extent : "TILE_WHOLE");
+    if (*inside)
+        extent = format_text(c, "%s ? %s : 0", inside, extent);
+    const char *first = p->first ? p->first : "0";
+    const char *to = v->leading ? format_text(c, "&%s[r]", name) : "piece";
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", (long long)v->count);
+    line(c, "const int r = %s;", vector_register(c, p->layout, v, "o"));
+    if (!v->leading)
+        line(c, "%s piece[%lld];", c_type(t), (long long)v->n);
+    if (is_local(p->view))
+        line(c, "tile_shared_load_%lld_%s(%s, %s);", (long long)v->n, type, to, pointer_text(c, p));
+    else
+        line(c, "tile_load_%lld_%s(%s, %s, %s, %s, %s, %s);", (long long)v->n, type, to,
+             pointer_text(c, p), first, extent, pad, hint);
+    if (!v->leading)
+        line(c, "TILE_EACH(i, %lld) %s[r + i * %lld] = piece[i];", (long long)v->n, name,
+             (long long)vector_step(p->layout, v));
+    close_block(c);
 }
 
 bool emit_load(Cuda *c, const Op *op)
@@ -332,38 +373,173 @@ bool emit_load(Cuda *c, const Op *op)
     const Value *r = op->results[0];
     const CudaView *v = c->view[op->args[0]->id];
     DType t = r->type.dtype;
-    const char *type = c_type(t), *memory = memory_type(t), *name = c_name(c, r);
-    char *pad = c_literal(c, t, op->bits);
-    Address a;
-    if (is_uniform(r)) {
-        address(c, op, v, NULL, -1, &a);
-        order_access(c, op, NULL, false);
-        if (t == DT_E2M1)
-            return cuda_fail(c, op, "a load of one e2m1 element");
-        line(c, "%s %s = %s;", type, name, pad);
-        line(c, "%s%s%s%s = %s[%s];", *a.row ? "if (" : "", a.row, *a.row ? ") " : "", name,
-             v->data, a.at);
-        return true;
-    }
-    int vector_axis;
+    Place p;
+    if (is_uniform(r))
+        return load_scalar(c, op, v);
     const Layout *l = layout_of(c, r);
-    int64_t n = vector_of(c, op, v, l, t, &vector_axis), regs = registers(c, r);
-    address(c, op, v, l, vector_axis, &a);
-    order_access(c, op, l, false);
-    if (t == DT_E2M1 && n < 2)
+    place(c, op, v, l, true, &p);
+    if (t == DT_E2M1 && !p.several)
         return cuda_fail(c, op, "a load of single e2m1 elements");
+    char *pad = c_literal(c, t, op->bits);
     declare(c, r);
-    if (vector_axis < 0) {
-        line(c, "TILE_EACH(r, %lld) %s[r] = %s%s%s[%s]%s%s;", (long long)regs, name, a.row,
-             *a.row ? " ? " : "", v->data, a.at, *a.row ? " : " : "", *a.row ? pad : "");
+    const char *name = c_name(c, r);
+    bool checked = *p.inside || p.first || layout_is_masked(l);
+    if (p.several && !(is_local(v) && checked)) {
+        tell(c, op, v, l, false);
+        load_vectors(c, op, &p, name, pad);
         return true;
     }
-    open_block(c, "TILE_STEP(r, %lld, %lld)", (long long)regs, (long long)n);
-    line(c, "const int64_t first = %s;", a.first);
-    line(c, "tile_load_%lld_%s(&%s[r], %s, %s, first, %s%s%s%s, %s);", (long long)n, memory, name,
-         v->data, a.at, *a.row ? a.row : "", *a.row ? " ? " : "", a.extent, *a.row ? " : 0" : "",
-         pad);
+    char *inside = both(c, p.inside, holds_text(c, l, "r"));
+    if (p.first)
+        inside = both(c, inside, format_text(c, "tile_inside(%s, %s)", p.first, p.extent));
+    tell(c, op, v, l, false);
+    line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)registers(c, r), name,
+         load_text(c, &p, t, inside, pad, load_hint(c, op, v)));
+    return true;
+}
+
+/* ---- stores ---- */
+
+static char *first_thread(Cuda *c)
+{
+    ThreadUnit u = c->plan->unit;
+    return format_text(c, "%s",
+                       u.lanes == 1   ? ""
+                       : u.warps == 1 ? "lane == 0"
+                                      : "lane == 0 && warp == 0");
+}
+
+static bool store_scalar(Cuda *c, const Op *op, const CudaView *v)
+{
+    const Value *x = op->args[op->nargs - 1];
+    DType t = x->type.dtype;
+    Place p;
+    place(c, op, v, NULL, false, &p);
+    if (t == DT_E2M1)
+        return cuda_fail(c, op, "a store of one e2m1 element");
+    char *when = both(c, first_thread(c), p.inside);
+    const char *value = c_name(c, x);
+    tell(c, op, v, NULL, true);
+    if (is_local(v))
+        line(c, "%s%s%stile_shared_store_%s(%s, %s);", *when ? "if (" : "", when, *when ? ") " : "",
+             carrier(t), pointer_text(c, &p), value);
+    else
+        line(c, "tile_store_%s(%s, %s, %s, %s);", carrier(t), pointer_text(c, &p), value,
+             *when ? when : "true", store_hint(c, v));
+    return true;
+}
+
+static void store_vectors(Cuda *c, const Op *op, const Place *p, const char *name)
+{
+    DType t = op->args[op->nargs - 1]->type.dtype;
+    const Vectors *v = &p->vectors;
+    char *inside = both(c, p->inside, holds_text(c, p->layout, "r"));
+    char *extent = format_text(c, "%s", p->first ? p->extent : "TILE_WHOLE");
+    if (*inside)
+        extent = format_text(c, "%s ? %s : 0", inside, extent);
+    char *holder = one_holder(c, p->layout);
+    const char *from = v->leading ? format_text(c, "&%s[r]", name) : "piece";
+    open_block(c, STATEMENT_BLOCK, "%s%s%sTILE_EACH(o, %lld)", *holder ? "if (" : "", holder,
+               *holder ? ") " : "", (long long)v->count);
+    line(c, "const int r = %s;", vector_register(c, p->layout, v, "o"));
+    if (!v->leading) {
+        line(c, "%s piece[%lld];", c_type(t), (long long)v->n);
+        line(c, "TILE_EACH(i, %lld) piece[i] = %s[r + i * %lld];", (long long)v->n, name,
+             (long long)vector_step(p->layout, v));
+    }
+    if (is_local(p->view))
+        line(c, "tile_shared_store_%lld_%s(%s, %s);", (long long)v->n, memory_type(t),
+             pointer_text(c, p), from);
+    else
+        line(c, "tile_store_%lld_%s(%s, %s, %s, %s, %s);", (long long)v->n, memory_type(t),
+             pointer_text(c, p), from, p->first ? p->first : "0", extent, store_hint(c, p->view));
     close_block(c);
+}
+
+/* Bytes that the lanes of a warp touch side by side in one access along the dim. */
+static int64_t run_bytes(const Layout *l, int dim, int64_t vector, int bits)
+{
+    int64_t n = vector;
+    for (int i = 0; i < l->count; i++) {
+        const Mode *m = &l->mode[i];
+        if (m->owner != OWN_LANE || m->dim < 0)
+            continue;
+        if (m->dim != dim || m->stride != n)
+            break;
+        n *= m->extent;
+    }
+    return n * bits / 8;
+}
+
+/* Two sectors of memory: what is shorter costs more than it moves. */
+enum { GOOD_RUN = 64 };
+
+/* A tile that lies across the store's direction is turned first, if that makes longer runs: the
+ * layout in which it is stored. */
+static bool turned_layout(Cuda *c, const Op *op, const CudaView *v, const Layout *have, Layout *out)
+{
+    const Value *x = op->args[op->nargs - 1];
+    int bits = dtype_info[x->type.dtype].bits, dim = 0, axis = contiguous(op, v, &dim);
+    if (axis < 0 || is_local(v) || c->plan->unit.lanes < 32)
+        return false;
+    int64_t most = 128 / bits;
+    int64_t run = run_bytes(have, dim, vectors_along(have, dim, most).n, bits);
+    if (run >= GOOD_RUN)
+        return false;
+    SpreadRequest wide = {.fast = dim, .vector = most, .block_axis = -1};
+    *out = layout_spread(&x->type, wide, c->plan->unit);
+    return run_bytes(out, dim, vectors_along(out, dim, most).n, bits) > run;
+}
+
+bool emit_store(Cuda *c, const Op *op)
+{
+    const Value *x = op->args[op->nargs - 1];
+    const CudaView *v = c->view[op->args[0]->id];
+    DType t = x->type.dtype;
+    if (type_elements(&x->type) == 1)
+        return store_scalar(c, op, v);
+    Layout own, turned;
+    bool constant = is_uniform(x);
+    const char *name = c_name(c, x);
+    if (constant) {
+        int dim = x->type.rank - 1;
+        contiguous(op, v, &dim);
+        SpreadRequest q = {.fast = dim, .vector = 128 / dtype_info[t].bits, .block_axis = -1};
+        own = layout_spread(&x->type, q, c->plan->unit);
+        const char *all = new_temp(c, "filled");
+        line(c, "%s %s[%lld];", c_type(t), all, (long long)layout_span(&own, OWN_REG));
+        line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)layout_span(&own, OWN_REG), all, name);
+        name = all;
+    } else {
+        own = *layout_of(c, x);
+        if (turned_layout(c, op, v, &own, &turned)) {
+            name = converted(c, x, &turned);
+            own = turned;
+        }
+    }
+    const Layout *l = &own;
+    Place p;
+    place(c, op, v, l, true, &p);
+    if (t == DT_E2M1 && !p.several)
+        return cuda_fail(c, op, "a store of single e2m1 elements");
+    bool checked = *p.inside || p.first || layout_is_masked(l);
+    if (p.several && !(is_local(v) && checked)) {
+        tell(c, op, v, l, true);
+        store_vectors(c, op, &p, name);
+        return true;
+    }
+    char *inside = both(c, one_holder(c, l), both(c, p.inside, holds_text(c, l, "r")));
+    if (p.first)
+        inside = both(c, inside, format_text(c, "tile_inside(%s, %s)", p.first, p.extent));
+    tell(c, op, v, l, true);
+    if (is_local(v))
+        line(c, "TILE_EACH(r, %lld) %s%s%stile_shared_store_%s(%s, %s[r]);",
+             (long long)layout_span(l, OWN_REG), *inside ? "if (" : "", inside, *inside ? ") " : "",
+             carrier(t), pointer_text(c, &p), name);
+    else
+        line(c, "TILE_EACH(r, %lld) tile_store_%s(%s, %s[r], %s, %s);",
+             (long long)layout_span(l, OWN_REG), carrier(t), pointer_text(c, &p), name,
+             *inside ? inside : "true", store_hint(c, v));
     return true;
 }
 
@@ -373,102 +549,25 @@ bool emit_atomic(Cuda *c, const Op *op)
     const Value *x = op->args[op->nargs - 1];
     const CudaView *v = c->view[op->args[0]->id];
     DType t = x->type.dtype;
-    const char *type = dtype_info[t].name;
-    Address a;
-    if (dtype_info[t].bits < 32)
+    const char *type = dtype_info[t].name, *space = is_local(v) ? "shared_" : "";
+    if (dtype_info[t].bits < 32 || (is_local(v) && t != DT_I32 && t != DT_U32))
         return cuda_fail(c, op, "atomic_add of %s", type);
+    SpreadRequest q = {.fast = x->type.rank ? x->type.rank - 1 : 0, .vector = 1, .block_axis = -1};
+    Layout spread = layout_spread(&x->type, q, c->plan->unit);
+    const Layout *l = is_uniform(x) ? &spread : layout_of(c, x);
+    bool one = type_elements(&x->type) == 1;
+    const char *name = c_name(c, x);
+    Place p;
+    place(c, op, v, one ? NULL : l, false, &p);
+    char *when = both(c, one ? first_thread(c) : one_holder(c, l),
+                      both(c, p.inside, one ? "" : holds_text(c, l, "r")));
+    if (p.first)
+        when = both(c, when, format_text(c, "tile_inside(%s, %s)", p.first, p.extent));
     if (op->nresults)
         return cuda_fail(c, op, "the old value of atomic_add");
-    Layout plain = layout_spread(&x->type, x->type.rank - 1, 1, c->plan->unit);
-    const Layout *l = is_uniform(x) ? &plain : layout_of(c, x);
-    address(c, op, v, type_elements(&x->type) == 1 ? NULL : l, -1, &a);
-    order_access(c, op, l, true);
-    char *holder = one_holder(c, l), *when = join(c, holder, " && ", a.row);
-    if (!*a.row)
-        when = holder;
-    line(c, "TILE_EACH(r, %lld) %s%s%stile_atomic_add_%s(&%s[%s], %s%s);",
-         (long long)layout_span(l, OWN_REG), *when ? "if (" : "", when, *when ? ") " : "", type,
-         v->data, a.at, c_name(c, x), is_uniform(x) ? "" : "[r]");
-    return true;
-}
-
-/* Neighbouring lanes have neighbours along the axis: single elements are moved together. */
-static bool lanes_run_along(const Layout *l, int axis)
-{
-    for (int i = 0; i < l->count; i++)
-        if (l->mode[i].owner == OWN_LANE)
-            return l->mode[i].dim == axis && l->mode[i].stride == 1;
-    return false;
-}
-
-bool emit_store(Cuda *c, const Op *op)
-{
-    const Value *x = op->args[op->nargs - 1];
-    const CudaView *v = c->view[op->args[0]->id];
-    DType t = x->type.dtype;
-    Address a;
-    if (is_uniform(x) && type_elements(&x->type) == 1) {
-        address(c, op, v, NULL, -1, &a);
-        order_access(c, op, NULL, true);
-        if (t == DT_E2M1)
-            return cuda_fail(c, op, "a store of one e2m1 element");
-        const char *first = c->plan->unit.lanes == 1   ? ""
-                            : c->plan->unit.warps == 1 ? "lane == 0"
-                                                       : "lane == 0 && warp == 0";
-        char *when = join(c, format_text(c, "%s", first), " && ", a.row);
-        if (!*a.row)
-            when = format_text(c, "%s", first);
-        line(c, "%s%s%s%s[%s] = %s;", *when ? "if (" : "", when, *when ? ") " : "", v->data, a.at,
-             c_name(c, x));
-        return true;
-    }
-    Layout plain;
-    const Layout *l;
-    if (is_uniform(x)) {
-        plain = layout_spread(&x->type, x->type.rank - 1, 128 / dtype_info[t].bits, c->plan->unit);
-        l = &plain;
-    } else {
-        l = layout_of(c, x);
-    }
-    int vector_axis, along = contiguous_axis(op);
-    int64_t n = is_uniform(x) ? 1 : vector_of(c, op, v, l, t, &vector_axis);
-    const char *name = c_name(c, x);
-    if (n == 1 && !is_uniform(x) && along >= 0) {
-        /* A tile that lies across the store's direction is turned in shared memory. */
-        Layout turned = layout_spread(&x->type, along, 128 / dtype_info[t].bits, c->plan->unit);
-        int axis;
-        int64_t wide = vector_of(c, op, v, &turned, t, &axis);
-        bool fewer = layout_span(&turned, OWN_REG) / wide < layout_span(l, OWN_REG);
-        if (wide * dtype_info[t].bits >= 64 && (fewer || !lanes_run_along(l, along))) {
-            name = converted(c, x, &turned);
-            plain = turned;
-            l = &plain;
-            n = wide;
-            vector_axis = axis;
-        }
-    }
-    int64_t regs = layout_span(l, OWN_REG);
-    if (is_uniform(x))
-        vector_axis = -1;
-    if (t == DT_E2M1 && n < 2)
-        return cuda_fail(c, op, "a store of single e2m1 elements");
-    address(c, op, v, l, vector_axis, &a);
-    order_access(c, op, l, true);
-    char *holder = one_holder(c, l);
-    if (*holder)
-        open_block(c, "if (%s)", holder);
-    if (vector_axis < 0) {
-        line(c, "TILE_EACH(r, %lld) %s%s%s%s[%s] = %s%s;", (long long)regs, *a.row ? "if (" : "",
-             a.row, *a.row ? ") " : "", v->data, a.at, name, is_uniform(x) ? "" : "[r]");
-    } else {
-        open_block(c, "TILE_STEP(r, %lld, %lld)", (long long)regs, (long long)n);
-        line(c, "const int64_t first = %s;", a.first);
-        line(c, "tile_store_%lld_%s(%s, %s, &%s[r], first, %s%s%s%s);", (long long)n,
-             memory_type(t), v->data, a.at, name, *a.row ? a.row : "", *a.row ? " ? " : "",
-             a.extent, *a.row ? " : 0" : "");
-        close_block(c);
-    }
-    if (*holder)
-        close_block(c);
+    tell(c, op, v, l, true);
+    line(c, "TILE_EACH(r, %lld) %s%s%stile_%satomic_add_%s(%s, %s%s);",
+         (long long)(one ? 1 : layout_span(l, OWN_REG)), *when ? "if (" : "", when,
+         *when ? ") " : "", space, type, pointer_text(c, &p), name, is_uniform(x) ? "" : "[r]");
     return true;
 }

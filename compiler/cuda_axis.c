@@ -5,74 +5,46 @@
 
 /* ---- operands and results ---- */
 
-const char *carrier(DType t)
-{
-    switch (t) {
-    case DT_F16:
-    case DT_BF16:
-        return "u16";
-    case DT_E4M3:
-    case DT_E5M2:
-    case DT_E2M1:
-    case DT_UE8M0:
-        return "u8";
-    case DT_TF32:
-        return "f32";
-    default:
-        return dtype_info[t].name;
-    }
-}
-
 bool hold(Cuda *c, const Value *v, const Layout *want, Held *h)
 {
     *h = (Held){.type = v->type};
+    h->type.dtype = held(c, v);
     if (!is_uniform(v)) {
         h->layout = want ? *want : *layout_of(c, v);
-        h->name = fitted(c, v, &h->layout);
+        if (c->deferred[v->id])
+            return cuda_fail(c, v->op, "a deferred operand");
+        h->name = want && !layout_equal(want, layout_of(c, v)) ? converted(c, v, want)
+                                                               : c_name(c, v);
         return h->name != NULL;
     }
-    h->layout = want ? *want : layout_spread(&v->type, v->type.rank - 1, 1, c->plan->unit);
-    h->name = new_temp(c, "all");
+    if (want) {
+        h->layout = *want;
+    } else {
+        SpreadRequest q = {.fast = v->type.rank - 1, .vector = 1, .block_axis = -1};
+        h->layout = layout_spread(&v->type, q, c->plan->unit);
+    }
     int64_t n = layout_span(&h->layout, OWN_REG);
-    line(c, "%s %s[%lld];", c_type(v->type.dtype), h->name, (long long)n);
+    h->name = new_temp(c, "each");
+    line(c, "%s %s[%lld];", c_type(h->type.dtype), h->name, (long long)n);
     line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)n, h->name, c_name(c, v));
     return true;
 }
 
-void give_result(Cuda *c, const Value *v, const char *name, const Layout *l)
-{
-    if (is_uniform(v)) {
-        c->name[v->id] = format_text(c, "%s[0]", name);
-        return;
-    }
-    c->low->layout[v->id] = *l;
-    c->name[v->id] = name;
-}
-
 /* ---- what an axis spans ---- */
-
-static int64_t axis_span(const Layout *l, int axis, Owner owner)
-{
-    int64_t n = 1;
-    for (int i = 0; i < l->count; i++)
-        if (l->mode[i].owner == owner && l->mode[i].dim == axis)
-            n *= l->mode[i].extent;
-    return n;
-}
 
 int64_t axis_registers(const Layout *l, int axis)
 {
-    return axis_span(l, axis, OWN_REG);
+    return layout_along(l, OWN_REG, axis);
 }
 
 int64_t axis_lanes(const Layout *l, int axis)
 {
-    return axis_span(l, axis, OWN_LANE);
+    return layout_along(l, OWN_LANE, axis);
 }
 
 int64_t axis_warps(const Layout *l, int axis)
 {
-    return axis_span(l, axis, OWN_WARP);
+    return layout_along(l, OWN_WARP, axis);
 }
 
 int64_t other_registers(const Layout *l, int axis)
@@ -132,7 +104,7 @@ static char *plus(Cuda *c, char *sum, char *term, int64_t factor)
 {
     if (factor != 1)
         term = format_text(c, "%s * %lld", term, (long long)factor);
-    return *sum ? format_text(c, "%s + %s", sum, term) : term;
+    return sum_of(c, sum, term);
 }
 
 void other_digits(Cuda *c, const Layout *l, int axis, const char *o, Digits *d)
@@ -161,13 +133,29 @@ void axis_digits(Cuda *c, const Layout *l, int axis, const char *j, Digits *d)
     }
 }
 
-/* The digit of a mode for element `at`. */
+/* The digit of a mode for element `at`. The modes of a mask share the part of the index that is
+ * below its limit. */
 static char *element_digit(Cuda *c, const Layout *l, const Mode *m, const char *at)
 {
-    bool last = true;
-    for (int i = 0; i < l->count; i++)
-        last &= l->mode[i].dim != m->dim || l->mode[i].stride <= m->stride;
-    return digit_text(c, at, m->stride, m->extent, last);
+    bool outermost = true, last = true;
+    int64_t base = m->mask < 0 ? m->stride : m->stride / m->weight;
+    int64_t whole = m->mask < 0 ? m->extent : l->limit[m->mask];
+    for (int i = 0; i < l->count; i++) {
+        const Mode *o = &l->mode[i];
+        if (o->dim != m->dim || o->stride <= m->stride)
+            continue;
+        if (m->mask >= 0 && o->mask == m->mask)
+            last = false;
+        else
+            outermost = false;
+    }
+    char *digit = digit_text(c, at, base, whole, outermost);
+    if (m->mask < 0)
+        return digit;
+    if (m->weight > 1 || !last)
+        digit = digit_text(c, outermost && base == 1 ? at : format_text(c, "(%s)", digit),
+                           m->weight, m->extent, last);
+    return digit;
 }
 
 void element_digits(Cuda *c, const Layout *l, int axis, const char *at, Digits *d)
@@ -180,7 +168,7 @@ void element_digits(Cuda *c, const Layout *l, int axis, const char *at, Digits *
 char *register_text(Cuda *c, const Layout *l, const Digits *d)
 {
     int64_t before = 1;
-    char *sum = format_text(c, "%s", "");
+    char *sum = format_text(c, "0");
     for (int i = 0; i < l->count; i++) {
         if (l->mode[i].owner != OWN_REG)
             continue;
@@ -188,14 +176,14 @@ char *register_text(Cuda *c, const Layout *l, const Digits *d)
             sum = plus(c, sum, format_text(c, "%s", d->text[i]), before);
         before *= l->mode[i].extent;
     }
-    return *sum ? sum : format_text(c, "0");
+    return sum;
 }
 
 char *lane_of_element(Cuda *c, const Layout *l, int axis, const char *at)
 {
     int64_t before = 1;
-    int mask = axis_lane_mask(l, axis);
-    char *sum = mask == 31 ? format_text(c, "%s", "") : format_text(c, "(lane & %d)", 31 & ~mask);
+    int mask = axis_lane_mask(l, axis), all = c->plan->unit.lanes - 1;
+    char *sum = mask == all ? format_text(c, "0") : format_text(c, "(lane & %d)", all & ~mask);
     for (int i = 0; i < l->count; i++) {
         const Mode *m = &l->mode[i];
         if (m->owner != OWN_LANE)
@@ -204,7 +192,7 @@ char *lane_of_element(Cuda *c, const Layout *l, int axis, const char *at)
             sum = plus(c, sum, element_digit(c, l, m, at), before);
         before *= m->extent;
     }
-    return *sum ? sum : format_text(c, "lane");
+    return absolute_lane(c, sum);
 }
 
 char *axis_register_of(Cuda *c, const Layout *l, int axis, const char *at)
@@ -212,14 +200,14 @@ char *axis_register_of(Cuda *c, const Layout *l, int axis, const char *at)
     const Mode *modes[MAX_MODES];
     int n = axis_modes(l, axis, modes);
     int64_t before = 1;
-    char *sum = format_text(c, "%s", "");
+    char *sum = format_text(c, "0");
     for (int i = 0; i < n; i++) {
         if (modes[i]->owner != OWN_REG)
             continue;
         sum = plus(c, sum, element_digit(c, l, modes[i], at), before);
         before *= modes[i]->extent;
     }
-    return *sum ? sum : format_text(c, "0");
+    return sum;
 }
 
 /* ---- layouts ---- */
@@ -230,9 +218,10 @@ static void add_rest(Layout *l, const Type *t, int axis, int64_t lanes, ThreadUn
     Type rest = *t;
     rest.dims[axis] = 1;
     unit.lanes /= (int)lanes;
-    Layout spread = layout_spread(&rest, t->rank - 1, 1, unit);
+    SpreadRequest q = {.fast = t->rank - 1, .vector = 1, .block_axis = -1};
+    Layout spread = layout_spread(&rest, q, unit);
     for (int i = 0; i < spread.count; i++)
-        layout_add(l, spread.mode[i].owner, spread.mode[i].dim, spread.mode[i].extent,
+        layout_add(l, (Owner)spread.mode[i].owner, spread.mode[i].dim, spread.mode[i].extent,
                    spread.mode[i].stride);
 }
 
@@ -240,13 +229,15 @@ bool axis_over_lanes(const Type *t, int axis, ThreadUnit unit, bool runs, Layout
 {
     enum { MOST = 16 };
     int64_t n = t->dims[axis], lanes = 1;
-    while (2 * lanes <= unit.lanes && n % (2 * lanes) == 0)
+    while (2 * lanes <= unit.lanes && lanes < n)
         lanes *= 2;
-    *l = (Layout){0};
-    layout_add(l, OWN_REG, axis, n / lanes, runs ? 1 : lanes);
-    layout_add(l, OWN_LANE, axis, lanes, runs ? n / lanes : 1);
+    int64_t regs = (n + lanes - 1) / lanes;
+    int mask = lanes * regs > n ? 0 : -1;
+    *l = (Layout){.masks = mask + 1, .limit = {(int32_t)n}};
+    layout_add_masked(l, OWN_REG, axis, regs, runs ? 1 : lanes, mask, runs ? 1 : lanes);
+    layout_add_masked(l, OWN_LANE, axis, lanes, runs ? regs : 1, mask, runs ? regs : 1);
     add_rest(l, t, axis, lanes, unit);
-    return n / lanes <= MOST;
+    return regs <= MOST;
 }
 
 Layout axis_into_registers(const Type *t, int axis, ThreadUnit unit)
@@ -278,16 +269,26 @@ char *row_start(Cuda *c, const Rows *r, int64_t n)
                        (long long)(r->stride * n), (long long)r->stride);
 }
 
-void shared_put(Cuda *c, const Held *h, const char *s)
+void shared_put(Cuda *c, const Held *h, Buffer *b)
 {
-    char *holder = one_holder(c, &h->layout);
-    line(c, "%s%s%sTILE_EACH(r, %lld) %s[%s] = %s[r];", *holder ? "if (" : "", holder,
-         *holder ? ") " : "", (long long)layout_span(&h->layout, OWN_REG), s,
-         place_text(c, &h->type, &h->layout), h->name);
+    char *when = both(c, one_holder(c, &h->layout), holds_text(c, &h->layout, "r"));
+    buffer_write(c, b);
+    line(c, "TILE_EACH(r, %lld) %s%s%stile_shared_store_%s(%s + %s, %s[r]);",
+         (long long)layout_span(&h->layout, OWN_REG), *when ? "if (" : "", when, *when ? ") " : "",
+         carrier(h->type.dtype), b->name, place_text(c, &h->type, &h->layout), h->name);
 }
 
-void shared_get(Cuda *c, const Held *h, const char *s)
+void shared_get(Cuda *c, const Held *h, Buffer *b)
 {
-    line(c, "TILE_EACH(r, %lld) %s[r] = %s[%s];", (long long)layout_span(&h->layout, OWN_REG),
-         h->name, s, place_text(c, &h->type, &h->layout));
+    char *when = holds_text(c, &h->layout, "r");
+    buffer_read(c, b);
+    line(c, "TILE_EACH(r, %lld) %s%s%s%s[r] = tile_shared_load_%s(%s + %s);",
+         (long long)layout_span(&h->layout, OWN_REG), *when ? "if (" : "", when, *when ? ") " : "",
+         h->name, carrier(h->type.dtype), b->name, place_text(c, &h->type, &h->layout));
+}
+
+Buffer *shared_tile(Cuda *c, const char *stem, const Type *t)
+{
+    return statement_buffer(&c->out, new_temp(c, stem), c_type(t->dtype),
+                            (size_t)type_elements(t) * dtype_info[t->dtype].size);
 }

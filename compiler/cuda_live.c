@@ -25,6 +25,16 @@ bool is_live(const Cuda *c, const Op *op)
     return live;
 }
 
+static void mark_op(Cuda *c, const Op *op)
+{
+    for (int i = 0; i < op->nargs; i++) {
+        int id = op->args[i]->id;
+        c->live[id] = true;
+        c->uses[id]++;
+        c->user[id] = op;
+    }
+}
+
 /* From the last operation to the first: uses stand behind what they use. What a loop carries is
  * taken as used. */
 static void mark_region(Cuda *c, const Region *r)
@@ -34,14 +44,19 @@ static void mark_region(Cuda *c, const Region *r)
             continue;
         for (int i = op->nregions - 1; i >= 0; i--)
             mark_region(c, op->regions[i]);
-        for (int i = 0; i < op->nargs; i++)
-            c->live[op->args[i]->id] = true;
+        mark_op(c, op);
     }
 }
 
+/* Also who uses a value: the uses of what is live. */
 void find_live(Cuda *c, const Op *par)
 {
-    memset(c->live, 0, sizeof *c->live * (size_t)c->low->kernel->next_id);
+    size_t n = (size_t)c->low->kernel->next_id;
+    memset(c->live, 0, sizeof *c->live * n);
+    memset(c->uses, 0, sizeof *c->uses * n);
     for (int i = par->nregions - 1; i >= 0; i--)
         mark_region(c, par->regions[i]);
+    for (const Op *op = c->low->kernel->body->last; op; op = op->prev)
+        if (op->code != OP_PAR && is_live(c, op))
+            mark_op(c, op);
 }

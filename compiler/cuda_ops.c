@@ -12,10 +12,12 @@ typedef struct Template {
 } Template;
 
 static const Template templates[] = {
-    {OP_NEG, "-%1", "tile_neg_%t(%1)", "-%1", 0},
+    {OP_NEG, "-%1", "tile_neg_%t(%1)", "tile_neg_%t(%1)", 0},
     {OP_ABS, "tile_abs(%1)", "tile_abs_%t(%1)", "%1", 0},
     {OP_LNOT, 0, 0, 0, "!%1"},
-    {OP_BNOT, 0, "~%1", "~%1", 0},
+    {OP_BNOT, 0, "~%1", "(%c)~%1", 0},
+    {OP_CLZ, 0, "tile_clz_%t(%1)", "tile_clz_%t(%1)", 0},
+    {OP_POPC, 0, "tile_popc_%t(%1)", "tile_popc_%t(%1)", 0},
     {OP_SQRT, "tile_sqrt(%1)", 0, 0, 0},
     {OP_RSQRT, "tile_rsqrt(%1)", 0, 0, 0},
     {OP_EXP, "tile_exp(%1)", 0, 0, 0},
@@ -29,9 +31,9 @@ static const Template templates[] = {
     {OP_CEIL_POW2, "tile_ceil_pow2(%1)", 0, 0, 0},
     {OP_ISFINITE, "tile_isfinite(%1)", "true", "true", 0},
     {OP_ISNAN, "tile_isnan(%1)", "false", "false", 0},
-    {OP_ADD, "%1 + %2", "tile_add_%t(%1, %2)", "%1 + %2", 0},
-    {OP_SUB, "%1 - %2", "tile_sub_%t(%1, %2)", "%1 - %2", 0},
-    {OP_MUL, "%1 * %2", "tile_mul_%t(%1, %2)", "%1 * %2", 0},
+    {OP_ADD, "%1 + %2", "tile_add_%t(%1, %2)", "tile_add_%t(%1, %2)", 0},
+    {OP_SUB, "%1 - %2", "tile_sub_%t(%1, %2)", "tile_sub_%t(%1, %2)", 0},
+    {OP_MUL, "%1 * %2", "tile_mul_%t(%1, %2)", "tile_mul_%t(%1, %2)", 0},
     {OP_DIV, "%1 / %2", 0, 0, 0},
     {OP_FDIV, 0, "tile_fdiv_%t(%1, %2)", "tile_fdiv_%t(%1, %2)", 0},
     {OP_MOD, 0, "tile_mod_%t(%1, %2)", "tile_mod_%t(%1, %2)", 0},
@@ -75,7 +77,9 @@ static char *substitute(Cuda *c, const char *text, DType t, char *const *args)
         if (!percent)
             return format_text(c, "%s%s", out, p);
         out = format_text(c, "%s%.*s%s", out, (int)(percent - p), p,
-                          percent[1] == 't' ? dtype_info[t].name : args[percent[1] - '1']);
+                          percent[1] == 't'   ? dtype_info[t].name
+                          : percent[1] == 'c' ? c_type(t)
+                                              : args[percent[1] - '1']);
         p = percent + 2;
     }
     return out;
@@ -109,7 +113,7 @@ static char *cast_text(Cuda *c, const Op *op, char *x)
                            dtype_info[from].name, x);
     if (to == DT_BOOL)
         return format_text(c, "%s != 0", x);
-    return format_text(c, "(%s)%s", c_type(to), x);
+    return format_text(c, "(%s)%s", c_type(held(c, op->results[0])), x);
 }
 
 static char *bits_text(Cuda *c, const Op *op, char *x)
@@ -137,9 +141,48 @@ static char *storage_text(Cuda *c, const Op *op, char **args)
                : format_text(c, "tile_exact_%s(%s)", dtype_info[t].name, value);
 }
 
-static char *elementwise_text(Cuda *c, const Op *op, char **args)
+/* ---- divisions ---- */
+
+static bool is_never_negative(const Cuda *c, const Value *v)
+{
+    return c->ranges.of[v->id].lo >= 0;
+}
+
+/* // and % without tests of signs; by a number that the host knows, without a division. */
+static char *division_text(Cuda *c, const Op *op, char **args)
+{
+    const Value *n = op->args[0], *d = op->args[1];
+    int64_t k;
+    bool constant = value_int(d, &k), quotient = op->code == OP_FDIV;
+    DType t = n->type.dtype;
+    if (is_never_negative(c, n) && (constant ? k > 0 : c->ranges.of[d->id].lo > 0))
+        return format_text(c, "%s %c %s", args[0], quotient ? '/' : '%', args[1]);
+    int node = constant || !dtype_is_signed(t) ? -1 : host_value(c->host, d);
+    if (node < 0)
+        return NULL;
+    const char *divisor = host_divisor(c->host, node, "divisor");
+    IntRange r = c->ranges.of[n->id];
+    if (dtype_info[t].bits == 64 && (r.lo < -((int64_t)1 << 61) || r.hi >= (int64_t)1 << 61))
+        return NULL;
+    return format_text(c, "(%s)tile_%s_i64(%s, %s)", c_type(held(c, op->results[0])),
+                       quotient ? "divide" : "modulo", args[0], divisor);
+}
+
+/* The type in which an operation computes: i64 only where a value needs it. */
+static DType working_type(Cuda *c, const Op *op)
 {
     DType t = op->args[0]->type.dtype;
+    if (t != DT_I64)
+        return t;
+    bool small = op->results[0]->type.dtype != DT_I64 || held(c, op->results[0]) == DT_I32;
+    for (int i = 0; i < op->nargs; i++)
+        small &= op->args[i]->type.dtype != DT_I64 || held(c, op->args[i]) == DT_I32;
+    return small ? DT_I32 : DT_I64;
+}
+
+static char *elementwise_text(Cuda *c, const Op *op, char **args)
+{
+    DType t = working_type(c, op);
     if (op->code == OP_CAST)
         return cast_text(c, op, args[0]);
     if (op->code == OP_BITS)
@@ -148,6 +191,11 @@ static char *elementwise_text(Cuda *c, const Op *op, char **args)
         return format_text(c, "%s ? %s : %s", args[0], args[1], args[2]);
     if (op->code == OP_BROADCAST)
         return args[0];
+    if (op->code == OP_FDIV || op->code == OP_MOD) {
+        char *divided = division_text(c, op, args);
+        if (divided)
+            return divided;
+    }
     const char *text = template_of(op->code, t);
     char *value = dtype_info[t].kind == 's' ? storage_text(c, op, args)
                   : text                    ? substitute(c, text, t, args)
@@ -157,88 +205,129 @@ static char *elementwise_text(Cuda *c, const Op *op, char **args)
     return value;
 }
 
+/* ---- elementwise statements ---- */
+
 /* Casts that the GPU does two at a time. */
-static bool in_pairs(Cuda *c, const Op *op)
+static const char *pair_cast(const Op *op)
 {
     DType to = op->results[0]->type.dtype;
-    return op->code == OP_CAST && op->round == ROUND_NEAREST && op->args[0]->type.dtype == DT_F32 &&
-           registers(c, op->results[0]) % 2 == 0 &&
-           (to == DT_E4M3 || to == DT_E5M2 || to == DT_BF16 || to == DT_F16);
+    if (op->code != OP_CAST || op->round != ROUND_NEAREST || op->args[0]->type.dtype != DT_F32)
+        return NULL;
+    return to == DT_E4M3 || to == DT_E5M2 ? "u8" : to == DT_BF16 || to == DT_F16 ? "u16" : NULL;
+}
+
+static bool is_elementwise(const Op *op)
+{
+    return op && (strchr(op_info[op->code].flags, 'E') || op->code == OP_BROADCAST);
+}
+
+/* Where element r of an operand is: in its array, or the expression that computes it. */
+char *operand_text(Cuda *c, const Value *arg, const Layout *l, const char *reg)
+{
+    const Op *op = c->deferred[arg->id];
+    if (!op) {
+        const char *name = l ? fitted(c, arg, l) : c_name(c, arg);
+        return l ? element(c, arg, name, l, reg) : format_text(c, "%s", name);
+    }
+    char *args[3] = {0};
+    for (int i = 0; i < op->nargs; i++)
+        args[i] = operand_text(c, op->args[i], l, reg);
+    return format_text(c, "(%s)", elementwise_text(c, op, args));
+}
+
+/* A value without a name whose only use is the next elementwise operation of its shape is written
+ * there. */
+static bool can_defer(Cuda *c, const Op *op)
+{
+    const Value *v = op->results[0];
+    const Op *user = c->user[v->id];
+    if (op->code == OP_MUL && user && user->code == OP_SUM && user->plan && user->plan->fused)
+        return true;
+    if (c->uses[v->id] != 1 || !is_elementwise(user) || user->parent != op->parent ||
+        is_uniform(v) || v->name || pair_cast(op) || op->code == OP_BROADCAST)
+        return false;
+    /* Operands of select are not computed twice, and a pair needs both of its elements. */
+    const Value *r = user->results[0];
+    return !is_uniform(r) && r->type.rank == v->type.rank &&
+           type_elements(&r->type) == type_elements(&v->type) &&
+           layout_equal(layout_of(c, v), layout_of(c, r)) &&
+           (user->code != OP_CAST || dtype_info[user->args[0]->type.dtype].kind != 's') &&
+           (op->code != OP_FDIV && op->code != OP_MOD && user->code != OP_FDIV &&
+            user->code != OP_MOD);
 }
 
 static bool emit_elementwise(Cuda *c, const Op *op)
 {
     const Value *r = op->results[0];
-    bool uniform = is_uniform(r);
-    const Layout *l = uniform ? NULL : layout_of(c, r);
+    const Layout *l = is_uniform(r) ? NULL : layout_of(c, r);
+    const char *pair = pair_cast(op);
     char *args[3] = {0};
-    const char *pair_name = NULL;
-    for (int i = 0; i < op->nargs; i++) {
-        const char *name = uniform ? c_name(c, op->args[i]) : fitted(c, op->args[i], l);
-        if (!name)
-            return false;
-        args[i] = uniform ? (char *)name : element(c, op->args[i], name, &r->type, l, "r");
-        pair_name = name;
-    }
+    for (int i = 0; i < op->nargs; i++)
+        args[i] = operand_text(c, op->args[i], l, "r");
+    if (c->failed)
+        return false;
     char *text = elementwise_text(c, op, args);
     if (!text)
         return false;
-    if (uniform) {
-        line(c, "const %s %s = %s;", c_type(r->type.dtype), c_name(c, r), text);
+    if (!l) {
+        line(c, "const %s %s = %s;", c_type(held(c, r)), c_name(c, r), text);
+        return true;
+    }
+    if (can_defer(c, op)) {
+        c->deferred[r->id] = op;
         return true;
     }
     declare(c, r);
-    if (in_pairs(c, op))
-        line(c, "TILE_STEP(r, %lld, 2) tile_f32_to_%s_pair(&%s[r], %s, %s);",
-             (long long)registers(c, r), dtype_info[r->type.dtype].name, c_name(c, r), args[0],
-             element(c, op->args[0], pair_name, &r->type, l, "(r + 1)"));
+    long long n = registers(c, r);
+    if (pair && n % 2 == 0)
+        line(c, "TILE_STEP(r, %lld, 2) tile_split_%s(&%s[r], tile_f32_to_%s_pair(%s, %s));", n,
+             pair, c_name(c, r), dtype_info[r->type.dtype].name, args[0],
+             operand_text(c, op->args[0], l, "(r + 1)"));
     else
-        line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)registers(c, r), c_name(c, r), text);
+        line(c, "TILE_EACH(r, %lld) %s[r] = %s;", n, c_name(c, r), text);
     return true;
 }
 
-/* The same elements under another layout name: registers keep their order. */
-static bool emit_rename(Cuda *c, const Op *op, bool same)
-{
-    const Value *r = op->results[0], *a = op->args[0];
-    if (is_uniform(r) || same) {
-        c->name[r->id] = c_name(c, a);
-        return true;
-    }
-    return false;
-}
+/* ---- the same elements under another shape ---- */
 
 static bool emit_reshape(Cuda *c, const Op *op)
 {
     const Value *r = op->results[0], *a = op->args[0];
     Layout l;
-    bool same = !is_uniform(r) && !is_uniform(a) &&
-                layout_reshape(layout_of(c, a), &a->type, &r->type, &l) &&
-                layout_equal(&l, layout_of(c, r));
-    if (emit_rename(c, op, same))
+    if (is_uniform(r)) {
+        c->name[r->id] = c_name(c, a);
         return true;
+    }
+    if (is_uniform(a)) {
+        c->name[r->id] = c_name(c, a);
+        return cuda_fail(c, op, "a reshape of a constant");
+    }
+    if (layout_reshape(layout_of(c, a), &a->type, &r->type, &l)) {
+        /* Whatever it was assigned: who needs another layout converts. */
+        c->low->layout[r->id] = l;
+        c->name[r->id] = c_name(c, a);
+        return true;
+    }
     if (!layout_reshape(layout_of(c, r), &r->type, &a->type, &l))
         return cuda_fail(c, op, "this reshape between layouts");
-    const char *name = fitted(c, a, &l);
-    c->name[r->id] = name;
-    return name != NULL;
+    c->name[r->id] = fitted(c, a, &l);
+    return c->name[r->id] != NULL;
 }
 
 static bool emit_trans(Cuda *c, const Op *op)
 {
     const Value *r = op->results[0], *a = op->args[0];
-    if (is_uniform(r))
-        return emit_rename(c, op, true);
-    Layout l = layout_trans(layout_of(c, r), r->type.rank);
-    c->name[r->id] = fitted(c, a, &l);
-    return c->name[r->id] != NULL;
+    c->name[r->id] = c_name(c, a);
+    if (!is_uniform(r) && !is_uniform(a))
+        c->low->layout[r->id] = layout_trans(layout_of(c, a), r->type.rank);
+    return true;
 }
 
 static bool emit_iota(Cuda *c, const Op *op)
 {
     const Value *r = op->results[0];
     if (is_uniform(r)) {
-        line(c, "const int64_t %s = 0;", c_name(c, r));
+        line(c, "const %s %s = 0;", c_type(held(c, r)), c_name(c, r));
         return true;
     }
     declare(c, r);
@@ -247,136 +336,35 @@ static bool emit_iota(Cuda *c, const Op *op)
     return true;
 }
 
-/* ---- control ---- */
-
-static void assign(Cuda *c, const Value *to, const Value *from)
+static bool emit_grid_sync(Cuda *c)
 {
-    if (is_uniform(to)) {
-        line(c, "%s = %s;", c_name(c, to), c_name(c, from));
-        return;
-    }
-    const Layout *l = layout_of(c, to);
-    const char *name = fitted(c, from, l);
-    if (name && strcmp(name, c_name(c, to)))
-        line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)registers(c, to), c_name(c, to),
-             element(c, from, name, &to->type, l, "r"));
-}
-
-static void declare_var(Cuda *c, const Value *v)
-{
-    if (is_uniform(v))
-        line(c, "%s %s;", c_type(v->type.dtype), c_name(c, v));
-    else
-        declare(c, v);
-}
-
-/* A variable that an earlier one of these assignments overwrites is read from a copy. */
-static void assign_all(Cuda *c, Value *const *to, Value *const *from, int n)
-{
-    const char **kept = NEW_ARRAY(c->arena, const char *, n);
-    for (int k = 1; k < n; k++) {
-        const Value *v = from[k];
-        bool lost = false;
-        for (int j = 0; j < k; j++)
-            lost |= strcmp(c_name(c, v), c_name(c, to[j])) == 0;
-        if (!lost)
-            continue;
-        kept[k] = c->name[v->id];
-        const char *copy = new_temp(c, "old");
-        int64_t regs = is_uniform(v) ? 0 : registers(c, v);
-        if (regs) {
-            line(c, "%s %s[%lld];", c_type(v->type.dtype), copy, (long long)regs);
-            line(c, "TILE_EACH(r, %lld) %s[r] = %s[r];", (long long)regs, copy, kept[k]);
-        } else {
-            line(c, "const %s %s = %s;", c_type(v->type.dtype), copy, kept[k]);
-        }
-        c->name[v->id] = copy;
-    }
-    for (int k = 0; k < n; k++)
-        assign(c, to[k], from[k]);
-    for (int k = 1; k < n; k++)
-        if (kept[k])
-            c->name[from[k]->id] = kept[k];
-}
-
-/* Ends a region: what it yields goes to the op's results. */
-static void give_yield(Cuda *c, const Region *r, Value *const *to, int n)
-{
-    if (!r->last || r->last->code != OP_YIELD)
-        return;
-    assign_all(c, to, r->last->args, n);
-}
-
-static bool emit_if(Cuda *c, const Op *op)
-{
-    for (int k = 0; k < op->nresults; k++)
-        declare_var(c, op->results[k]);
-    const Touched before = c->touched;
-    open_block(c, "if (%s)", c_name(c, op->args[0]));
-    emit_region_ops(c, op->regions[0]);
-    give_yield(c, op->regions[0], op->results, op->nresults);
-    close_block(c);
-    const Touched after = c->touched;
-    const Region *other = op->regions[1];
-    c->touched = before;
-    if ((other->first && other->first->code != OP_YIELD) || op->nresults) {
-        open_block(c, "else");
-        emit_region_ops(c, other);
-        give_yield(c, other, op->results, op->nresults);
-        close_block(c);
-    }
-    join_touched(c, &after);
-    return !c->failed;
-}
-
-/* Carried values live in the results' variables, which the region's args name too. */
-static bool emit_for(Cuda *c, const Op *op)
-{
-    const Region *body = op->regions[0];
-    for (int k = 0; k < op->nresults; k++) {
-        declare_var(c, op->results[k]);
-        assign(c, op->results[k], op->args[3 + k]);
-        c->name[body->args[1 + k]->id] = c_name(c, op->results[k]);
-    }
-    const char *i = c_name(c, body->args[0]);
-    const Touched before = c->touched;
-    touch_loop(c, op);
-    if (unrolled_rounds(op))
-        line(c, "TILE_UNROLL");
-    open_block(c, "for (int64_t %s = %s; %s < %s; %s += %s)", i, c_name(c, op->args[0]), i,
-               c_name(c, op->args[1]), i, c_name(c, op->args[2]));
-    emit_region_ops(c, body);
-    give_yield(c, body, op->results, op->nresults);
-    close_block(c);
-    join_touched(c, &before);
-    return !c->failed;
-}
-
-/* The innermost loop is C's own; a program ends by return, it is the kernel's whole body. */
-static bool emit_continue(Cuda *c, const Op *op)
-{
-    const Op *loop = op->parent->parent;
-    while (loop->code != OP_FOR && loop->code != OP_PAR)
-        loop = loop->parent->parent;
-    if (loop->code == OP_PAR) {
-        line(c, c->ragged ? "continue;" : "return;");
-        return true;
-    }
-    assign_all(c, loop->results, op->args, loop->nresults);
-    line(c, "continue;");
+    const char *word = host_scratch(c->host, host_constant(c->host, 0), "uint32_t *",
+                                    "grid_barrier");
+    line(c, "tile_grid_sync(%s);", word)->kind = STATEMENT_MEET;
     return true;
+}
+
+/* What the operation reads, in its regions too, is fetched first. */
+static void finish_operands(Cuda *c, const Op *op)
+{
+    for (int i = 0; i < op->nargs; i++)
+        finish_reduction(c, op->args[i]);
+    for (int i = 0; i < op->nregions; i++)
+        for (const Op *inner = op->regions[i]->first; inner; inner = inner->next)
+            finish_operands(c, inner);
 }
 
 bool emit_operation(Cuda *c, const Op *op)
 {
-    const char *flags = op_info[op->code].flags;
+    finish_operands(c, op);
     switch (op->code) {
     case OP_CONST:
     case OP_BIND:
     case OP_YIELD:
-        return true;
-    case OP_CONTINUE:
-        return emit_continue(c, op);
+    case OP_ASSERT:
+    case OP_ASSUME:
+    case OP_PRINT:
+        return true; /* the last three are of check builds (R20) */
     case OP_LOAD:
         return emit_load(c, op);
     case OP_STORE:
@@ -394,17 +382,11 @@ bool emit_operation(Cuda *c, const Op *op)
     case OP_EXTRACT:
         return cuda_extract(c, op);
     case OP_GRID_SYNC:
-        line(c, "tile_grid_sync(grid_barrier);");
-        forget_touched(c);
-        return true;
-    case OP_ASSERT:
-    case OP_ASSUME:
-    case OP_PRINT:
-        return true; /* of check builds (R20) */
+        return emit_grid_sync(c);
     case OP_IF:
-        return emit_if(c, op);
     case OP_FOR:
-        return emit_for(c, op);
+    case OP_CONTINUE:
+        return emit_control(c, op);
     case OP_SUM:
     case OP_AMAX:
     case OP_AMIN:
@@ -429,7 +411,7 @@ bool emit_operation(Cuda *c, const Op *op)
     case OP_EXTENT:
         return emit_view_op(c, op);
     default:
-        if (strchr(flags, 'E') || op->code == OP_BROADCAST)
+        if (is_elementwise(op))
             return emit_elementwise(c, op);
         return cuda_fail(c, op, "%s", op_info[op->code].name);
     }

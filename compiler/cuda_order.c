@@ -1,4 +1,4 @@
-/* topk, rank, argmax (R10), histogram and occurrence in CUDA.
+/* topk, rank and argmax (R10) in CUDA.
  *
  * With the axis in few registers of one warp, a lane sorts its own elements and the lanes find the
  * next one in order together, slot by slot; a rank compares with every element of the line, by
@@ -23,6 +23,7 @@ static bool one_thread(ThreadUnit unit)
     return unit.lanes == 1;
 }
 
+/* The axis lies in few registers of the lanes of one warp. */
 static bool listed_layout(const Op *op, const Layout *have, ThreadUnit unit, Layout *want)
 {
     const Type *t = &op->args[0]->type;
@@ -37,15 +38,35 @@ static bool listed_layout(const Op *op, const Layout *have, ThreadUnit unit, Lay
     return axis_over_lanes(t, op->axis, unit, false, want);
 }
 
-/* The slots in registers, fastest; the axis's lanes hold the same. */
+enum { MOST_REPLICATED = 4 };
+
+/* Slot i is on lane i where the lanes have nothing else to hold. */
+static bool slots_on_lanes(const Layout *l, int axis, int64_t slots)
+{
+    return slots > MOST_REPLICATED && axis_has_warp(l, axis) && axis_lanes(l, axis) == 32 &&
+           other_registers(l, axis) == 1 && slots <= 32;
+}
+
+/* The slots in registers, fastest, or on lanes; the axis's lanes hold the same otherwise. */
 static Layout slots_layout(const Layout *l, int axis, int64_t slots)
 {
     Layout out = {0}, rest = layout_reduce(l, axis);
-    layout_add(&out, OWN_REG, axis, slots, 1);
+    if (slots_on_lanes(l, axis, slots)) {
+        out = (Layout){.masks = slots < 32, .limit = {(int32_t)slots}};
+        layout_add_masked(&out, OWN_LANE, axis, 32, 1, slots < 32 ? 0 : -1, 1);
+    } else {
+        layout_add(&out, OWN_REG, axis, slots, 1);
+    }
     for (int i = 0; i < rest.count; i++)
-        layout_add(&out, rest.mode[i].owner, rest.mode[i].dim, rest.mode[i].extent,
-                   rest.mode[i].stride);
+        if (rest.mode[i].owner != OWN_LANE || !out.masks)
+            layout_add(&out, (Owner)rest.mode[i].owner, rest.mode[i].dim, rest.mode[i].extent,
+                       rest.mode[i].stride);
     return out;
+}
+
+bool order_operand(const Op *op, const Layout *have, ThreadUnit unit, Layout *want)
+{
+    return (op->code == OP_TOPK || op->code == OP_ARGMAX) && listed_layout(op, have, unit, want);
 }
 
 bool order_layout(const Op *op, const Layout *operand, ThreadUnit unit, Layout *result)
@@ -100,8 +121,8 @@ static Slots slots_of(Cuda *c, const Op *op)
 
 static const char *declare_registers(Cuda *c, const Value *v, const char *stem, int64_t n)
 {
-    const char *name = new_temp(c, v->name ? v->name : stem);
-    line(c, "%s %s[%lld];", c_type(v->type.dtype), name, (long long)n);
+    const char *name = new_name(c, v, stem);
+    line(c, "%s %s[%lld];", c_type(held(c, v)), name, (long long)n);
     return name;
 }
 
@@ -124,7 +145,7 @@ static void fetch_value(Cuda *c, const Held *h, int axis, const char *to)
     if (n > 1) {
         line(c, "%s best_value = 0;", type);
         /* The read stands alone: a conditional one would put the array into memory. */
-        open_block(c, "TILE_EACH(j, %lld)", (long long)n);
+        open_block(c, STATEMENT_BLOCK, "TILE_EACH(j, %lld)", (long long)n);
         line(c, "const %s other = %s[%s];", type, h->name, register_text(c, &h->layout, &d));
         line(c, "best_value = %s == j ? other : best_value;",
              axis_register_of(c, &h->layout, axis, "found"));
@@ -133,7 +154,7 @@ static void fetch_value(Cuda *c, const Held *h, int axis, const char *to)
         line(c, "const %s best_value = %s[%s];", type, h->name, register_text(c, &h->layout, &d));
     }
     if (axis_lanes(&h->layout, axis) > 1)
-        line(c, "%s = tile_from_lane_%s(best_value, %s);", to, carrier(h->type.dtype),
+        line(c, "%s = tile_shuffle_%s(best_value, %s);", to, carrier(h->type.dtype),
              lane_of_element(c, &h->layout, axis, "found"));
     else
         line(c, "%s = best_value;", to);
@@ -147,10 +168,15 @@ static void list_keys(Cuda *c, const Held *h, int axis, int64_t n)
     line(c, "%s key[%lld];", c_type(dtype_info[h->type.dtype].bits == 64 ? DT_U64 : DT_U32),
          (long long)n);
     line(c, "int index[%lld];", (long long)n);
-    open_block(c, "TILE_EACH(j, %lld)", (long long)n);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(j, %lld)", (long long)n);
     line(c, "const int r = %s;", register_text(c, &h->layout, &d));
-    line(c, "key[j] = tile_key_%s(%s[r]), index[j] = %s;", dtype_info[h->type.dtype].name, h->name,
-         coordinate(c, &h->layout, axis, "r"));
+    char *at = coordinate(c, &h->layout, axis, "r"), *real = holds_text(c, &h->layout, "r");
+    const char *key = dtype_info[h->type.dtype].name;
+    if (*real)
+        line(c, "key[j] = %s ? tile_key_%s(%s[r]) : 0, index[j] = %s ? %s : (int)TILE_NO_INDEX;",
+             real, key, h->name, real, at);
+    else
+        line(c, "key[j] = tile_key_%s(%s[r]), index[j] = %s;", key, h->name, at);
     close_block(c);
 }
 
@@ -175,22 +201,34 @@ static void slots_in_registers(Cuda *c, const Op *op, const Held *h, Slots *s)
     int axis = op->axis;
     int64_t n = axis_registers(&h->layout, axis);
     bool sorted = n > 1 && n <= MOST_SORTED && s->count > 1;
+    bool lanes = !one_thread(c->plan->unit) && slots_on_lanes(&h->layout, axis, s->count);
     const char *u = key_type(h->type.dtype);
     s->layout = slots_layout(&h->layout, axis, s->count);
     int64_t all = layout_span(&s->layout, OWN_REG);
     s->values = s->value ? declare_registers(c, s->value, "values", all) : NULL;
     s->indices = s->index ? declare_registers(c, s->index, "indices", all) : NULL;
-    open_block(c, "TILE_EACH(o, %lld)", (long long)(all / s->count));
+    if (lanes && s->index)
+        line(c, "%s[0] = 0;", s->indices);
+    if (lanes && s->value)
+        line(c, "%s[0] = 0;", s->values);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", (long long)(lanes ? 1 : all / s->count));
     list_keys(c, h, axis, n);
     if (sorted)
         line(c, "tile_sort_%s(key, index, %lld);", u, (long long)n);
-    open_block(c, "TILE_EACH(slot, %lld)", (long long)s->count);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(slot, %lld)", (long long)s->count);
     find_next(c, h, axis, n, sorted);
     const char *place = s->count > 1 ? format_text(c, "o * %lld + slot", (long long)s->count) : "o";
-    if (s->index)
+    if (s->index && lanes)
+        line(c, "%s[0] = lane == slot ? found : %s[0];", s->indices, s->indices);
+    else if (s->index)
         line(c, "%s[%s] = found;", s->indices, place);
-    if (s->value)
+    if (s->value && lanes) {
+        line(c, "%s best_slot;", c_type(h->type.dtype));
+        fetch_value(c, h, axis, "best_slot");
+        line(c, "%s[0] = lane == slot ? best_slot : %s[0];", s->values, s->values);
+    } else if (s->value) {
         fetch_value(c, h, axis, format_text(c, "%s[%s]", s->values, place));
+    }
     if (s->count > 1)
         line(c, "tile_%s_%s(key, index, %lld, found);", sorted || n == 1 ? "pop" : "drop", u,
              (long long)n);
@@ -200,95 +238,92 @@ static void slots_in_registers(Cuda *c, const Op *op, const Held *h, Slots *s)
 
 /* ---- topk, rank and argmax in shared memory ---- */
 
-static size_t aligned(size_t bytes)
+/* Tiles in shared memory: the operand, and what is found. */
+typedef struct SharedSlots {
+    Buffer *from, *value, *index;
+} SharedSlots;
+
+static void keep_slot(Cuda *c, const SharedSlots *b, DType t, const char *place, const Rows *rows)
 {
-    return (bytes + 15) / 16 * 16;
+    if (b->value)
+        line(c, "tile_shared_store_%s(%s + %s, tile_shared_load_%s(start + found * %lld));",
+             carrier(t), b->value->name, place, carrier(t), (long long)rows->stride);
+    if (b->index)
+        line(c, "tile_shared_store_i32(%s + %s, found);", b->index->name, place);
 }
 
 /* Few slots: a warp finds them one after the other. */
-static void find_slots(Cuda *c, const Op *op, const Held *h, const Slots *s)
+static void find_slots(Cuda *c, const Op *op, const Held *h, const Slots *s, const SharedSlots *b)
 {
     Rows rows = rows_of(&h->type, op->axis);
     DType t = h->type.dtype;
-    open_block(c, "for (int row = warp; row < %lld; row += %d)", (long long)rows.count,
-               c->plan->unit.warps);
-    line(c, "%s key = ~(%s)0;", dtype_info[t].bits == 64 ? "uint64_t" : "uint32_t",
-         dtype_info[t].bits == 64 ? "uint64_t" : "uint32_t");
+    const char *u = dtype_info[t].bits == 64 ? "uint64_t" : "uint32_t";
+    open_block(c, STATEMENT_BLOCK, "for (int row = warp; row < %lld; row += %d)",
+               (long long)rows.count, c->plan->unit.warps);
+    line(c, "%s key = ~(%s)0;", u, u);
     line(c, "int found = -1;");
-    line(c, "const %s *const from = s + (%s);", c_type(t), row_start(c, &rows, rows.n));
-    open_block(c, "for (int slot = 0; slot < %lld; slot++)", (long long)s->count);
-    line(c, "tile_next_row_%s(from, %lld, %lld, lane, &key, &found);", dtype_info[t].name,
+    line(c, "const %s *const start = %s + (%s);", c_type(t), b->from->name,
+         row_start(c, &rows, rows.n));
+    open_block(c, STATEMENT_BLOCK, "for (int slot = 0; slot < %lld; slot++)", (long long)s->count);
+    line(c, "tile_next_row_%s(start, %lld, %lld, lane, &key, &found);", dtype_info[t].name,
          (long long)rows.n, (long long)rows.stride);
-    open_block(c, "if (lane == 0)");
     char *place = format_text(c, "%s + slot * %lld", row_start(c, &rows, s->count),
                               (long long)rows.stride);
-    if (s->value)
-        line(c, "slot_value[%s] = from[found * %lld];", place, (long long)rows.stride);
-    if (s->index)
-        line(c, "slot_index[%s] = found;", place);
+    open_block(c, STATEMENT_BLOCK, "if (lane == 0)");
+    keep_slot(c, b, t, place, &rows);
     close_block(c);
     close_block(c);
     close_block(c);
 }
 
 /* Many slots: each element finds its own. */
-static void fill_slots(Cuda *c, const Op *op, const Held *h, const Slots *s)
+static void fill_slots(Cuda *c, const Op *op, const Held *h, const Slots *s, const SharedSlots *b)
 {
     Rows rows = rows_of(&h->type, op->axis);
-    int threads = c->plan->unit.warps * 32;
-    open_block(c, "for (int i = warp * 32 + lane; i < %lld; i += %d)",
+    int lanes = c->plan->unit.lanes, threads = c->plan->unit.warps * lanes;
+    open_block(c, STATEMENT_BLOCK, "for (int i = warp * %d + lane; i < %lld; i += %d)", lanes,
                (long long)(rows.n * rows.count), threads);
     line(c, "const int row = i / %lld, found = i %% %lld;", (long long)rows.n, (long long)rows.n);
-    line(c, "const %s *const from = s + (%s);", c_type(h->type.dtype), row_start(c, &rows, rows.n));
-    line(c, "const int slot = tile_rank_row_%s(from, %lld, %lld, found);",
+    line(c, "const %s *const start = %s + (%s);", c_type(h->type.dtype), b->from->name,
+         row_start(c, &rows, rows.n));
+    line(c, "const int slot = tile_rank_row_%s(start, %lld, %lld, found);",
          dtype_info[h->type.dtype].name, (long long)rows.n, (long long)rows.stride);
-    open_block(c, "if (slot < %lld)", (long long)s->count);
     char *place = format_text(c, "%s + slot * %lld", row_start(c, &rows, s->count),
                               (long long)rows.stride);
-    if (s->value)
-        line(c, "slot_value[%s] = from[found * %lld];", place, (long long)rows.stride);
-    if (s->index)
-        line(c, "slot_index[%s] = found;", place);
+    open_block(c, STATEMENT_BLOCK, "if (slot < %lld)", (long long)s->count);
+    keep_slot(c, b, h->type.dtype, place, &rows);
     close_block(c);
     close_block(c);
 }
 
 static void slots_in_shared(Cuda *c, const Op *op, const Held *h, Slots *s)
 {
-    static const char *const stem[2] = {"slot_value", "slot_index"};
     const Value *out[2] = {s->value, s->index};
     Held got[2];
-    size_t at = aligned((size_t)type_elements(&h->type) * dtype_info[h->type.dtype].size);
+    SharedSlots b = {.from = shared_tile(c, "lines", &h->type)};
     for (int i = 0; i < 2; i++) {
         if (!out[i])
             continue;
         got[i] = (Held){.type = out[i]->type};
+        got[i].type.dtype = held(c, out[i]);
         if (!is_uniform(out[i]))
             got[i].layout = *layout_of(c, out[i]);
-        got[i].name = declare_registers(c, out[i], stem[i], layout_span(&got[i].layout, OWN_REG));
+        got[i].name = declare_registers(c, out[i], i ? "indices" : "values",
+                                        layout_span(&got[i].layout, OWN_REG));
+        *(i ? &b.index : &b.value) = shared_tile(c, "slots", &got[i].type);
     }
-    open_block(c, "%s", "");
-    line(c, "%s *const s = (%s *)shared;", c_type(h->type.dtype), c_type(h->type.dtype));
-    for (int i = 0; i < 2; i++) {
-        if (!out[i])
-            continue;
-        DType t = out[i]->type.dtype;
-        line(c, "%s *const %s = (%s *)(shared + %zu);", c_type(t), stem[i], c_type(t), at);
-        at = aligned(at + (size_t)type_elements(&out[i]->type) * dtype_info[t].size);
-    }
-    need_shared(c, at);
-    unit_sync(c);
-    shared_put(c, h, "s");
-    unit_sync(c);
-    (s->count > MOST_SLOTS ? fill_slots : find_slots)(c, op, h, s);
-    unit_sync(c);
+    shared_put(c, h, b.from);
+    buffer_read(c, b.from);
+    if (b.value)
+        buffer_write(c, b.value);
+    if (b.index)
+        buffer_write(c, b.index);
+    (s->count > MOST_SLOTS ? fill_slots : find_slots)(c, op, h, s, &b);
     for (int i = 0; i < 2; i++)
-        if (out[i])
-            shared_get(c, &got[i], stem[i]);
-    close_block(c);
-    for (int i = 0; i < 2; i++)
-        if (out[i])
+        if (out[i]) {
+            shared_get(c, &got[i], i ? b.index : b.value);
             give_result(c, out[i], got[i].name, &got[i].layout);
+        }
 }
 
 static bool emit_slots(Cuda *c, const Op *op)
@@ -323,18 +358,17 @@ static void rank_in_registers(Cuda *c, const Held *h, int axis, const char *name
     line(c, "%s key[%lld];", type, (long long)n);
     line(c, "TILE_EACH(r, %lld) key[r] = tile_key_%s(%s[r]), %s[r] = 0;", (long long)n,
          dtype_info[t].name, h->name, name);
-    open_block(c, "TILE_EACH(o, %lld)", (long long)other_registers(l, axis));
-    open_block(c, "TILE_EACH(h, %lld)", (long long)h->type.dims[axis]);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", (long long)other_registers(l, axis));
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(h, %lld)", (long long)h->type.dims[axis]);
     other_digits(c, l, axis, "o", &other);
     own = other;
     element_digits(c, l, axis, "h", &other);
     axis_digits(c, l, axis, "j", &own);
     char *from = format_text(c, "key[%s]", register_text(c, l, &other));
     if (axis_lanes(l, axis) > 1)
-        from = format_text(c, "tile_from_lane_%s(%s, %s)", u, from,
-                           lane_of_element(c, l, axis, "h"));
+        from = format_text(c, "tile_shuffle_%s(%s, %s)", u, from, lane_of_element(c, l, axis, "h"));
     line(c, "const %s other = %s;", type, from);
-    open_block(c, "TILE_EACH(j, %lld)", (long long)axis_registers(l, axis));
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(j, %lld)", (long long)axis_registers(l, axis));
     line(c, "const int r = %s;", register_text(c, l, &own));
     line(c, "%s[r] += tile_before_%s(other, h, key[r], %s);", name, u, coordinate(c, l, axis, "r"));
     close_block(c);
@@ -346,17 +380,21 @@ static void rank_in_shared(Cuda *c, const Held *h, int axis, const char *name)
 {
     Rows rows = rows_of(&h->type, axis);
     DType t = h->type.dtype;
-    need_shared(c, (size_t)type_elements(&h->type) * dtype_info[t].size);
-    line(c, "%s *const s = (%s *)shared;", c_type(t), c_type(t));
-    unit_sync(c);
-    shared_put(c, h, "s");
-    unit_sync(c);
-    open_block(c, "TILE_EACH(r, %lld)", (long long)layout_span(&h->layout, OWN_REG));
+    Buffer *b = shared_tile(c, "lines", &h->type);
+    shared_put(c, h, b);
+    buffer_read(c, b);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(r, %lld)",
+               (long long)layout_span(&h->layout, OWN_REG));
     line(c, "const int found = %s;", coordinate(c, &h->layout, axis, "r"));
-    line(c, "const %s *const from = s + (%s - found * %lld);", c_type(t),
+    char *real = holds_text(c, &h->layout, "r");
+    if (*real)
+        open_block(c, STATEMENT_BLOCK, "if (%s)", real);
+    line(c, "const %s *const start = %s + (%s - found * %lld);", c_type(t), b->name,
          place_text(c, &h->type, &h->layout), (long long)rows.stride);
-    line(c, "%s[r] = tile_rank_row_%s(from, %lld, %lld, found);", name, dtype_info[t].name,
+    line(c, "%s[r] = tile_rank_row_%s(start, %lld, %lld, found);", name, dtype_info[t].name,
          (long long)rows.n, (long long)rows.stride);
+    if (*real)
+        close_block(c);
     close_block(c);
 }
 
@@ -369,102 +407,12 @@ static bool emit_rank(Cuda *c, const Op *op)
     int64_t n = layout_span(&h.layout, OWN_REG);
     const char *name = declare_registers(c, r, "ranks", n);
     bool few = axis_warps(&h.layout, op->axis) == 1 && n * h.type.dims[op->axis] <= MOST_COMPARED;
-    open_block(c, "%s", "");
-    if (few || one_thread(c->plan->unit))
+    if (few || one_thread(c->plan->unit)) {
+        open_block(c, STATEMENT_BLOCK, "%s", "");
         rank_in_registers(c, &h, op->axis, name);
-    else
+        close_block(c);
+    } else {
         rank_in_shared(c, &h, op->axis, name);
-    close_block(c);
-    give_result(c, r, name, &h.layout);
-    return true;
-}
-
-/* ---- histogram and occurrence ---- */
-
-static void count_in_registers(Cuda *c, const Held *h, const Held *bins)
-{
-    int64_t n = layout_span(&bins->layout, OWN_REG), m = layout_span(&h->layout, OWN_REG);
-    line(c, "TILE_EACH(r, %lld) %s[r] = 0;", (long long)n, bins->name);
-    if (type_elements(&h->type) == 0)
-        return;
-    line(c, "TILE_EACH(r, %lld) TILE_EACH(j, %lld) %s[r] += %s[j] == %s;", (long long)n,
-         (long long)m, bins->name, h->name, coordinate(c, &bins->layout, 0, "r"));
-}
-
-/* Counters in shared memory; the order of the additions does not matter. */
-static void count_in_shared(Cuda *c, const Held *h, const Held *bins)
-{
-    int64_t n = bins->type.dims[0], m = layout_span(&h->layout, OWN_REG);
-    char *holder = one_holder(c, &h->layout);
-    need_shared(c, (size_t)n * sizeof(int32_t));
-    open_block(c, "%s", "");
-    line(c, "int32_t *const s = (int32_t *)shared;");
-    unit_sync(c);
-    line(c, "for (int i = warp * 32 + lane; i < %lld; i += %d) s[i] = 0;", (long long)n,
-         c->plan->unit.warps * 32);
-    unit_sync(c);
-    open_block(c, "TILE_EACH(r, %lld)", (long long)m);
-    const char *x = h->name;
-    if (dtype_is_signed(h->type.dtype))
-        holder = format_text(c, "%s%s%s[r] >= 0", holder, *holder ? " && " : "", x);
-    line(c, "if (%s%s%s[r] < %lld) tile_count_one(&s[%s[r]]);", holder, *holder ? " && " : "", x,
-         (long long)n, x);
-    close_block(c);
-    unit_sync(c);
-    shared_get(c, bins, "s");
-    close_block(c);
-}
-
-static bool emit_histogram(Cuda *c, const Op *op)
-{
-    const Value *r = op->results[0];
-    Held h, bins = {.type = r->type};
-    if (!hold(c, op->args[0], NULL, &h))
-        return false;
-    if (!is_uniform(r))
-        bins.layout = *layout_of(c, r);
-    bins.name = new_temp(c, r->name ? r->name : "counts");
-    line(c, "int32_t %s[%lld];", bins.name, (long long)layout_span(&bins.layout, OWN_REG));
-    if (one_thread(c->plan->unit) || type_elements(&h.type) == 0)
-        count_in_registers(c, &h, &bins);
-    else
-        count_in_shared(c, &h, &bins);
-    give_result(c, r, bins.name, &bins.layout);
-    return true;
-}
-
-static bool emit_occurrence(Cuda *c, const Op *op)
-{
-    const Value *r = op->results[0];
-    Held h;
-    if (!hold(c, op->args[0], NULL, &h))
-        return false;
-    int64_t m = layout_span(&h.layout, OWN_REG), n = h.type.dims[0];
-    const char *name = new_temp(c, r->name ? r->name : "earlier"), *type = c_type(h.type.dtype);
-    char *at = coordinate(c, &h.layout, 0, "r");
-    line(c, "int32_t %s[%lld];", name, (long long)m);
-    line(c, "TILE_EACH(r, %lld) %s[r] = 0;", (long long)m, name);
-    if (one_thread(c->plan->unit)) {
-        Digits d = {0};
-        element_digits(c, &h.layout, 0, "j", &d);
-        line(c, "TILE_EACH(j, %lld) TILE_EACH(r, %lld) %s[r] += j < %s && %s[%s] == %s[r];",
-             (long long)n, (long long)m, name, at, h.name, register_text(c, &h.layout, &d), h.name);
-    } else if (n > 0) {
-        need_shared(c, (size_t)n * dtype_info[h.type.dtype].size);
-        open_block(c, "%s", "");
-        line(c, "%s *const s = (%s *)shared;", type, type);
-        unit_sync(c);
-        shared_put(c, &h, "s");
-        unit_sync(c);
-        /* Up to the thread's last element: the others ask nobody behind them. */
-        line(c, "int last = 0;");
-        line(c, "TILE_EACH(r, %lld) last = tile_max_i32(last, %s);", (long long)m, at);
-        open_block(c, "for (int j = 0; j < last; j++)");
-        line(c, "const %s other = s[j];", type);
-        line(c, "TILE_EACH(r, %lld) %s[r] += j < %s && other == %s[r];", (long long)m, name, at,
-             h.name);
-        close_block(c);
-        close_block(c);
     }
     give_result(c, r, name, &h.layout);
     return true;
@@ -499,8 +447,8 @@ bool emit_axis_op(Cuda *c, const Op *op)
     case OP_SOFTMAX:
         return emit_axis_softmax(c, op);
     case OP_HISTOGRAM:
-        return emit_histogram(c, op);
+        return cuda_histogram(c, op);
     default:
-        return emit_occurrence(c, op);
+        return cuda_occurrence(c, op);
     }
 }

@@ -52,12 +52,10 @@ char *axis_register_of(Cuda *, const Layout *, int axis, const char *at);
 bool axis_over_lanes(const Type *, int axis, ThreadUnit, bool runs, Layout *);
 Layout axis_into_registers(const Type *, int axis, ThreadUnit);
 
-/* The tile, row-major, at `s` of shared memory: each element by one holder; and back. */
-void shared_put(Cuda *, const Held *, const char *s);
-void shared_get(Cuda *, const Held *, const char *s);
-
-/* How the device header calls what holds an element in a register. */
-const char *carrier(DType);
+/* The tile, row-major, in a buffer: each element by one holder; and back. */
+void shared_put(Cuda *, const Held *, Buffer *);
+void shared_get(Cuda *, const Held *, Buffer *);
+Buffer *shared_tile(Cuda *, const char *stem, const Type *);
 
 /* The lines of a tile along an axis, in row-major memory: `count` lines of n elements that are
  * `stride` apart. */
@@ -68,6 +66,10 @@ typedef struct Rows {
 Rows rows_of(const Type *, int axis);
 /* Where line `row` begins, if its lines have n elements. */
 char *row_start(Cuda *, const Rows *, int64_t n);
+
+/* cuda_count.c */
+bool cuda_histogram(Cuda *, const Op *);
+bool cuda_occurrence(Cuda *, const Op *);
 
 /* cuda_scan.c */
 Layout scan_layout(const Op *, const Layout *operand, ThreadUnit);

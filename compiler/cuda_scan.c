@@ -66,7 +66,7 @@ typedef struct Scan {
     Held from;
 } Scan;
 
-/* A storage float is scanned as f32. */
+/* A storage float is scanned as f32, an integer in its own width. */
 static void widen(Cuda *c, Scan *s)
 {
     DType t = s->from.type.dtype;
@@ -74,7 +74,13 @@ static void widen(Cuda *c, Scan *s)
         return;
     int64_t n = layout_span(&s->from.layout, OWN_REG);
     const char *wide = new_temp(c, "wide");
-    line(c, "float %s[%lld];", wide, (long long)n);
+    line(c, "%s %s[%lld];", c_type(s->type), wide, (long long)n);
+    if (dtype_is_int(t)) {
+        line(c, "TILE_EACH(r, %lld) %s[r] = %s[r];", (long long)n, wide, s->from.name);
+        s->from.name = wide;
+        s->from.type.dtype = s->type;
+        return;
+    }
     if (t == DT_TF32)
         line(c, "TILE_EACH(r, %lld) %s[r] = %s[r];", (long long)n, wide, s->from.name);
     else
@@ -99,8 +105,8 @@ static void scan_lanes(Cuda *c, const Scan *s, const char *r)
                  (long long)m->extent);
             line(c, "const %s all = tile_scan_lanes_%s_%s(run, digit, %lld, %lld);", s->c_type,
                  s->join, name, (long long)before, (long long)m->extent);
-            line(c, "const %s other = tile_from_lane_%s(all, lane - %lld & 31);", s->c_type, name,
-                 (long long)before);
+            line(c, "const %s other = tile_shuffle_%s(all, tile_lane() - %lld & 31);", s->c_type,
+                 name, (long long)before);
             line(c, "TILE_EACH(j, %lld) %s[%s] = digit ? tile_%s_%s(other, %s[%s]) : %s[%s];",
                  (long long)axis_registers(l, s->axis), s->to, r, s->join, name, s->to, r, s->to,
                  r);
@@ -116,9 +122,9 @@ static void scan_in_registers(Cuda *c, const Scan *s)
     other_digits(c, l, s->axis, "o", &d);
     axis_digits(c, l, s->axis, "j", &d);
     char *r = register_text(c, l, &d);
-    open_block(c, "TILE_EACH(o, %lld)", (long long)other_registers(l, s->axis));
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", (long long)other_registers(l, s->axis));
     line(c, "%s run = 0;", s->c_type);
-    open_block(c, "TILE_EACH(j, %lld)", (long long)axis_registers(l, s->axis));
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(j, %lld)", (long long)axis_registers(l, s->axis));
     line(c, "const int r = %s;", r);
     line(c, "const %s sum = j ? tile_%s_%s(run, %s[r]) : %s[r];", s->c_type, s->join,
          dtype_info[s->type].name, s->from.name, s->from.name);
@@ -134,28 +140,25 @@ static void scan_in_shared(Cuda *c, const Scan *s)
 {
     const Held *h = &s->from;
     Rows rows = rows_of(&h->type, s->axis);
-    int warps = c->plan->unit.warps;
-    need_shared(c, (size_t)type_elements(&h->type) * dtype_info[s->type].size);
-    open_block(c, "%s", "");
-    line(c, "%s *const s = (%s *)shared;", s->c_type, s->c_type);
-    unit_sync(c);
-    shared_put(c, h, "s");
-    unit_sync(c);
+    ThreadUnit u = c->plan->unit;
+    Buffer *b = shared_tile(c, "lines", &h->type);
+    shared_put(c, h, b);
+    buffer_write(c, b);
     if (in_order(s->op)) {
-        line(c, "for (int row = warp * 32 + lane; row < %lld; row += %d)", (long long)rows.count,
-             warps * 32);
-        line(c, "    tile_scan_row_in_order_f32(s + %s, %lld, %lld, %s);",
+        open_block(c, STATEMENT_BLOCK, "for (int row = warp * %d + lane; row < %lld; row += %d)",
+                   u.lanes, (long long)rows.count, u.warps * u.lanes);
+        line(c, "tile_scan_row_in_order_f32(%s + %s, %lld, %lld, %s);", b->name,
              row_start(c, &rows, rows.n), (long long)rows.n, (long long)rows.stride,
              s->op->exclusive ? "true" : "false");
     } else {
-        line(c, "for (int row = warp; row < %lld; row += %d)", (long long)rows.count, warps);
-        line(c, "    tile_scan_row_%s_%s(s + %s, %lld, %lld, lane);", s->join,
-             dtype_info[s->type].name, row_start(c, &rows, rows.n), (long long)rows.n,
+        open_block(c, STATEMENT_BLOCK, "for (int row = warp; row < %lld; row += %d)",
+                   (long long)rows.count, u.warps);
+        line(c, "tile_scan_row_%s_%s(%s + %s, %lld, %lld, lane);", s->join,
+             dtype_info[s->type].name, b->name, row_start(c, &rows, rows.n), (long long)rows.n,
              (long long)rows.stride);
     }
-    unit_sync(c);
-    shared_get(c, &(Held){h->type, h->layout, s->to}, "s");
     close_block(c);
+    shared_get(c, &(Held){h->type, h->layout, s->to}, b);
 }
 
 /* What a scan gives in the operand's own type. */
@@ -175,16 +178,11 @@ static const char *narrow(Cuda *c, const Scan *s)
 static const char *go_back(Cuda *c, const Held *from, const Layout *to)
 {
     Held back = {from->type, *to, new_temp(c, "scanned")};
-    const char *type = c_type(from->type.dtype);
-    need_shared(c, (size_t)type_elements(&from->type) * dtype_info[from->type.dtype].size);
-    line(c, "%s %s[%lld];", type, back.name, (long long)layout_span(to, OWN_REG));
-    open_block(c, "%s", "");
-    line(c, "%s *const s = (%s *)shared;", type, type);
-    unit_sync(c);
-    shared_put(c, from, "s");
-    unit_sync(c);
-    shared_get(c, &back, "s");
-    close_block(c);
+    Buffer *b = shared_tile(c, "lines", &from->type);
+    line(c, "%s %s[%lld];", c_type(from->type.dtype), back.name,
+         (long long)layout_span(to, OWN_REG));
+    shared_put(c, from, b);
+    shared_get(c, &back, b);
     return back.name;
 }
 
@@ -202,7 +200,7 @@ bool emit_axis_scan(Cuda *c, const Op *op)
         return false;
     widen(c, &s);
     s.c_type = c_type(s.type);
-    s.to = new_temp(c, r->name ? r->name : op_info[op->code].name);
+    s.to = new_name(c, r, op_info[op->code].name);
     int64_t n = layout_span(&want, OWN_REG);
     line(c, "%s %s[%lld];", s.c_type, s.to, (long long)n);
     if (fits_registers(op, &want, c->plan->unit))
@@ -214,6 +212,7 @@ bool emit_axis_scan(Cuda *c, const Op *op)
         line(c, "TILE_EACH(r, %lld) %s[r] = tile_sub_%s(%s[r], %s[r]);", (long long)n, s.to,
              dtype_info[s.type].name, s.to, s.from.name);
     Held result = {op->args[0]->type, want, narrow(c, &s)};
+    result.type.dtype = held(c, r);
     Layout to = scan_layout(op, &have, c->plan->unit);
     if (!layout_equal(&to, &want))
         result.name = go_back(c, &result, &to);
@@ -231,12 +230,12 @@ static Layout without_mode(const Layout *l, int axis, const Mode *gone)
         Mode m = l->mode[i];
         if (&l->mode[i] == gone) {
             if (m.owner != OWN_REG)
-                layout_add(&out, m.owner, -1, m.extent, 0);
+                layout_add(&out, (Owner)m.owner, -1, m.extent, 0);
             continue;
         }
         if (m.dim == axis)
             m.stride /= gone->extent;
-        layout_add(&out, m.owner, m.dim, m.extent, m.stride);
+        layout_add(&out, (Owner)m.owner, m.dim, m.extent, m.stride);
     }
     return out;
 }
@@ -267,7 +266,7 @@ static void tree_registers(Cuda *c, const Held *h, const Mode *m, const char *to
         d.text[i] = format_text(c, "o / %lld %% %lld", (long long)before, (long long)x->extent);
         before *= x->extent;
     }
-    open_block(c, "TILE_EACH(o, %lld)", (long long)before);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", (long long)before);
     line(c, "float part[%lld];", (long long)m->extent);
     line(c, "TILE_EACH(j, %lld) part[j] = %s[%s];", (long long)m->extent, h->name,
          register_text(c, l, &d));
@@ -294,21 +293,41 @@ static void tree_shared(Cuda *c, Held *h, int axis)
 {
     Rows rows = rows_of(&h->type, axis);
     Held sum = {h->type, layout_reduce(&h->layout, axis), new_temp(c, "sums")};
-    need_shared(c, (size_t)type_elements(&h->type) * sizeof(float));
+    Buffer *b = shared_tile(c, "lines", &h->type);
     line(c, "float %s[%lld];", sum.name, (long long)layout_span(&sum.layout, OWN_REG));
-    open_block(c, "%s", "");
-    line(c, "float *const s = (float *)shared;");
-    unit_sync(c);
-    shared_put(c, h, "s");
-    unit_sync(c);
-    line(c, "for (int row = warp; row < %lld; row += %d)", (long long)rows.count,
-         c->plan->unit.warps);
-    line(c, "    tile_tree_row_f32(s + %s, %lld, %lld, lane);", row_start(c, &rows, rows.n),
+    shared_put(c, h, b);
+    buffer_write(c, b);
+    open_block(c, STATEMENT_BLOCK, "for (int row = warp; row < %lld; row += %d)",
+               (long long)rows.count, c->plan->unit.warps);
+    line(c, "tile_tree_row_f32(%s + %s, %lld, %lld, lane);", b->name, row_start(c, &rows, rows.n),
          (long long)rows.n, (long long)rows.stride);
-    unit_sync(c);
-    shared_get(c, &sum, "s");
     close_block(c);
+    shared_get(c, &sum, b);
     *h = sum;
+}
+
+/* What the holders beyond the tile hold counts as the zero of the padding. */
+static void zero_surplus(Cuda *c, Held *h)
+{
+    char *real = holds_text(c, &h->layout, "r");
+    const char *padded = new_temp(c, "padded");
+    long long n = layout_span(&h->layout, OWN_REG);
+    line(c, "float %s[%lld];", padded, n);
+    line(c, "TILE_EACH(r, %lld) %s[r] = %s ? %s[r] : 0.0f;", n, padded, real, h->name);
+    h->name = padded;
+    for (int i = 0; i < h->layout.count; i++) {
+        Mode *m = &h->layout.mode[i];
+        if (m->mask >= 0)
+            h->type.dims[m->dim] = 0;
+        m->mask = -1;
+        m->weight = 0;
+    }
+    h->layout.masks = 0;
+    for (int d = 0; d < h->type.rank; d++)
+        if (h->type.dims[d] == 0)
+            h->type.dims[d] = layout_along(&h->layout, OWN_REG, d) *
+                              layout_along(&h->layout, OWN_LANE, d) *
+                              layout_along(&h->layout, OWN_WARP, d);
 }
 
 static bool is_power_of_two(int64_t n)
@@ -319,6 +338,8 @@ static bool is_power_of_two(int64_t n)
 bool tree_sum(Cuda *c, const Held *h, int axis, Held *sum)
 {
     *sum = *h;
+    if (layout_is_masked(&sum->layout))
+        zero_surplus(c, sum);
     for (;;) {
         const Mode *modes[MAX_MODES];
         int n = axis_modes(&sum->layout, axis, modes);
@@ -371,12 +392,13 @@ bool emit_axis_softmax(Cuda *c, const Op *op)
     int64_t n = layout_span(&h.layout, OWN_REG), m = other_registers(&h.layout, axis);
     char *of = line_register(c, &h.layout, axis);
     const char *most = new_temp(c, "most"), *e = new_temp(c, "e");
-    const char *name = new_temp(c, v->name ? v->name : "softmax");
+    const char *name = new_name(c, v, "softmax");
     line(c, "float %s[%lld], %s[%lld], %s[%lld];", most, (long long)m, e, (long long)n, name,
          (long long)n);
     line(c, "TILE_EACH(r, %lld) %s[r] = tile_float(0xFF800000u);", (long long)m, most);
-    line(c, "TILE_EACH(r, %lld) %s[%s] = tile_max_f32(%s[%s], %s[r]);", (long long)n, most, of,
-         most, of, h.name);
+    char *real = holds_text(c, &h.layout, "r");
+    line(c, "TILE_EACH(r, %lld) %s%s%s%s[%s] = tile_max_f32(%s[%s], %s[r]);", (long long)n,
+         *real ? "if (" : "", real, *real ? ") " : "", most, of, most, of, h.name);
     reduce_across(c, &h.layout, axis, "tile_max_f32", most, m, DT_F32);
     line(c, "TILE_EACH(r, %lld) %s[r] = tile_exp(%s[r] - %s[%s]);", (long long)n, e, h.name, most,
          of);

@@ -1,7 +1,7 @@
 /* Indexing of tiles, concat, and reshapes that move data (R24). */
 #include <string.h>
 
-#include "compiler/cuda.h"
+#include "compiler/cuda_order.h"
 
 /* Known while the C compiler unrolls: a constant, the index of a short loop, sums of these. */
 bool is_unrolled(const Value *v)
@@ -77,10 +77,13 @@ static Layout source_layout(const Op *op, const Layout *have)
         const Mode *m = &have->mode[i];
         bool whole = m->dim < 0 || a->axis[m->dim].kind == AX_FULL;
         if (whole)
-            layout_add(&out, m->owner, m->dim, m->extent, m->stride);
+            layout_add_masked(&out, (Owner)m->owner, m->dim, m->extent, m->stride, m->mask,
+                              m->weight);
         else if (m->owner != OWN_REG)
-            layout_add(&out, m->owner, -1, m->extent, 0);
+            layout_add(&out, (Owner)m->owner, -1, m->extent, 0);
     }
+    out.masks = have->masks;
+    memcpy(out.limit, have->limit, sizeof out.limit);
     for (int k = 0; k < a->count; k++)
         if (a->axis[k].kind != AX_FULL)
             layout_add(&out, OWN_REG, k, op->args[0]->type.dims[k], 1);
@@ -90,17 +93,20 @@ static Layout source_layout(const Op *op, const Layout *have)
 bool extract_layout(const Op *op, const Layout *have, Layout *out)
 {
     const Access *a = op->access;
-    if (!by_registers(op))
+    if (!by_registers(op) || layout_is_masked(have))
         return false;
     Layout source = source_layout(op, have);
     *out = (Layout){0};
     for (int i = 0; i < source.count; i++) {
         const Mode *m = &source.mode[i];
         if (m->dim < 0)
-            layout_add(out, m->owner, -1, m->extent, 0);
+            layout_add(out, (Owner)m->owner, -1, m->extent, 0);
         else if (a->axis[m->dim].kind == AX_FULL)
-            layout_add(out, m->owner, result_axis(a, m->dim), m->extent, m->stride);
+            layout_add_masked(out, (Owner)m->owner, result_axis(a, m->dim), m->extent, m->stride,
+                              m->mask, m->weight);
     }
+    out->masks = source.masks;
+    memcpy(out->limit, source.limit, sizeof out->limit);
     for (int k = 0; k < a->count; k++)
         if (a->axis[k].kind == AX_SLICE)
             layout_add(out, OWN_REG, result_axis(a, k), a->axis[k].extent, 1);
@@ -108,7 +114,7 @@ bool extract_layout(const Op *op, const Layout *have, Layout *out)
 }
 
 /* "name[kept + n * (index of the indexed axes)]", with a test where an index may be outside. */
-static char *register_text(Cuda *c, const Op *op, const char *name, int64_t kept)
+static char *indexed_register(Cuda *c, const Op *op, const char *name, int64_t kept)
 {
     const Access *a = op->access;
     int64_t before = 1, digit = kept;
@@ -149,17 +155,57 @@ static bool extract_registers(Cuda *c, const Op *op)
     for (int k = 0; k < op->access->count; k++)
         if (op->access->axis[k].kind != AX_FULL)
             kept /= a->type.dims[k] ? a->type.dims[k] : 1;
-    char *text = register_text(c, op, name, kept);
+    char *text = indexed_register(c, op, name, kept);
     if (is_uniform(r)) {
-        open_block(c, "%s %s;", c_type(r->type.dtype), c_name(c, r));
-        line(c, "const int r = 0;");
-        line(c, "%s = %s;", c_name(c, r), text);
-        close_block(c);
+        line(c, "const %s %s = %s;", c_type(held(c, r)), c_name(c, r), text);
         return true;
     }
     c->low->layout[r->id] = out;
     declare(c, r);
     line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)registers(c, r), c_name(c, r), text);
+    return true;
+}
+
+/* v[e]: each thread asks the lanes that have its elements, register by register. */
+static bool asks_lanes(Cuda *c, const Op *op)
+{
+    const Value *r = op->results[0], *a = op->args[0];
+    if (a->type.rank != 1 || op->access->axis[0].kind != AX_TILE || is_uniform(a) ||
+        c->plan->unit.lanes == 1)
+        return false;
+    const Layout *l = layout_of(c, a);
+    int64_t n = is_uniform(r) ? 1 : registers(c, r);
+    return axis_warps(l, 0) == 1 && axis_registers(l, 0) * n <= 32;
+}
+
+static bool extract_lanes(Cuda *c, const Op *op)
+{
+    const Value *r = op->results[0], *a = op->args[0], *e = op->args[1];
+    const Layout *l = layout_of(c, a);
+    const char *name = c_name(c, a), *type = c_type(held(c, r));
+    const char *at = is_uniform(r) ? c_name(c, e) : axis_fitted(c, e, layout_of(c, r), 0);
+    int64_t n = is_uniform(r) ? 1 : registers(c, r), m = axis_registers(l, 0);
+    const char *to = new_name(c, r, "taken");
+    Digits d = {0};
+    axis_digits(c, l, 0, m > 1 ? "j" : "0", &d);
+    line(c, "%s %s[%lld];", type, to, (long long)n);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(r, %lld)", (long long)n);
+    line(c, "const int found = (int)%s%s;", at, is_uniform(e) ? "" : "[r]");
+    line(c, "const bool inside = tile_inside(%s%s, %lld);", at, is_uniform(e) ? "" : "[r]",
+         (long long)a->type.dims[0]);
+    line(c, "%s best = %s;", type, c_literal(c, held(c, r), op->bits));
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(j, %lld)", (long long)m);
+    char *lane = lane_of_element(c, l, 0, "found");
+    line(c, "const %s other = tile_shuffle_%s(%s[%s], %s);", type, carrier(held(c, r)), name,
+         register_text(c, l, &d), lane);
+    if (m > 1)
+        line(c, "best = inside && %s == j ? other : best;", axis_register_of(c, l, 0, "found"));
+    else
+        line(c, "best = inside ? other : best;");
+    close_block(c);
+    line(c, "%s[r] = best;", to);
+    close_block(c);
+    give_result(c, r, to, is_uniform(r) ? &(Layout){0} : layout_of(c, r));
     return true;
 }
 
@@ -169,8 +215,8 @@ static bool extract_shared(Cuda *c, const Op *op)
     const Value *r = op->results[0], *a = op->args[0];
     const Access *x = op->access;
     const Layout *l = is_uniform(r) ? NULL : layout_of(c, r);
-    const char *type = c_type(r->type.dtype);
-    char *at = format_text(c, "%s", ""), *inside = format_text(c, "%s", "");
+    DType t = held(c, a), to = held(c, r);
+    char *at = format_text(c, "0"), *inside = format_text(c, "%s", "");
     int64_t stride[MAX_RANK], n = 1;
     int arg = 1;
     for (int k = a->type.rank - 1; k >= 0; k--) {
@@ -188,27 +234,29 @@ static bool extract_shared(Cuda *c, const Op *op)
                 const char *name = axis_fitted(c, v, l, axis);
                 index = axis_element(c, v, name, l, axis, "r");
             } else {
-                index = format_text(c, "%s + (%s)", c_name(c, v), own);
+                index = sum_of(c, c_name(c, v), x->axis[k].kind == AX_TILE ? "0" : own);
             }
-            inside = format_text(c, "%s%stile_inside(%s, %lld)", inside, *inside ? " && " : "",
-                                 index, (long long)a->type.dims[k]);
+            inside = both(
+                c, inside,
+                format_text(c, "tile_inside(%s, %lld)", index, (long long)a->type.dims[k]));
         }
-        at = format_text(c, "%s%s(%s) * %lld", at, *at ? " + " : "", index, (long long)stride[k]);
+        at = sum_of(c, at,
+                    stride[k] == 1 ? index
+                                   : format_text(c, "(%s) * %lld", index, (long long)stride[k]));
     }
-    if (is_uniform(r))
-        line(c, "%s %s;", type, c_name(c, r));
-    else
+    Buffer *b = laid_down(c, a);
+    if (l)
+        inside = both(c, inside, holds_text(c, l, "r"));
+    char *load = format_text(c, "tile_shared_load_%s(%s + (%s))", carrier(t), b->name, at);
+    char *value = *inside ? format_text(c, "%s ? %s : %s", inside, load, c_literal(c, to, op->bits))
+                          : load;
+    if (!is_uniform(r))
         declare(c, r);
-    open_block(c, "%s", "");
-    lay_down(c, a);
-    char *value = *inside ? format_text(c, "%s ? s[%s] : %s", inside, at,
-                                        c_literal(c, r->type.dtype, op->bits))
-                          : format_text(c, "s[%s]", at);
+    buffer_read(c, b);
     if (is_uniform(r))
-        line(c, "%s = %s;", c_name(c, r), value);
+        line(c, "const %s %s = %s;", c_type(to), c_name(c, r), value);
     else
         line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)registers(c, r), c_name(c, r), value);
-    close_block(c);
     return true;
 }
 
@@ -218,7 +266,9 @@ bool cuda_extract(Cuda *c, const Op *op)
         return true;
     if (is_uniform(op->args[0]))
         return extract_shared(c, op);
-    return by_registers(op) ? extract_registers(c, op) : extract_shared(c, op);
+    if (by_registers(op) && !layout_is_masked(layout_of(c, op->args[0])))
+        return extract_registers(c, op);
+    return asks_lanes(c, op) ? extract_lanes(c, op) : extract_shared(c, op);
 }
 
 /* ---- concat ---- */
@@ -231,32 +281,109 @@ static Layout with_axis(const Layout *l, int axis, int64_t extent)
     for (int i = 0; i < l->count; i++) {
         const Mode *m = &l->mode[i];
         if (m->dim != axis)
-            layout_add(&out, m->owner, m->dim, m->extent, m->stride);
+            layout_add(&out, (Owner)m->owner, m->dim, m->extent, m->stride);
         else if (m->owner != OWN_REG)
-            layout_add(&out, m->owner, -1, m->extent, 0);
+            layout_add(&out, (Owner)m->owner, -1, m->extent, 0);
     }
     return out;
+}
+
+/* A line whose first part has an element a lane: the whole line does, if the lanes suffice. */
+static bool joins_lanes(const Op *op, const Layout *first, ThreadUnit unit)
+{
+    const Type *t = &op->results[0]->type;
+    return first && t->rank == 1 && unit.lanes == 32 && t->dims[0] <= 32 &&
+           axis_registers(first, 0) == 1 && axis_lanes(first, 0) == 32 && axis_warps(first, 0) == 1;
 }
 
 Layout concat_layout(const Op *op, const Layout *first, ThreadUnit unit)
 {
     const Type *t = &op->results[0]->type;
     Layout plain = {0};
+    if (joins_lanes(op, first, unit)) {
+        bool masked = t->dims[0] < 32;
+        plain = (Layout){.masks = masked, .limit = {(int32_t)t->dims[0]}};
+        layout_add_masked(&plain, OWN_LANE, 0, 32, 1, masked ? 0 : -1, 1);
+        layout_add(&plain, OWN_WARP, -1, unit.warps, 0);
+        return plain;
+    }
     layout_add(&plain, OWN_LANE, -1, unit.lanes, 0);
     layout_add(&plain, OWN_WARP, -1, unit.warps, 0);
-    if (!first) {
+    if (!first || layout_is_masked(first)) {
         Type rest = *t;
         rest.dims[op->axis] = 1;
-        plain = layout_spread(&rest, t->rank - 1, 1, unit);
+        SpreadRequest q = {.fast = t->rank - 1, .vector = 1, .block_axis = -1};
+        plain = layout_spread(&rest, q, unit);
+        first = NULL;
     }
     return with_axis(first ? first : &plain, op->axis, t->dims[op->axis]);
+}
+
+/* Element `lane - at` of each part, on the lanes that are its. */
+static void concat_lanes(Cuda *c, const Op *op)
+{
+    const Value *r = op->results[0];
+    int64_t at = 0;
+    const char *name = c_name(c, r);
+    for (int i = 0; i < op->nargs; i++) {
+        const Value *a = op->args[i];
+        int64_t n = a->type.dims[0];
+        if (n == 0)
+            continue;
+        char *value = format_text(c, "%s", c_name(c, a));
+        if (!is_uniform(a)) {
+            const Layout *l = layout_of(c, a);
+            const char *held_in = value;
+            if (axis_registers(l, 0) > 1 || axis_warps(l, 0) > 1) {
+                Layout over;
+                axis_over_lanes(&a->type, 0, c->plan->unit, false, &over);
+                held_in = converted(c, a, &over);
+                l = &over;
+                value = format_text(
+                    c, "tile_shuffle_%s(%s[0], %s)", carrier(held(c, a)), held_in,
+                    lane_of_element(c, l, 0, format_text(c, "(lane - %lld)", (long long)at)));
+            } else if (at) {
+                value = format_text(
+                    c, "tile_shuffle_%s(%s[0], %s)", carrier(held(c, a)), held_in,
+                    lane_of_element(c, l, 0, format_text(c, "(lane - %lld)", (long long)at)));
+            } else {
+                value = format_text(c, "%s[0]", held_in);
+            }
+        }
+        const char *part = new_temp(c, "part");
+        line(c, "const %s %s = %s;", c_type(held(c, r)), part, value);
+        if (at)
+            line(c, "%s[0] = lane >= %lld ? %s : %s[0];", name, (long long)at, part, name);
+        else
+            line(c, "%s[0] = %s;", name, part);
+        at += n;
+    }
+}
+
+static void concat_registers(Cuda *c, const Op *op, const Layout *l)
+{
+    const Value *r = op->results[0];
+    int64_t at = 0, whole = r->type.dims[op->axis];
+    for (int i = 0; i < op->nargs; i++) {
+        const Value *a = op->args[i];
+        int64_t n = a->type.dims[op->axis];
+        if (type_elements(&a->type) == 0)
+            continue;
+        Layout part = with_axis(l, op->axis, n);
+        const char *name = is_uniform(a) ? c_name(c, a) : NULL;
+        if (!name)
+            name = layout_equal(&part, layout_of(c, a)) ? c_name(c, a) : converted(c, a, &part);
+        line(c, "TILE_EACH(r, %lld) %s[r / %lld * %lld + %lld + r %% %lld] = %s%s;",
+             (long long)layout_span(&part, OWN_REG), c_name(c, r), (long long)n, (long long)whole,
+             (long long)at, (long long)n, name, is_uniform(a) ? "" : "[r]");
+        at += n;
+    }
 }
 
 bool cuda_concat(Cuda *c, const Op *op)
 {
     const Value *r = op->results[0];
     const Layout *first = NULL;
-    int64_t at = 0, whole = r->type.dims[op->axis];
     for (int i = 0; i < op->nargs && !first; i++)
         if (!is_uniform(op->args[i]) && type_elements(&op->args[i]->type))
             first = layout_of(c, op->args[i]);
@@ -269,21 +396,12 @@ bool cuda_concat(Cuda *c, const Op *op)
                 c->name[r->id] = c_name(c, op->args[i]);
         return true;
     }
+    bool lanes = joins_lanes(op, first, c->plan->unit);
     c->low->layout[r->id] = l;
     declare(c, r);
-    for (int i = 0; i < op->nargs; i++) {
-        const Value *a = op->args[i];
-        int64_t n = a->type.dims[op->axis];
-        if (type_elements(&a->type) == 0)
-            continue;
-        Layout part = with_axis(&l, op->axis, n);
-        const char *name = is_uniform(a) ? c_name(c, a) : NULL;
-        if (!name)
-            name = layout_equal(&part, layout_of(c, a)) ? c_name(c, a) : converted(c, a, &part);
-        line(c, "TILE_EACH(r, %lld) %s[r / %lld * %lld + %lld + r %% %lld] = %s%s;",
-             (long long)layout_span(&part, OWN_REG), c_name(c, r), (long long)n, (long long)whole,
-             (long long)at, (long long)n, name, is_uniform(a) ? "" : "[r]");
-        at += n;
-    }
+    if (lanes)
+        concat_lanes(c, op);
+    else
+        concat_registers(c, op, &l);
     return true;
 }

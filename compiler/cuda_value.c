@@ -1,19 +1,9 @@
-/* Values in C: names, registers, coordinates, and the way between layouts. */
+/* Values in C: names, registers, coordinates. */
 #include <ctype.h>
 #include <math.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "compiler/cuda.h"
-
-char *format_text(Cuda *c, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    char *text = arena_vformat(c->arena, format, args);
-    va_end(args);
-    return text;
-}
 
 const char *c_type(DType t)
 {
@@ -77,16 +67,15 @@ char *c_literal(Cuda *c, DType t, uint64_t bits)
 static bool is_used(const Cuda *c, const char *name)
 {
     static const char *const reserved[] = {
-        "lane", "warp", "program", "r", "g", "i", "int", "float", "double", "char", "long", "short",
-        "bool", "auto", "break", "case", "const", "do", "else", "enum", "for", "goto", "if",
-        "register", "return", "void", "while", "shared", "new", "delete", "class", "this",
-        "template", "operator", "default", "switch", "static", "struct", "union", "signed",
+        "lane", "warp", "program", "shared", "a", "r", "i", "j", "o", "int", "float", "double",
+        "char", "long", "short", "bool", "auto", "break", "case", "const", "do", "else", "enum",
+        "for", "goto", "if", "register", "return", "void", "while", "new", "delete", "class",
+        "this", "template", "operator", "default", "switch", "static", "struct", "union", "signed",
         "unsigned", "sizeof", "typedef", "volatile", "true", "false", "exp", "log", "max", "min",
-        "abs", "sqrt", "floor",
+        "abs", "sqrt", "floor", "asm", "inline", "extern", "restrict",
         /* locals of emitted statements */
-        "s", "o", "h", "j", "k", "w", "first", "key", "index", "best", "best_value", "found",
-        "slot", "slot_value", "slot_index", "from", "other", "row", "run", "sum", "all", "digit",
-        "part", "last"};
+        "piece", "best", "found", "other", "digit", "run", "all", "number", "rest", "inside", "key",
+        "index", "part", "slot"};
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
         if (strcmp(reserved[i], name) == 0)
             return true;
@@ -105,18 +94,46 @@ const char *new_temp(Cuda *c, const char *stem)
     return name;
 }
 
+/* The source's name as a C identifier. */
+static const char *stem_of(Cuda *c, const Value *v, const char *otherwise)
+{
+    bool named = v->name && isalpha((unsigned char)v->name[0]);
+    char *stem = format_text(c, "%s", named ? v->name : otherwise);
+    for (char *p = stem; *p; p++)
+        if (!isalnum((unsigned char)*p))
+            *p = '_';
+    return stem;
+}
+
+DType held(const Cuda *c, const Value *v)
+{
+    return range_held_type(&c->ranges, v);
+}
+
+/* What the host computes comes in the args. */
+static const char *host_name(Cuda *c, const Value *v)
+{
+    int node = host_value(c->host, v);
+    if (node < 0)
+        return NULL;
+    return host_number(c->host, node, c_type(held(c, v)), stem_of(c, v, "t"));
+}
+
 const char *c_name(Cuda *c, const Value *v)
 {
     if (v->op && v->op->code == OP_CONST)
         return c_literal(c, v->type.dtype, v->op->bits);
     if (c->name[v->id])
         return c->name[v->id];
-    bool named = v->name && isalpha((unsigned char)v->name[0]);
-    char *stem = format_text(c, "%s", named ? v->name : "t");
-    for (char *p = stem; *p; p++)
-        if (!isalnum((unsigned char)*p))
-            *p = '_';
-    return c->name[v->id] = new_temp(c, stem);
+    const char *host = host_name(c, v);
+    if (host)
+        return c->name[v->id] = host;
+    return c->name[v->id] = new_temp(c, stem_of(c, v, "t"));
+}
+
+const char *new_name(Cuda *c, const Value *v, const char *otherwise)
+{
+    return new_temp(c, stem_of(c, v, otherwise));
 }
 
 const Layout *layout_of(Cuda *c, const Value *v)
@@ -131,18 +148,70 @@ int64_t registers(Cuda *c, const Value *v)
 
 void declare(Cuda *c, const Value *v)
 {
-    line(c, "%s %s[%lld];", c_type(v->type.dtype), c_name(c, v), (long long)registers(c, v));
+    if (is_uniform(v))
+        line(c, "%s %s;", c_type(held(c, v)), c_name(c, v));
+    else
+        line(c, "%s %s[%lld];", c_type(held(c, v)), c_name(c, v), (long long)registers(c, v));
+}
+
+void give_result(Cuda *c, const Value *v, const char *name, const Layout *l)
+{
+    if (is_uniform(v)) {
+        c->name[v->id] = format_text(c, "%s[0]", name);
+        return;
+    }
+    c->low->layout[v->id] = *l;
+    c->name[v->id] = name;
+}
+
+const char *carrier(DType t)
+{
+    switch (t) {
+    case DT_F16:
+    case DT_BF16:
+        return "u16";
+    case DT_E4M3:
+    case DT_E5M2:
+    case DT_UE8M0:
+    case DT_E2M1:
+        return "u8";
+    case DT_TF32:
+        return "f32";
+    default:
+        return dtype_info[t].name;
+    }
+}
+
+/* ---- text ---- */
+
+char *both(Cuda *c, const char *a, const char *b)
+{
+    return format_text(c, "%s%s%s", a, *a && *b ? " && " : "", b);
+}
+
+static bool is_nothing(const char *text)
+{
+    return !*text || strcmp(text, "0") == 0;
+}
+
+char *sum_of(Cuda *c, const char *a, const char *b)
+{
+    if (is_nothing(a))
+        return format_text(c, "%s", *b ? b : "0");
+    return is_nothing(b) ? format_text(c, "%s", a) : format_text(c, "%s + %s", a, b);
+}
+
+char *absolute_lane(Cuda *c, const char *lane)
+{
+    int n = c->plan->unit.lanes;
+    return n == 32 ? format_text(c, "%s", lane)
+                   : format_text(c, "(tile_lane() & %d) + %s", 32 - n, lane);
 }
 
 /* ---- coordinates ---- */
 
-static char *add_term(Cuda *c, char *sum, const char *term)
-{
-    return *sum ? format_text(c, "%s + %s", sum, term) : format_text(c, "%s", term);
-}
-
-/* "who / before % extent * stride", as short as it can be said. */
-static char *digit(Cuda *c, const char *who, int64_t before, int64_t extent, int64_t stride,
+/* "who / before % extent * step", as short as it can be said. */
+static char *digit(Cuda *c, const char *who, int64_t before, int64_t extent, int64_t step,
                    bool last)
 {
     char *text = format_text(c, "%s", who);
@@ -150,7 +219,7 @@ static char *digit(Cuda *c, const char *who, int64_t before, int64_t extent, int
         text = format_text(c, "%s / %lld", text, (long long)before);
     if (!last)
         text = format_text(c, "%s %% %lld", text, (long long)extent);
-    return stride == 1 ? text : format_text(c, "%s * %lld", text, (long long)stride);
+    return step == 1 ? text : format_text(c, "%s * %lld", text, (long long)step);
 }
 
 static bool is_last(const Layout *l, int at)
@@ -161,205 +230,118 @@ static bool is_last(const Layout *l, int at)
     return true;
 }
 
+/* The sum over the modes for which `of` holds of digit times step. */
+typedef bool ModeTest(const Mode *, int x);
+typedef int64_t ModeStep(const Mode *);
+
+static char *sum_digits(Cuda *c, const Layout *l, const char *const who[OWNERS], ModeTest *of,
+                        int x, ModeStep *step)
+{
+    int64_t before[OWNERS] = {1, 1, 1};
+    char *sum = format_text(c, "0");
+    for (int i = 0; i < l->count; i++) {
+        const Mode *m = &l->mode[i];
+        if (who[m->owner] && strcmp(who[m->owner], "0") && of(m, x))
+            sum = sum_of(
+                c, sum,
+                digit(c, who[m->owner], before[m->owner], m->extent, step(m), is_last(l, i)));
+        before[m->owner] *= m->extent;
+    }
+    return sum;
+}
+
+static bool along(const Mode *m, int dim)
+{
+    return m->dim == dim;
+}
+
+static bool in_mask(const Mode *m, int mask)
+{
+    return m->mask == mask;
+}
+
+static int64_t stride_of(const Mode *m)
+{
+    return m->stride;
+}
+
+static int64_t weight_of(const Mode *m)
+{
+    return m->weight;
+}
+
 char *coordinate(Cuda *c, const Layout *l, int dim, const char *reg)
 {
     const char *who[OWNERS] = {reg, "lane", "warp"};
-    int64_t before[OWNERS] = {1, 1, 1};
-    char *sum = format_text(c, "%s", "");
-    for (int i = 0; i < l->count; i++) {
-        const Mode *m = &l->mode[i];
-        if (m->dim == dim)
-            sum = add_term(
-                c, sum,
-                digit(c, who[m->owner], before[m->owner], m->extent, m->stride, is_last(l, i)));
-        before[m->owner] *= m->extent;
-    }
-    return *sum ? sum : format_text(c, "0");
+    return sum_digits(c, l, who, along, dim, stride_of);
 }
 
-/* The register of a projection that goes with register `reg` of `l`; `kept` says which dims
- * stay. */
-char *projected_register(Cuda *c, const Layout *l, const bool *kept, const char *reg)
+char *thread_coordinate(Cuda *c, const Layout *l, int dim)
 {
-    int64_t before = 1, after = 1;
-    char *sum = format_text(c, "%s", "");
-    bool all = true;
-    for (int i = 0; i < l->count; i++) {
-        const Mode *m = &l->mode[i];
-        if (m->owner != OWN_REG)
-            continue;
-        if (m->dim >= 0 && kept[m->dim]) {
-            sum = add_term(c, sum, digit(c, reg, before, m->extent, after, is_last(l, i)));
-            after *= m->extent;
-        } else {
-            all = false;
-        }
-        before *= m->extent;
-    }
-    return all ? format_text(c, "%s", reg) : *sum ? sum : format_text(c, "0");
+    const char *who[OWNERS] = {NULL, "lane", "warp"};
+    return sum_digits(c, l, who, along, dim, stride_of);
 }
 
-char *element(Cuda *c, const Value *arg, const char *name, const Type *t, const Layout *l,
-              const char *reg)
+char *register_coordinate(Cuda *c, const Layout *l, int dim, const char *reg)
 {
-    bool kept[MAX_RANK];
-    (void)t;
-    if (is_uniform(arg))
-        return format_text(c, "%s", name);
-    for (int i = 0; i < MAX_RANK; i++)
-        kept[i] = i < arg->type.rank && arg->type.dims[i] != 1;
-    return format_text(c, "%s[%s]", name, projected_register(c, l, kept, reg));
+    const char *who[OWNERS] = {reg, NULL, NULL};
+    return sum_digits(c, l, who, along, dim, stride_of);
 }
 
-char *axis_element(Cuda *c, const Value *arg, const char *name, const Layout *l, int dim,
-                   const char *reg)
+char *holds_text(Cuda *c, const Layout *l, const char *reg)
 {
-    bool kept[MAX_RANK] = {0};
-    if (is_uniform(arg))
-        return format_text(c, "%s", name);
-    kept[dim] = true;
-    return format_text(c, "%s[%s]", name, projected_register(c, l, kept, reg));
+    const char *who[OWNERS] = {reg, "lane", "warp"};
+    char *all = format_text(c, "%s", "");
+    for (int k = 0; k < l->masks; k++)
+        all = both(
+            c, all,
+            format_text(c, "%s < %d", sum_digits(c, l, who, in_mask, k, weight_of), l->limit[k]));
+    return all;
 }
 
 char *one_holder(Cuda *c, const Layout *l)
 {
     static const char *const who[OWNERS] = {"", "lane", "warp"};
     int64_t before[OWNERS] = {1, 1, 1};
-    char *sum = format_text(c, "%s", "");
+    char *all = format_text(c, "%s", "");
     for (int i = 0; i < l->count; i++) {
         const Mode *m = &l->mode[i];
-        if (m->dim < 0)
-            sum = format_text(
-                c, "%s%s%s == 0", sum, *sum ? " && " : "",
-                digit(c, who[m->owner], before[m->owner], m->extent, 1, is_last(l, i)));
+        if (m->dim < 0 && m->owner != OWN_REG)
+            all = both(c, all,
+                       format_text(
+                           c, "%s == 0",
+                           digit(c, who[m->owner], before[m->owner], m->extent, 1, is_last(l, i))));
         before[m->owner] *= m->extent;
     }
-    return sum;
+    return all;
 }
 
-/* ---- conversions ---- */
-
-/* Lanes and warps hold the same parts: only the order of registers differs. */
-static bool same_threads(const Layout *a, const Layout *b)
+char *projected_register(Cuda *c, const Layout *l, const bool *kept, const char *reg)
 {
-    Layout x = {0}, y = {0};
-    for (int i = 0; i < a->count; i++)
-        if (a->mode[i].owner != OWN_REG)
-            x.mode[x.count++] = a->mode[i];
-    for (int i = 0; i < b->count; i++)
-        if (b->mode[i].owner != OWN_REG)
-            y.mode[y.count++] = b->mode[i];
-    return layout_equal(&x, &y);
-}
-
-static bool permute(Cuda *c, const Type *t, const char *from, const Layout *a, const char *to,
-                    const Layout *b)
-{
-    int64_t n = layout_span(b, OWN_REG), m = layout_span(a, OWN_REG);
-    for (int64_t i = 0; i < n; i++) {
-        int64_t k = 0;
-        for (; k < m; k++) {
-            bool same = true;
-            for (int d = 0; same && d < t->rank; d++)
-                same = layout_index(a, d, k, 0, 0) == layout_index(b, d, i, 0, 0);
-            if (same)
-                break;
-        }
-        if (k == m)
-            return false;
-        line(c, "%s[%lld] = %s[%lld];", to, (long long)i, from, (long long)k);
-    }
-    return true;
-}
-
-/* The row-major place of this thread's register in a tile. */
-char *place_text(Cuda *c, const Type *t, const Layout *l)
-{
-    int64_t stride = 1;
-    char *sum = format_text(c, "%s", "");
-    for (int d = t->rank - 1; d >= 0; d--) {
-        if (t->dims[d] > 1) {
-            char *x = coordinate(c, l, d, "r");
-            sum = add_term(c, sum,
-                           stride == 1 ? format_text(c, "(%s)", x)
-                                       : format_text(c, "(%s) * %lld", x, (long long)stride));
-        }
-        stride *= t->dims[d];
-    }
-    return *sum ? sum : format_text(c, "0");
-}
-
-void unit_sync(Cuda *c)
-{
-    forget_touched(c);
-    if (c->plan->unit.warps > 1)
-        line(c, "tile_sync();");
-    else if (c->plan->unit.lanes > 1)
-        line(c, "tile_sync_warp();");
-}
-
-void lay_down(Cuda *c, const Value *v)
-{
-    const Type *t = &v->type;
-    const char *type = c_type(t->dtype);
-    int64_t n = type_elements(t);
-    Layout plain = layout_spread(t, t->rank - 1, 1, c->plan->unit);
-    const Layout *l = is_uniform(v) ? &plain : layout_of(c, v);
-    char *holder = one_holder(c, l);
-    need_shared(c, (size_t)n * dtype_info[t->dtype].size);
-    line(c, "%s *const s = (%s *)shared;", type, type);
-    unit_sync(c);
-    line(c, "%s%s%sTILE_EACH(r, %lld) s[%s] = %s%s;", *holder ? "if (" : "", holder,
-         *holder ? ") " : "", (long long)layout_span(l, OWN_REG), place_text(c, t, l), c_name(c, v),
-         is_uniform(v) ? "" : "[r]");
-    unit_sync(c);
-}
-
-/* By naming registers anew where every thread has what it needs, else through shared memory. */
-const char *converted(Cuda *c, const Value *arg, const Layout *to)
-{
-    const Type *t = &arg->type;
-    const Layout *from = layout_of(c, arg);
-    const char *name = c_name(c, arg), *type = c_type(t->dtype);
-    const char *out = new_temp(c,
-                               format_text(c, "%s_as", isalpha((unsigned char)*name) ? name : "t"));
-    line(c, "%s %s[%lld];", type, out, (long long)layout_span(to, OWN_REG));
-    if (same_threads(from, to) && permute(c, t, name, from, out, to))
-        return out;
-    open_block(c, "%s", "");
-    lay_down(c, arg);
-    line(c, "TILE_EACH(r, %lld) %s[r] = s[%s];", (long long)layout_span(to, OWN_REG), out,
-         place_text(c, t, to));
-    close_block(c);
-    return out;
-}
-
-const char *fitted(Cuda *c, const Value *arg, const Layout *l)
-{
-    if (is_uniform(arg))
-        return c_name(c, arg);
-    Layout want = layout_project(l, &arg->type);
-    return layout_equal(&want, layout_of(c, arg)) ? c_name(c, arg) : converted(c, arg, &want);
-}
-
-/* The layout of an index tile that stands for axis `dim`. */
-static Layout axis_layout(const Layout *l, int dim)
-{
-    Layout out = {0};
+    int64_t before = 1, after = 1;
+    char *sum = format_text(c, "0");
+    bool all = true;
     for (int i = 0; i < l->count; i++) {
         const Mode *m = &l->mode[i];
-        if (m->dim == dim)
-            layout_add(&out, m->owner, 0, m->extent, m->stride);
-        else if (m->owner != OWN_REG)
-            layout_add(&out, m->owner, -1, m->extent, 0);
+        if (m->owner != OWN_REG)
+            continue;
+        if (m->dim >= 0 && kept[m->dim]) {
+            sum = sum_of(c, sum, digit(c, reg, before, m->extent, after, is_last(l, i)));
+            after *= m->extent;
+        } else {
+            all = false;
+        }
+        before *= m->extent;
     }
-    return out;
+    return all ? format_text(c, "%s", reg) : sum;
 }
 
-const char *axis_fitted(Cuda *c, const Value *arg, const Layout *l, int dim)
+char *element(Cuda *c, const Value *arg, const char *name, const Layout *l, const char *reg)
 {
+    bool kept[MAX_RANK];
     if (is_uniform(arg))
-        return c_name(c, arg);
-    Layout want = axis_layout(l, dim);
-    return layout_equal(&want, layout_of(c, arg)) ? c_name(c, arg) : converted(c, arg, &want);
+        return format_text(c, "%s", name);
+    for (int i = 0; i < MAX_RANK; i++)
+        kept[i] = i < arg->type.rank && arg->type.dims[i] != 1;
+    return format_text(c, "%s[%s]", name, projected_register(c, l, kept, reg));
 }

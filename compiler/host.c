@@ -366,7 +366,7 @@ const char *host_number(Host *h, int node, const char *type, const char *name)
 
 const char *host_divisor(Host *h, int node, const char *name)
 {
-    tile_field f = {.kind = TILE_FIELD_DIVISOR, .size = 12, .index = -1, .node = node};
+    tile_field f = {.kind = TILE_FIELD_DIVISOR, .size = 24, .index = -1, .node = node};
     return add_field(h, f, "TileDivisor ", name, 0);
 }
 
@@ -376,9 +376,42 @@ const char *host_scratch(Host *h, int offset, const char *type, const char *name
     return add_field(h, f, type, name, 0);
 }
 
+const char *host_table(Host *h, const Op *tensor, const char *name)
+{
+    tile_field f = {.kind = TILE_FIELD_TABLE,
+                    .size = 4,
+                    .index = host_tensor_number(h->kernel, tensor),
+                    .node = -1};
+    h->tables = true;
+    const char *first = add_field(h, f, "uint32_t", arena_format(h->arena, "%s_first", name), 0);
+    return arena_format(h->arena, "(a.tables + %s)", first);
+}
+
+void host_contiguous(Host *h, const Op *tensor, int axis)
+{
+    int t = host_tensor_number(h->kernel, tensor);
+    int outer = host_node(h, TILE_NODE_STRIDE, TILE_I64, t, axis, 0);
+    int inner = host_node(h, TILE_NODE_STRIDE, TILE_I64, t, axis + 1, 0);
+    int extent = host_node(h, TILE_NODE_EXTENT, TILE_I64, t, axis + 1, 0);
+    int want = host_node(h, TILE_NODE_MUL, TILE_I64, inner, extent, 0);
+    tile_require r = {host_node(h, TILE_NODE_EQ, TILE_I64, outer, want, 0),
+                      arena_format(h->arena, "%s: axes %d and %d follow each other in memory",
+                                   tensor->name, axis, axis + 1)};
+    for (int i = 0; i < h->requires.count; i++)
+        if (h->requires.items[i].node == r.node)
+            return;
+    PUSH(h->arena, &h->requires, r);
+}
+
+void host_need_aligned(Host *h, int node)
+{
+    h->aligned = h->aligned < 0 ? node
+                                : host_node(h, TILE_NODE_AND, TILE_BOOL, h->aligned, node, 0);
+}
+
 static uint32_t alignment(const HostField *f)
 {
-    return f->field.kind == TILE_FIELD_DIVISOR ? 4 : f->count ? 8 : f->field.size;
+    return f->field.kind == TILE_FIELD_DIVISOR || f->count ? 8 : f->field.size;
 }
 
 char *host_struct(Host *h, const char *name)
@@ -395,6 +428,8 @@ char *host_struct(Host *h, const char *name)
         text = arena_format(h->arena, f->count ? "%s    %s%s%s[%d];\n" : "%s    %s%s%s;\n", text,
                             f->type, space ? " " : "", f->name, f->count);
     }
+    if (h->tables)
+        text = arena_format(h->arena, "%s    void *tables[TILE_TABLE_ENTRIES];\n", text);
     return arena_format(h->arena, "%s} %s;\n", text, name);
 }
 
@@ -414,7 +449,10 @@ tile_plan host_plan(Host *h)
         .node_count = h->nodes.count,
         .field_count = h->fields.count,
         .phase_count = h->phases.count,
+        .requires = h->requires.items,
+        .require_count = h->requires.count,
         .args_size = (size + 7) / 8 * 8,
+        .tables = h->tables,
         .aligned = h->aligned,
         .scratch_bytes = h->scratch,
     };

@@ -14,13 +14,15 @@ typedef struct HostField {
     int count;               /* of an array, 0: none */
 } HostField;
 
+typedef struct Host Host;
+
 /* A dim that the host finds no tensor for. */
 typedef struct HostBound {
     const Op *dim;
     const Setting *setting; /* NULL: the caller says it */
 } HostBound;
 
-typedef struct Host {
+struct Host {
     Arena *arena;
     const Kernel *kernel;
     const Variant *variant;
@@ -40,10 +42,15 @@ typedef struct Host {
         HostBound *items;
         int count, capacity;
     } bound;
+    struct {
+        tile_require *items;
+        int count, capacity;
+    } requires;
+    bool tables;  /* pointers of tables come at the end of the args */
     int *node_of; /* by Value.id, 1 + node; 0: not computed, -1: the host cannot */
     int ids;
     int aligned, scratch; /* nodes; -1: none */
-} Host;
+};
 
 /* Solves the dims: their nodes exist from then on. Tensors and scalars are numbered in the order of
  * their OP_TENSOR and OP_SCALAR. */
@@ -62,6 +69,12 @@ const char *host_pointer(Host *, const Op *tensor, const char *type, const char 
 const char *host_number(Host *, int node, const char *type, const char *name);
 /* A number by which the kernel divides; the field is a TileDivisor. */
 const char *host_divisor(Host *, int node, const char *name);
+/* Where the entries of a table begin: entry l is at "[l]" behind it. */
+const char *host_table(Host *, const Op *tensor, const char *name);
+/* The tensor's axes `axis` and the next must follow each other in memory. */
+void host_contiguous(Host *, const Op *tensor, int axis);
+/* Every access that moves several elements at once needs this condition (a node). */
+void host_need_aligned(Host *, int node);
 /* Pointer into the kernel's scratch, `offset` a node. */
 const char *host_scratch(Host *, int offset, const char *type, const char *name);
 

@@ -61,7 +61,8 @@ typedef enum Owner { OWN_REG, OWN_LANE, OWN_WARP, OWNERS } Owner;
 /* The plan of a default sum (R8): in which order the threads of a target add up an axis.
  *
  * Digits write an index along the axis as a mixed-radix number: a digit has `extent` values and
- * each step of it moves `stride` elements. They cover the axis exactly. A thread is given by the
+ * each step of it moves `stride` elements. They cover the axis; beyond its end there is nothing to
+ * add. A thread is given by the
  * values of its lane and warp digits. It starts at +0 and adds its elements, counting its
  * register digits up, the first one fastest. Then, for each lane digit from the first, partners
  * that differ in bit 1, 2, 4 .. of that digit add pairwise: both get a + b. Then, for each warp

@@ -4,56 +4,113 @@
 
 const char owner_letter[OWNERS] = {'r', 'l', 'w'};
 
-void layout_add(Layout *l, Owner owner, int dim, int64_t extent, int64_t stride)
+static bool continues(const Mode *m, int dim, int64_t stride, int mask, int64_t weight)
+{
+    return m->dim == dim && m->mask == mask &&
+           (dim < 0 || (int64_t)m->stride * m->extent == stride) &&
+           (mask < 0 || (int64_t)m->weight * m->extent == weight);
+}
+
+void layout_add_masked(Layout *l, Owner owner, int dim, int64_t extent, int64_t stride, int mask,
+                       int64_t weight)
 {
     if (extent == 1)
         return;
-    if (dim < 0)
+    if (dim < 0) {
         stride = 0;
+        mask = -1;
+    }
+    if (mask < 0)
+        weight = 0;
     /* Neighbours of one owner that continue each other are one mode. */
     for (int i = l->count - 1; i >= 0; i--) {
         Mode *m = &l->mode[i];
-        if (m->owner != owner)
+        if (m->owner != (int)owner)
             continue;
-        if (m->dim == dim && (dim < 0 || m->stride * m->extent == stride)) {
-            m->extent *= extent;
+        if (continues(m, dim, stride, mask, weight)) {
+            m->extent = (int32_t)(m->extent * extent);
             return;
         }
         break;
     }
     if (l->count < MAX_MODES)
-        l->mode[l->count++] = (Mode){owner, dim, extent, stride};
+        l->mode[l->count++] = (Mode){(int8_t)owner,   (int8_t)dim,     (int8_t)mask,
+                                     (int32_t)extent, (int32_t)stride, (int32_t)weight};
+}
+
+void layout_add(Layout *l, Owner owner, int dim, int64_t extent, int64_t stride)
+{
+    layout_add_masked(l, owner, dim, extent, stride, -1, 0);
+}
+
+/* A mode of `from` with another dim and stride, its mask kept; masks of `l` are those of `from`. */
+static void add_like(Layout *l, const Mode *m, int dim, int64_t extent, int64_t stride,
+                     int64_t weight)
+{
+    layout_add_masked(l, (Owner)m->owner, dim, extent, stride, m->mask, weight);
+}
+
+static void take_masks(Layout *l, const Layout *from)
+{
+    l->masks = from->masks;
+    memcpy(l->limit, from->limit, sizeof l->limit);
 }
 
 int64_t layout_span(const Layout *l, Owner owner)
 {
     int64_t n = 1;
     for (int i = 0; i < l->count; i++)
-        if (l->mode[i].owner == owner)
+        if (l->mode[i].owner == (int)owner)
             n *= l->mode[i].extent;
     return n;
 }
 
-/* The same modes for each owner in the same order; how owners interleave means nothing. */
-bool layout_equal(const Layout *a, const Layout *b)
+int64_t layout_along(const Layout *l, Owner owner, int dim)
 {
-    for (int o = 0; o < OWNERS; o++) {
-        int i = 0, k = 0;
-        for (;; i++, k++) {
-            while (i < a->count && (int)a->mode[i].owner != o)
-                i++;
-            while (k < b->count && (int)b->mode[k].owner != o)
-                k++;
-            if (i == a->count || k == b->count)
-                break;
-            if (a->mode[i].dim != b->mode[k].dim || a->mode[i].extent != b->mode[k].extent ||
-                a->mode[i].stride != b->mode[k].stride)
-                return false;
-        }
-        if (i != a->count || k != b->count)
+    int64_t n = 1;
+    for (int i = 0; i < l->count; i++)
+        if (l->mode[i].owner == (int)owner && l->mode[i].dim == dim)
+            n *= l->mode[i].extent;
+    return n;
+}
+
+static bool same_mode(const Layout *a, const Mode *m, const Layout *b, const Mode *o)
+{
+    if (m->dim != o->dim || m->extent != o->extent || m->stride != o->stride ||
+        (m->mask < 0) != (o->mask < 0))
+        return false;
+    return m->mask < 0 || (m->weight == o->weight && a->limit[m->mask] == b->limit[o->mask]);
+}
+
+/* The same modes in the same order; how owners interleave means nothing. */
+static bool same_owner(const Layout *a, const Layout *b, int owner)
+{
+    int i = 0, k = 0;
+    for (;; i++, k++) {
+        while (i < a->count && a->mode[i].owner != owner)
+            i++;
+        while (k < b->count && b->mode[k].owner != owner)
+            k++;
+        if (i == a->count || k == b->count)
+            return i == a->count && k == b->count;
+        if (!same_mode(a, &a->mode[i], b, &b->mode[k]))
             return false;
     }
-    return true;
+}
+
+bool layout_equal(const Layout *a, const Layout *b)
+{
+    return same_owner(a, b, OWN_REG) && same_owner(a, b, OWN_LANE) && same_owner(a, b, OWN_WARP);
+}
+
+bool layout_same_threads(const Layout *a, const Layout *b)
+{
+    return same_owner(a, b, OWN_LANE) && same_owner(a, b, OWN_WARP);
+}
+
+bool layout_is_masked(const Layout *l)
+{
+    return l->masks > 0;
 }
 
 char *layout_text(Arena *a, const Layout *l)
@@ -61,10 +118,11 @@ char *layout_text(Arena *a, const Layout *l)
     char *text = arena_format(a, "%s", "");
     for (int i = 0; i < l->count; i++) {
         const Mode *m = &l->mode[i];
-        text = arena_format(a, "%s%s%s %lld", text, i ? " | " : "", owner_name[m->owner],
-                            (long long)m->extent);
+        text = arena_format(a, "%s%s%s %d", text, i ? " | " : "", owner_name[m->owner], m->extent);
         if (m->dim >= 0)
-            text = arena_format(a, "%s@%lld.%d", text, (long long)m->stride, m->dim);
+            text = arena_format(a, "%s@%d.%d", text, m->stride, m->dim);
+        if (m->mask >= 0)
+            text = arena_format(a, "%s < %d", text, l->limit[m->mask]);
     }
     return *text ? text : arena_format(a, "one");
 }
@@ -81,6 +139,23 @@ int64_t layout_index(const Layout *l, int dim, int64_t reg, int64_t lane, int64_
     return index;
 }
 
+bool layout_holds(const Layout *l, int64_t reg, int64_t lane, int64_t warp)
+{
+    int64_t digit[OWNERS] = {reg, lane, warp}, sum[MAX_MASKS] = {0};
+    for (int i = 0; i < l->count; i++) {
+        const Mode *m = &l->mode[i];
+        if (m->mask >= 0)
+            sum[m->mask] += digit[m->owner] % m->extent * m->weight;
+        digit[m->owner] /= m->extent;
+    }
+    for (int i = 0; i < l->masks; i++)
+        if (sum[i] >= l->limit[i])
+            return false;
+    return true;
+}
+
+/* ---- spreading ---- */
+
 /* The largest divisor of `n` that divides `of` too and is at most `most`. */
 static int64_t common_part(int64_t n, int64_t of, int64_t most)
 {
@@ -92,20 +167,66 @@ static int64_t common_part(int64_t n, int64_t of, int64_t most)
 
 typedef struct Spread {
     Layout layout;
-    int64_t covered[MAX_RANK]; /* the axis's elements that have holders, by stride */
+    int64_t covered[MAX_RANK]; /* how far along the axis there are holders */
     int64_t lanes, warps;      /* of the unit, not given out */
 } Spread;
 
+static void cover(Spread *s, int axis, Owner owner, int64_t extent)
+{
+    layout_add(&s->layout, owner, axis, extent, s->covered[axis]);
+    s->covered[axis] *= extent;
+}
+
+/* Holders along the axis, as many as divide what is left of it, `most` at most. */
 static void give(Spread *s, const Type *t, int axis, Owner owner, int64_t *left, int64_t most)
 {
-    int64_t n = t->dims[axis] / s->covered[axis];
-    int64_t d = common_part(n, *left, most);
-    layout_add(&s->layout, owner, axis, d, s->covered[axis]);
-    s->covered[axis] *= d;
+    if (s->covered[axis] >= t->dims[axis] || t->dims[axis] % s->covered[axis])
+        return;
+    int64_t d = common_part(t->dims[axis] / s->covered[axis], *left, most);
+    cover(s, axis, owner, d);
     *left /= d;
 }
 
-Layout layout_spread(const Type *t, int fast, int64_t vector, ThreadUnit unit)
+/* The same, but rounded up: the least part of the holders that covers what is left, else all. */
+static void give_masked(Spread *s, const Type *t, int axis, Owner owner, int64_t *left)
+{
+    int64_t need = (t->dims[axis] + s->covered[axis] - 1) / s->covered[axis], d = 1;
+    while (d < *left && (d < need || *left % d))
+        d++;
+    cover(s, axis, owner, d);
+    *left /= d;
+}
+
+static void give_all(Spread *s, const Type *t, int fast, Owner owner, int64_t *left, bool masked)
+{
+    for (int k = 0; k <= t->rank; k++) {
+        int axis = k == 0 ? fast : t->rank - k;
+        if (k && axis == fast)
+            continue;
+        if (masked)
+            give_masked(s, t, axis, owner, left);
+        else
+            give(s, t, axis, owner, left, *left);
+    }
+}
+
+/* A dim that its modes overshoot gets a mask. */
+static void mask_surplus(Layout *l, const Type *t, const int64_t *covered)
+{
+    for (int d = 0; d < t->rank; d++) {
+        if (covered[d] <= t->dims[d])
+            continue;
+        int mask = l->masks++;
+        l->limit[mask] = (int32_t)t->dims[d];
+        for (int i = 0; i < l->count; i++)
+            if (l->mode[i].dim == d) {
+                l->mode[i].mask = (int8_t)mask;
+                l->mode[i].weight = l->mode[i].stride;
+            }
+    }
+}
+
+Layout layout_spread(const Type *t, SpreadRequest q, ThreadUnit unit)
 {
     Spread s = {.lanes = unit.lanes, .warps = unit.warps};
     for (int i = 0; i < t->rank; i++) {
@@ -114,26 +235,24 @@ Layout layout_spread(const Type *t, int fast, int64_t vector, ThreadUnit unit)
             return s.layout;
     }
     if (t->rank) {
-        int64_t v = vector;
-        give(&s, t, fast, OWN_REG, &v, vector);
-        give(&s, t, fast, OWN_LANE, &s.lanes, unit.lanes);
-        for (int i = t->rank - 1; i >= 0; i--)
-            give(&s, t, i, OWN_LANE, &s.lanes, unit.lanes);
-        give(&s, t, fast, OWN_WARP, &s.warps, unit.warps);
-        for (int i = t->rank - 1; i >= 0; i--)
-            give(&s, t, i, OWN_WARP, &s.warps, unit.warps);
+        cover(&s, q.fast, OWN_REG, common_part(t->dims[q.fast], q.vector, q.vector));
+        if (q.block_axis >= 0)
+            cover(&s, q.block_axis, OWN_REG, common_part(t->dims[q.block_axis], q.block, q.block));
+        give_all(&s, t, q.fast, OWN_LANE, &s.lanes, q.masked);
+        give_all(&s, t, q.fast, OWN_WARP, &s.warps, q.masked);
     }
     layout_add(&s.layout, OWN_LANE, -1, s.lanes, 0);
     layout_add(&s.layout, OWN_WARP, -1, s.warps, 0);
     for (int k = 0; k <= t->rank; k++) {
-        int i = k == 0 ? fast : t->rank - k;
-        if (t->rank && s.covered[i] < t->dims[i]) {
-            layout_add(&s.layout, OWN_REG, i, t->dims[i] / s.covered[i], s.covered[i]);
-            s.covered[i] = t->dims[i];
-        }
+        int i = k == 0 ? q.fast : t->rank - k;
+        if (t->rank && s.covered[i] < t->dims[i])
+            cover(&s, i, OWN_REG, (t->dims[i] + s.covered[i] - 1) / s.covered[i]);
     }
+    mask_surplus(&s.layout, t, s.covered);
     return s.layout;
 }
+
+/* ---- the same elements otherwise ---- */
 
 static void row_major(const Type *t, int64_t *stride)
 {
@@ -144,10 +263,12 @@ static void row_major(const Type *t, int64_t *stride)
     }
 }
 
-/* Adds a mode that steps `linear` elements of the row-major order, cut where it leaves an axis. */
-static bool add_linear(Layout *out, Owner owner, int64_t extent, int64_t linear, const Type *to,
+/* Adds mode `m`, which steps `linear` elements of the row-major order, cut where it leaves an axis.
+ * A masked mode may overshoot the last axis that it meets, as its mask keeps it inside. */
+static bool add_linear(Layout *out, const Mode *m, int64_t linear, const Type *to,
                        const int64_t *stride)
 {
+    int64_t extent = m->extent, weight = m->weight;
     for (int i = to->rank - 1; i >= 0 && extent > 1; i--) {
         int64_t end = stride[i] * to->dims[i];
         if (linear >= end || to->dims[i] == 1)
@@ -155,19 +276,41 @@ static bool add_linear(Layout *out, Owner owner, int64_t extent, int64_t linear,
         if (linear % stride[i])
             return false;
         int64_t room = end / linear;
-        if (end % linear && extent > room)
-            return false;
-        if (extent <= room) {
-            layout_add(out, owner, i, extent, linear / stride[i]);
+        bool outermost = true;
+        for (int k = 0; k < i; k++)
+            outermost &= to->dims[k] == 1;
+        if (extent <= room || (m->mask >= 0 && outermost)) {
+            add_like(out, m, i, extent, linear / stride[i], weight);
             return true;
         }
-        if (extent % room)
+        if (end % linear || extent % room)
             return false;
-        layout_add(out, owner, i, room, linear / stride[i]);
+        add_like(out, m, i, room, linear / stride[i], weight);
         extent /= room;
+        weight *= room;
         linear = end;
     }
     return extent == 1;
+}
+
+/* The mask of a dim that stays whole in its new place, e.g. [8, 9] with 12 holders a row to [72].
+ */
+static bool dim_survives(const Layout *l, int mask, const Type *from, const Type *to)
+{
+    int dim = -1;
+    for (int i = 0; i < l->count; i++)
+        if (l->mode[i].mask == mask)
+            dim = l->mode[i].dim;
+    if (dim < 0)
+        return true;
+    int64_t a[MAX_RANK], b[MAX_RANK];
+    row_major(from, a);
+    row_major(to, b);
+    /* Inside one axis of the new shape the digits may overshoot: the mask says which are real. */
+    for (int i = 0; i < to->rank; i++)
+        if (a[dim] >= b[i] && a[dim] * from->dims[dim] <= b[i] * to->dims[i] && a[dim] % b[i] == 0)
+            return true;
+    return false;
 }
 
 bool layout_reshape(const Layout *l, const Type *from, const Type *to, Layout *out)
@@ -176,12 +319,28 @@ bool layout_reshape(const Layout *l, const Type *from, const Type *to, Layout *o
     row_major(from, a);
     row_major(to, b);
     *out = (Layout){0};
+    take_masks(out, l);
+    for (int k = 0; k < l->masks; k++)
+        if (!dim_survives(l, k, from, to))
+            return false;
     for (int i = 0; i < l->count; i++) {
         const Mode *m = &l->mode[i];
-        if (m->dim < 0)
-            layout_add(out, m->owner, -1, m->extent, 0);
-        else if (!add_linear(out, m->owner, m->extent, m->stride * a[m->dim], to, b))
-            return false;
+        if (m->dim < 0) {
+            layout_add(out, (Owner)m->owner, -1, m->extent, 0);
+            continue;
+        }
+        int64_t linear = m->stride * a[m->dim];
+        if (m->mask < 0) {
+            if (!add_linear(out, m, linear, to, b))
+                return false;
+            continue;
+        }
+        /* Masked digits step inside the one axis that holds their old dim. */
+        int axis = 0;
+        while (axis < to->rank && !(a[m->dim] >= b[axis] &&
+                                    a[m->dim] * from->dims[m->dim] <= b[axis] * to->dims[axis]))
+            axis++;
+        add_like(out, m, axis, m->extent, linear / b[axis], m->weight);
     }
     return true;
 }
@@ -191,24 +350,47 @@ Layout layout_trans(const Layout *l, int rank)
     Layout out = *l;
     for (int i = 0; i < out.count; i++) {
         if (out.mode[i].dim == rank - 1)
-            out.mode[i].dim = rank - 2;
+            out.mode[i].dim = (int8_t)(rank - 2);
         else if (out.mode[i].dim == rank - 2)
-            out.mode[i].dim = rank - 1;
+            out.mode[i].dim = (int8_t)(rank - 1);
     }
     return out;
+}
+
+/* Masks that no mode counts for are dropped. */
+static void prune_masks(Layout *l)
+{
+    int kept = 0;
+    for (int k = 0; k < l->masks; k++) {
+        bool used = false;
+        for (int i = 0; i < l->count; i++)
+            used |= l->mode[i].mask == k;
+        if (!used)
+            continue;
+        for (int i = 0; i < l->count; i++)
+            if (l->mode[i].mask == k)
+                l->mode[i].mask = (int8_t)kept;
+        l->limit[kept++] = l->limit[k];
+    }
+    l->masks = kept;
 }
 
 /* Drops the dims for which `gone` holds: registers vanish, lanes and warps replicate. */
 static Layout drop(const Layout *l, const bool *gone)
 {
     Layout out = {0};
+    take_masks(&out, l);
     for (int i = 0; i < l->count; i++) {
         const Mode *m = &l->mode[i];
         bool lost = m->dim >= 0 && gone[m->dim];
         if (lost && m->owner == OWN_REG)
             continue;
-        layout_add(&out, m->owner, lost ? -1 : m->dim, m->extent, m->stride);
+        if (lost)
+            layout_add(&out, (Owner)m->owner, -1, m->extent, 0);
+        else
+            add_like(&out, m, m->dim, m->extent, m->stride, m->weight);
     }
+    prune_masks(&out);
     return out;
 }
 

@@ -1,10 +1,10 @@
 /* Pass: layouts. Gives every tile of a phase a layout.
  *
- * Loads and stores are anchors: their layout moves 16 bytes a lane for the narrowest tensor.
- * Layouts
- * spread from there along operations that keep elements in place, forwards and backwards, until
- * nothing changes; what stays open is spread plainly. Where an operand's layout is not what its
- * operation needs, the emitter converts it.
+ * Operations along an axis, loads and stores are anchors: they know which layout suits them.
+ * Layouts spread from there along operations that keep elements in place, forwards and backwards,
+ * until nothing changes; then the next anchor that is still open has its turn, the heavier first.
+ * What stays open is spread plainly. Where an operand's layout is not what its operation needs, the
+ * emitter converts it.
  */
 #include <string.h>
 
@@ -13,7 +13,7 @@
 typedef struct Pass {
     Lowered *low;
     const PhasePlan *plan;
-    int64_t vector; /* elements a lane takes in one piece */
+    int widths[4]; /* bits of the elements that large tiles are loaded and stored with; 0 ends */
     bool changed;
 } Pass;
 
@@ -42,7 +42,7 @@ static int contiguous_dim(const Value *tensor)
     const Op *op = tensor->op;
     int last = tensor->type.rank - 1;
     if (op && op->code == OP_TENSOR && op->tensor->format == FORMAT_COL_PAD16)
-        return 0;
+        return last - 1;
     if (op && op->code == OP_VIEW_TRANS) {
         int inner = contiguous_dim(op->args[0]);
         return inner == last ? last - 1 : inner == last - 1 ? last : inner;
@@ -70,28 +70,6 @@ static int fast_axis(const Op *op, const Type *t)
 {
     int axis = contiguous_axis(op);
     return axis >= 0 ? axis : t->rank - 1;
-}
-
-/* ---- the vector: from the narrowest element moved in a large tile ---- */
-
-static void find_width(Pass *p, const Region *r, int64_t *largest, int *bits)
-{
-    for (const Op *op = r->first; op; op = op->next) {
-        for (int i = 0; i < op->nregions; i++)
-            find_width(p, op->regions[i], largest, bits);
-        const Value *v = op->code == OP_LOAD    ? op->results[0]
-                         : op->code == OP_STORE ? op->args[op->nargs - 1]
-                                                : NULL;
-        if (!v)
-            continue;
-        int64_t n = type_elements(&v->type);
-        int b = dtype_info[v->type.dtype].bits;
-        if (n > *largest)
-            *bits = b;
-        else if (n == *largest && b < *bits)
-            *bits = b;
-        *largest = n > *largest ? n : *largest;
-    }
 }
 
 /* ---- spreading ---- */
@@ -153,6 +131,13 @@ static void spread_extract(Pass *p, const Op *op)
     Layout l;
     if (known(p, op->args[0]) && extract_layout(op, known(p, op->args[0]), &l))
         place(p, op->results[0], &l);
+    /* v[e]: an element of the result for each of e. */
+    if (op->access->count == 1 && op->access->axis[0].kind == AX_TILE) {
+        if (known(p, op->args[1]))
+            place(p, op->results[0], known(p, op->args[1]));
+        else if (known(p, op->results[0]))
+            place(p, op->args[1], known(p, op->results[0]));
+    }
 }
 
 /* Follows its first part, once that has a layout. */
@@ -206,31 +191,9 @@ static void spread_loop(Pass *p, const Op *op)
     }
 }
 
-/* A tile that is small for the unit takes shorter vectors, if that puts more lanes to work in as
- * many accesses. */
-static Layout spread_tile(const Pass *p, const Type *t, int fast)
+static bool is_reduction(OpCode code)
 {
-    Layout best = layout_spread(t, fast, p->vector, p->plan->unit);
-    int64_t regs = layout_span(&best, OWN_REG), accesses = 0;
-    for (int64_t v = p->vector; v >= 1; v /= 2) {
-        Layout l = layout_spread(t, fast, v, p->plan->unit);
-        int64_t r = layout_span(&l, OWN_REG), piece = v;
-        while (piece > 1 && (t->rank == 0 || t->dims[fast] % piece))
-            piece /= 2;
-        if (v == p->vector)
-            accesses = r / piece;
-        if (r >= regs || r / piece > accesses)
-            continue;
-        best = l;
-        regs = r;
-    }
-    return best;
-}
-
-static void spread_anchor(Pass *p, const Op *op, const Value *v)
-{
-    Layout l = spread_tile(p, &v->type, fast_axis(op, &v->type));
-    place(p, v, &l);
+    return code == OP_SUM || code == OP_AMAX || code == OP_AMIN || code == OP_ANY || code == OP_ALL;
 }
 
 static bool is_order(OpCode code)
@@ -239,30 +202,278 @@ static bool is_order(OpCode code)
            code == OP_CUMMAX || code == OP_SOFTMAX || code == OP_OCCURRENCE;
 }
 
+static bool is_elementwise(const Op *op)
+{
+    return strchr(op_info[op->code].flags, 'E') || op->code == OP_BROADCAST;
+}
+
+static void spread_op(Pass *p, const Op *op)
+{
+    if (op->nregions)
+        spread_loop(p, op);
+    else if (op->code == OP_RESHAPE)
+        spread_reshape(p, op);
+    else if (op->code == OP_TRANS)
+        spread_trans(p, op);
+    else if (op->code == OP_EXTRACT)
+        spread_extract(p, op);
+    else if (op->code == OP_CONCAT)
+        spread_concat(p, op);
+    else if (is_reduction(op->code))
+        spread_reduce(p, op);
+    else if (is_order(op->code))
+        spread_order(p, op);
+    else if (is_elementwise(op))
+        spread_elementwise(p, op);
+}
+
 static void spread(Pass *p, const Region *r)
 {
-    for (const Op *op = r->first; op; op = op->next) {
-        const char *flags = op_info[op->code].flags;
-        if (op->nregions)
-            spread_loop(p, op);
-        else if (op->code == OP_LOAD && type_elements(&op->results[0]->type) > 1)
-            spread_anchor(p, op, op->results[0]);
-        else if (op->code == OP_RESHAPE)
-            spread_reshape(p, op);
-        else if (op->code == OP_TRANS)
-            spread_trans(p, op);
-        else if (op->code == OP_EXTRACT)
-            spread_extract(p, op);
-        else if (op->code == OP_CONCAT)
-            spread_concat(p, op);
-        else if (op->code == OP_SUM || op->code == OP_AMAX || op->code == OP_AMIN ||
-                 op->code == OP_ANY || op->code == OP_ALL)
-            spread_reduce(p, op);
-        else if (is_order(op->code))
-            spread_order(p, op);
-        else if (strchr(flags, 'E') || op->code == OP_BROADCAST)
-            spread_elementwise(p, op);
+    for (const Op *op = r->first; op; op = op->next)
+        spread_op(p, op);
+    /* Layouts go backwards as readily: uses stand behind what they use. */
+    if (p->changed)
+        for (const Op *op = r->last; op; op = op->prev)
+            if (!op->nregions)
+                spread_op(p, op);
+}
+
+static void spread_all(Pass *p)
+{
+    const Region *body = p->plan->par->regions[p->plan->par->nregions - 1];
+    do {
+        p->changed = false;
+        spread(p, body);
+    } while (p->changed);
+}
+
+/* ---- which layout an anchor takes ---- */
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Registers that all threads work on, accesses, steps across lanes of a reduction along `axis`. */
+static int64_t cost_of(const Pass *p, const Type *t, const Layout *l, const SpreadRequest *q)
+{
+    int64_t regs = layout_span(l, OWN_REG), cost = 4 * regs;
+    int64_t run = 1;
+    (void)t;
+    for (int i = 0; i < l->count; i++)
+        if (l->mode[i].owner == OWN_REG && l->mode[i].dim == q->fast && l->mode[i].stride == 1)
+            run = l->mode[i].extent;
+    for (int i = 0; i < 4 && p->widths[i]; i++) {
+        int64_t n = least(128 / p->widths[i], run);
+        while (n > 1 && run % n)
+            n--;
+        /* Lanes further apart than a sector leave parts of sectors to a later access. */
+        bool apart = run * p->widths[i] > 256;
+        cost += (apart ? 20 : 12) * (regs / n);
     }
+    /* Many registers leave few threads on a multiprocessor. */
+    return regs > 64 ? cost + 8 * (regs - 64) : cost;
+}
+
+/* The cheapest way to spread a tile whose neighbours along `fast` are neighbours in memory. */
+static Layout spread_tile(const Pass *p, const Type *t, int fast, int block_axis, int64_t block)
+{
+    Layout best = {0};
+    int64_t least_cost = -1;
+    for (int64_t v = 1; v <= 32; v *= 2)
+        for (int masked = 0; masked < 2; masked++) {
+            SpreadRequest q = {fast, v, block_axis, block, masked};
+            if (t->rank && t->dims[fast] % v)
+                continue;
+            Layout l = layout_spread(t, q, p->plan->unit);
+            int64_t cost = cost_of(p, t, &l, &q);
+            if (least_cost >= 0 && cost >= least_cost)
+                continue;
+            least_cost = cost;
+            best = l;
+        }
+    return best;
+}
+
+/* A value that goes straight into trans and a store: the axis along which that store runs. */
+static int store_axis(const Value *v, const Region *r, int fast)
+{
+    int rank = v->type.rank;
+    for (const Op *op = r->first; op; op = op->next) {
+        if (op->code != OP_TRANS || op->args[0] != v)
+            continue;
+        for (const Op *s = op->next; s; s = s->next)
+            if (s->code == OP_STORE && s->args[s->nargs - 1] == op->results[0]) {
+                int axis = contiguous_axis(s);
+                axis = axis == rank - 1 ? rank - 2 : axis == rank - 2 ? rank - 1 : axis;
+                return axis == fast ? -1 : axis;
+            }
+    }
+    return -1;
+}
+
+/* A square of V x V elements a thread, V in 16 bytes, serves a load along one axis and a store
+ * along the other. */
+static Layout spread_square(const Pass *p, const Type *t, int fast, int other)
+{
+    ThreadUnit u = p->plan->unit;
+    int64_t v = 128 / dtype_info[t->dtype].bits;
+    int64_t per = type_elements(t) / ((int64_t)u.lanes * u.warps), block = 1;
+    while (2 * block <= v && 2 * block * v <= per && t->dims[other] % (2 * block) == 0)
+        block *= 2;
+    SpreadRequest q = {fast, v, other, block, false};
+    return layout_spread(t, q, u);
+}
+
+/* All of a small tile in every thread: it is indexed by numbers. */
+static Layout replicated(const Type *t, ThreadUnit u)
+{
+    Layout l = {0};
+    for (int d = t->rank - 1; d >= 0; d--)
+        layout_add(&l, OWN_REG, d, t->dims[d], 1);
+    layout_add(&l, OWN_LANE, -1, u.lanes, 0);
+    layout_add(&l, OWN_WARP, -1, u.warps, 0);
+    return l;
+}
+
+enum { MOST_REPLICATED = 16 };
+
+static bool is_indexed(const Value *v, const Region *r)
+{
+    for (const Op *op = r->first; op; op = op->next) {
+        if (op->code == OP_EXTRACT && op->args[0] == v && op->nargs > 1 && is_unrolled(op->args[1]))
+            return true;
+        for (int i = 0; i < op->nregions; i++)
+            if (is_indexed(v, op->regions[i]))
+                return true;
+    }
+    return false;
+}
+
+/* ---- anchors, the heavier first ---- */
+
+typedef struct Anchor {
+    const Op *op;
+    const Value *value;
+    int64_t weight;
+} Anchor;
+
+typedef struct Anchors {
+    Anchor *items;
+    int count, capacity;
+} Anchors;
+
+static void add_anchor(Pass *p, Anchors *all, const Op *op, const Value *v, int64_t weight)
+{
+    if (is_uniform(v) || type_elements(&v->type) == 0)
+        return;
+    Anchor a = {op, v, weight};
+    PUSH(p->low->arena, all, a);
+    for (int i = all->count - 1; i > 0 && all->items[i - 1].weight < a.weight; i--) {
+        all->items[i] = all->items[i - 1];
+        all->items[i - 1] = a;
+    }
+}
+
+enum { ORDER_WEIGHT = 1 << 28 };
+
+static void list_anchors(Pass *p, Anchors *all, const Region *r)
+{
+    for (const Op *op = r->first; op; op = op->next) {
+        for (int i = 0; i < op->nregions; i++)
+            list_anchors(p, all, op->regions[i]);
+        const Value *v = op->code == OP_LOAD    ? op->results[0]
+                         : op->code == OP_STORE ? op->args[op->nargs - 1]
+                                                : NULL;
+        if (v)
+            add_anchor(p, all, op, v,
+                       type_elements(&v->type) * dtype_info[v->type.dtype].bits * 2 +
+                           (op->code == OP_LOAD));
+        if (is_order(op->code) || op->code == OP_HISTOGRAM)
+            add_anchor(p, all, op, op->args[0], ORDER_WEIGHT + type_elements(&op->args[0]->type));
+        if (op->code == OP_SUM && op->order == ORDER_SEQ && op->args[0]->type.dtype == DT_F32)
+            add_anchor(p, all, op, op->args[0], 1);
+    }
+}
+
+/* The widths of what is moved in tiles of at least half the largest size. */
+static void find_widths(Pass *p, const Anchors *all)
+{
+    int64_t largest = 0;
+    int n = 0;
+    for (int i = 0; i < all->count; i++)
+        if (all->items[i].op->access && type_elements(&all->items[i].value->type) > largest)
+            largest = type_elements(&all->items[i].value->type);
+    for (int i = 0; i < all->count && n < 4; i++) {
+        const Anchor *a = &all->items[i];
+        int bits = dtype_info[a->value->type.dtype].bits;
+        bool seen = !a->op->access || 2 * type_elements(&a->value->type) < largest;
+        for (int k = 0; k < n; k++)
+            seen |= p->widths[k] == bits;
+        if (!seen)
+            p->widths[n++] = bits;
+    }
+}
+
+/* A line in the lanes of a warp, its elements side by side where that makes vectors. */
+static bool order_anchor(Pass *p, const Op *op, Layout *out)
+{
+    const Type *t = &op->args[0]->type;
+    int axis = op->code == OP_HISTOGRAM || op->code == OP_OCCURRENCE ? 0 : op->axis;
+    ThreadUnit u = p->plan->unit;
+    if (u.lanes == 1 || axis < 0)
+        return false;
+    if (u.warps > 1 && t->rank == 1)
+        return false; /* over the whole block: as the load has it */
+    SpreadRequest q = {axis, 4, -1, 1, false};
+    int64_t n = t->dims[axis], lanes = 1;
+    for (int d = 0; d < t->rank; d++)
+        lanes *= d == axis ? 1 : t->dims[d];
+    lanes = lanes < u.lanes ? u.lanes / lanes : 1;
+    /* The other dims first, so that a line has its share of the lanes. */
+    int64_t share = 1;
+    while (2 * share <= lanes && share < n)
+        share *= 2;
+    int64_t regs = (n + share - 1) / share;
+    bool runs = n % share == 0 && regs % 4 == 0 && op->code != OP_OCCURRENCE;
+    int mask = share * regs > n ? 0 : -1;
+    (void)q;
+    *out = (Layout){.masks = mask + 1, .limit = {(int32_t)n}};
+    layout_add_masked(out, OWN_REG, axis, regs, runs ? 1 : share, mask, runs ? 1 : share);
+    layout_add_masked(out, OWN_LANE, axis, share, runs ? regs : 1, mask, runs ? regs : 1);
+    Type rest = *t;
+    rest.dims[axis] = 1;
+    u.lanes /= (int)share;
+    SpreadRequest plain = {t->rank - 1, 1, -1, 1, false};
+    Layout spread = layout_spread(&rest, plain, u);
+    for (int i = 0; i < spread.count; i++)
+        layout_add(out, (Owner)spread.mode[i].owner, spread.mode[i].dim, spread.mode[i].extent,
+                   spread.mode[i].stride);
+    return regs <= 16;
+}
+
+static void place_anchor(Pass *p, const Anchor *a)
+{
+    const Region *body = p->plan->par->regions[p->plan->par->nregions - 1];
+    const Type *t = &a->value->type;
+    Layout l;
+    if (!a->op->access) {
+        if (a->op->code == OP_SUM) {
+            SpreadRequest q = {a->op->axis, t->dims[a->op->axis], -1, 1, false};
+            l = layout_spread(t, q, p->plan->unit);
+        } else if (!order_anchor(p, a->op, &l)) {
+            return;
+        }
+        place(p, a->value, &l);
+        return;
+    }
+    int fast = fast_axis(a->op, t);
+    int other = a->op->code == OP_LOAD ? store_axis(a->value, a->op->parent, fast) : -1;
+    if (type_elements(t) <= MOST_REPLICATED && is_indexed(a->value, body))
+        l = replicated(t, p->plan->unit);
+    else
+        l = other >= 0 ? spread_square(p, t, fast, other) : spread_tile(p, t, fast, -1, 1);
+    place(p, a->value, &l);
 }
 
 /* The first tile that is still open gets a plain layout; true if there was one. */
@@ -276,7 +487,7 @@ static bool place_rest(Pass *p, const Region *r)
             const Value *v = op->results[i];
             if (v->type.kind != TY_TILE || is_uniform(v) || p->low->placed[v->id])
                 continue;
-            Layout l = spread_tile(p, &v->type, v->type.rank - 1);
+            Layout l = spread_tile(p, &v->type, v->type.rank - 1, -1, 1);
             place(p, v, &l);
             return true;
         }
@@ -288,15 +499,17 @@ bool assign_layouts(Lowered *low, const PhasePlan *plan)
 {
     Pass p = {.low = low, .plan = plan};
     const Region *body = plan->par->regions[plan->par->nregions - 1];
-    int64_t largest = 0;
-    int bits = 32;
-    find_width(&p, body, &largest, &bits);
-    p.vector = 128 / bits;
-    do {
-        do {
-            p.changed = false;
-            spread(&p, body);
-        } while (p.changed);
-    } while (place_rest(&p, body));
+    Anchors anchors = {0};
+    list_anchors(&p, &anchors, body);
+    find_widths(&p, &anchors);
+    for (int i = 0; i < anchors.count; i++) {
+        if (low->placed[anchors.items[i].value->id])
+            continue;
+        place_anchor(&p, &anchors.items[i]);
+        spread_all(&p);
+    }
+    do
+        spread_all(&p);
+    while (place_rest(&p, body));
     return true;
 }

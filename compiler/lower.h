@@ -18,7 +18,7 @@ typedef struct Lowered Lowered;
 struct Lowered {
     Arena *arena;
     Diag *diag;
-    const Kernel *kernel;
+    Kernel *kernel;
     const Program *program;
     const Variant *variant;
     PhasePlan *phases;
@@ -26,15 +26,21 @@ struct Lowered {
     Layout *layout;        /* by Value.id, of tiles of rank >= 1 */
     bool *placed;          /* by Value.id: layout is decided */
     const Layout **summed; /* by Value.id of a planned sum's result: its arg's layout */
+    int layouts;           /* how many ids the arrays above have room for */
 };
 
 /* plan.c: the schedule's directives that this stage honours. False after a message. */
 bool plan_phases(Lowered *);
 /* The first range that the host cannot count; the number of ranges if it can count all. */
 int ragged_from(const Op *par);
+/* "load x cache(stream)": has the schedule, or the phase in it, a directive `verb` about `subject`
+ * with that word, or that argument of a word? */
+bool plan_says(const Lowered *, const PhasePlan *, const char *verb, const char *subject,
+               const char *word);
+
 /* layouts.c: a layout for every tile of a phase. False after a message. */
 bool assign_layouts(Lowered *, const PhasePlan *);
-/* A constant tile: has no layout, is written as a literal. */
+/* Is the same in all threads: a scalar, a constant, one element. */
 bool is_uniform(const Value *);
 /* The axis of the tile that runs along its tensor's contiguous dim; -1: none does. */
 int contiguous_axis(const Op *access);
@@ -42,7 +48,7 @@ int contiguous_axis(const Op *access);
 /* cuda_shape.c */
 /* An index of a tile that is known once loops are unrolled. */
 bool is_unrolled(const Value *);
-/* What an extract gives from a tile in layout `have`; false: it goes through shared memory. */
+/* What an extract gives from a tile in layout `have`; false: it goes another way. */
 bool extract_layout(const Op *, const Layout *have, Layout *out);
 /* What a concat gives if its first distributed part has layout `first` (NULL: none has one). */
 Layout concat_layout(const Op *, const Layout *first, ThreadUnit);
@@ -56,11 +62,14 @@ const Layout *summed_layout(const Lowered *, const Op *reduction);
 /* Phases, layouts and plans of the whole kernel; nothing is emitted. */
 bool plan_sums(Lowered *);
 
-/* cuda_order.c: where a result of topk, rank, argmax, softmax, a scan or a count is, given the
- * operand's layout. False: anywhere. */
+/* cuda_order.c: the layout in which an operation along an axis takes its operand, and the one in
+ * which it gives each result. False: it takes and gives any (through shared memory). */
+bool order_operand(const Op *, const Layout *have, ThreadUnit, Layout *want);
 bool order_layout(const Op *, const Layout *operand, ThreadUnit, Layout *result);
 
-/* cuda.c: the kernel's CUDA text, from the arena; NULL after a message. */
-char *emit_cuda(Lowered *, const char *target);
+/* cuda.c: the kernel's CUDA text, from the arena, and what the host does for it; NULL after a
+ * message. */
+typedef struct Host Host;
+char *emit_cuda(Lowered *, const char *target, Host **host);
 
 #endif

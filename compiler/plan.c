@@ -35,7 +35,11 @@ static bool unit(Planner *p, const WordList *words)
             plan->unit = (ThreadUnit){32, 1};
         else if (strcmp(w->name, "thread") == 0)
             plan->unit = (ThreadUnit){1, 1};
-        else if (strcmp(w->name, "block") == 0)
+        else if (strcmp(w->name, "lanes") == 0) {
+            plan->unit.warps = 1;
+            if (!integer_of(p, w->args.items[0], &plan->unit.lanes))
+                return false;
+        } else if (strcmp(w->name, "block") == 0)
             plan->unit.lanes = 32;
         else if (w->args.count != 1)
             continue;
@@ -60,6 +64,45 @@ static bool directives(Planner *p, const DirectiveList *list)
             return false;
     }
     return true;
+}
+
+static bool has_word(const Directive *d, const char *verb, const char *subject, const char *word)
+{
+    const WordList *w = &d->words;
+    if (d->kind != D_WORDS || w->count < 2 || !w->items[0].name || !w->items[1].name ||
+        strcmp(w->items[0].name, verb) || strcmp(w->items[1].name, subject))
+        return false;
+    for (int i = 2; i < w->count; i++) {
+        if (w->items[i].name && strcmp(w->items[i].name, word) == 0)
+            return true;
+        for (int k = 0; k < w->items[i].args.count; k++) {
+            const Expr *x = w->items[i].args.items[k];
+            if (x->kind == E_NAME && strcmp(x->name, word) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool list_says(const DirectiveList *list, const PhasePlan *plan, const char *verb,
+                      const char *subject, const char *word)
+{
+    for (int i = 0; i < list->count; i++) {
+        const Directive *d = &list->items[i];
+        if (has_word(d, verb, subject, word))
+            return true;
+        if (d->kind == D_PHASE && plan->par->name && strcmp(d->name.name, plan->par->name) == 0 &&
+            list_says(&d->body, plan, verb, subject, word))
+            return true;
+    }
+    return false;
+}
+
+bool plan_says(const Lowered *low, const PhasePlan *plan, const char *verb, const char *subject,
+               const char *word)
+{
+    const Item *schedule = low->variant->schedule;
+    return schedule && list_says(&schedule->directives, plan, verb, subject, word);
 }
 
 /* The first range that the host cannot count: it loads, or uses an index before it. */
@@ -88,23 +131,40 @@ static bool has_sync(const Region *r)
     return false;
 }
 
+/* Threads of a block whose schedule does not say pack(n). */
+enum { BLOCK = 128 };
+
 bool plan_phases(Lowered *low)
 {
     int n = 0;
     for (const Op *op = low->kernel->body->first; op; op = op->next)
         n += op->code == OP_PAR;
     low->phases = NEW_ARRAY(low->arena, PhasePlan, n);
-    low->layout = NEW_ARRAY(low->arena, Layout, low->kernel->next_id);
-    low->placed = NEW_ARRAY(low->arena, bool, low->kernel->next_id);
+    low->layouts = low->kernel->next_id;
+    low->layout = NEW_ARRAY(low->arena, Layout, low->layouts);
+    low->placed = NEW_ARRAY(low->arena, bool, low->layouts);
     for (const Op *op = low->kernel->body->first; op; op = op->next) {
         if (op->code != OP_PAR)
             continue;
         Planner p = {low, &low->phases[low->nphases++]};
-        *p.plan = (PhasePlan){.par = op, .unit = {32, 4}, .pack = 1};
+        *p.plan = (PhasePlan){.par = op, .unit = {32, 4}};
         p.plan->ragged = ragged_from(op) < op->nregions - 1;
         p.plan->syncs = has_sync(op->regions[op->nregions - 1]);
         if (low->variant->schedule && !directives(&p, &low->variant->schedule->directives))
             return false;
+        if (p.plan->pack == 0)
+            p.plan->pack = p.plan->unit.warps > 1 || p.plan->syncs || p.plan->unit.lanes == 32
+                               ? 1
+                               : BLOCK / p.plan->unit.lanes;
+        int threads = p.plan->unit.lanes * p.plan->unit.warps * p.plan->pack;
+        if (threads > 1024 || (p.plan->unit.lanes < 32 && threads % 32))
+            return diag_error(low->diag, op->pos, "write another pack(n)",
+                              "the unit and its pack are %d threads a block: a block has at most "
+                              "1024, whole warps",
+                              threads);
+        if (p.plan->ragged && p.plan->unit.lanes > 1 && p.plan->unit.lanes < 32)
+            return diag_error(low->diag, op->pos, "write unit warp or unit block",
+                              "unit lanes takes ranges that the host can count");
         bool whole = p.plan->unit.lanes == 32 && p.plan->pack == 1;
         if (p.plan->syncs && !whole)
             return diag_error(low->diag, op->pos, "write unit block warps(n)",

@@ -20,10 +20,7 @@ static bool upload(CudaRun *r)
         return cuda_failed(r);
     for (int i = 0; i < p->nbindings; i++) {
         const Binding *binding = &p->bindings[i];
-        if (binding->entries > TABLE_ENTRIES)
-            return user_error("table %s has %d entries; %d are possible on the GPU",
-                              binding->tensor->name, binding->entries, TABLE_ENTRIES);
-        r->device[i] = NEW_ARRAY(p->arena, void *, TABLE_ENTRIES);
+        r->device[i] = NEW_ARRAY(p->arena, void *, binding->entries + 1);
         for (int k = 0; k < binding->entries; k++) {
             const Buffer *b = &binding->buffers[k];
             if (tile_alloc(r->context, b->bytes, &r->device[i][k]) != TILE_OK ||
@@ -49,67 +46,238 @@ static bool download(CudaRun *r)
     return true;
 }
 
-/* One pointer a parameter, in the order in which the emitter prints them; programs come last. */
-static void gather(CudaRun *r)
+/* ---- nodes ---- */
+
+static const Op *nth(const Kernel *k, OpCode code, int n)
 {
-    RunPlan *p = r->plan;
-    int binding = 0, n = 0;
-    for (const Op *op = p->kernel->body->first; op; op = op->next)
-        n += op->code == OP_TENSOR || op->code == OP_DIM || op->code == OP_SCALAR;
-    r->arguments = NEW_ARRAY(p->arena, void *, n + 2);
-    for (const Op *op = p->kernel->body->first; op; op = op->next) {
-        if (op->code == OP_TENSOR) {
-            r->arguments[r->narguments++] = r->device[binding++];
-        } else if (op->code == OP_DIM || op->code == OP_SCALAR) {
-            for (int i = 0; i < p->narguments; i++)
-                if (strcmp(p->arguments[i].name, op->name) == 0)
-                    r->arguments[r->narguments++] = &p->arguments[i].bits;
+    for (const Op *op = k->body->first; op; op = op->next)
+        if (op->code == code && n-- == 0)
+            return op;
+    return NULL;
+}
+
+static int64_t argument_of(const RunPlan *p, const char *name)
+{
+    for (int i = 0; i < p->narguments; i++)
+        if (strcmp(p->arguments[i].name, name) == 0)
+            return (int64_t)p->arguments[i].bits;
+    return 0;
+}
+
+static int64_t wrapped(tile_scalar_type t, int64_t x)
+{
+    switch (t) {
+    case TILE_BOOL:
+        return x != 0;
+    case TILE_I8:
+        return (int8_t)x;
+    case TILE_I16:
+        return (int16_t)x;
+    case TILE_I32:
+        return (int32_t)x;
+    case TILE_U8:
+        return (uint8_t)x;
+    case TILE_U16:
+        return (uint16_t)x;
+    case TILE_U32:
+        return (uint32_t)x;
+    default:
+        return x;
+    }
+}
+
+static int64_t floor_divide(int64_t a, int64_t b)
+{
+    return b ? a / b - (a % b != 0 && (a < 0) != (b < 0)) : 0;
+}
+
+/* The tensor's stride in elements: tensors of a run are dense. */
+static int64_t stride(const RunPlan *p, int tensor, int axis)
+{
+    const Buffer *b = &p->bindings[tensor].buffers[0];
+    int64_t n = 1;
+    for (int i = b->rank - 1; i > axis; i--)
+        n *= b->extent[i];
+    return n;
+}
+
+static bool resident(CudaRun *r, int phase, int64_t *out)
+{
+    const tile_phase *p = &r->host.phases[phase];
+    int blocks;
+    if (tile_function_occupancy(r->functions[phase], p->threads, p->shared_bytes, &blocks) !=
+        TILE_OK)
+        return cuda_failed(r);
+    *out = (int64_t)blocks * tile_context_device(r->context)->multiprocessors;
+    return true;
+}
+
+static int64_t joined(const tile_node *n, int64_t a, int64_t b)
+{
+    switch (n->op) {
+    case TILE_NODE_ADD:
+        return a + b;
+    case TILE_NODE_SUB:
+        return a - b;
+    case TILE_NODE_MUL:
+        return a * b;
+    case TILE_NODE_FDIV:
+        return floor_divide(a, b);
+    case TILE_NODE_MOD:
+        return b ? a - floor_divide(a, b) * b : 0;
+    case TILE_NODE_MIN:
+        return a < b ? a : b;
+    case TILE_NODE_MAX:
+        return a > b ? a : b;
+    case TILE_NODE_AND:
+        return a & b;
+    case TILE_NODE_OR:
+        return a | b;
+    case TILE_NODE_XOR:
+        return a ^ b;
+    case TILE_NODE_EQ:
+        return a == b;
+    case TILE_NODE_NE:
+        return a != b;
+    case TILE_NODE_LT:
+        return a < b;
+    case TILE_NODE_LE:
+        return a <= b;
+    case TILE_NODE_GT:
+        return a > b;
+    default:
+        return a >= b;
+    }
+}
+
+static bool evaluate(CudaRun *r, int i)
+{
+    const RunPlan *p = r->plan;
+    const tile_node *n = &r->host.nodes[i];
+    const int64_t *v = r->nodes;
+    int64_t x = 0;
+    switch (n->op) {
+    case TILE_NODE_CONST:
+        x = n->value;
+        break;
+    case TILE_NODE_EXTENT:
+        x = p->bindings[n->a].entries ? p->bindings[n->a].buffers[0].extent[n->b] : 0;
+        break;
+    case TILE_NODE_STRIDE:
+        x = stride(p, n->a, n->b);
+        break;
+    case TILE_NODE_ENTRIES:
+        x = p->bindings[n->a].entries;
+        break;
+    case TILE_NODE_ADDRESS:
+        for (int k = 0; k < p->bindings[n->a].entries; k++)
+            x |= (int64_t)(uintptr_t)r->device[n->a][k];
+        break;
+    case TILE_NODE_PRESENT:
+        x = 1;
+        break;
+    case TILE_NODE_SCALAR:
+        x = argument_of(p, nth(p->kernel, OP_SCALAR, n->a)->name);
+        break;
+    case TILE_NODE_BOUND:
+        x = n->value;
+        break;
+    case TILE_NODE_RESIDENT:
+        return resident(r, n->a, &r->nodes[i]);
+    case TILE_NODE_SOLVE:
+        x = floor_divide(v[n->c] - v[n->b], v[n->a]);
+        break;
+    case TILE_NODE_NEG:
+        x = -v[n->a];
+        break;
+    case TILE_NODE_NOT:
+        x = !v[n->a];
+        break;
+    case TILE_NODE_CAST:
+        x = v[n->a];
+        break;
+    case TILE_NODE_SELECT:
+        x = v[n->a] ? v[n->b] : v[n->c];
+        break;
+    default:
+        x = joined(n, v[n->a], v[n->b]);
+        break;
+    }
+    r->nodes[i] = wrapped((tile_scalar_type)n->type, x);
+    return true;
+}
+
+/* Do all vector accesses fit? Asked before the functions are there. */
+static bool is_aligned(CudaRun *r)
+{
+    r->nodes = NEW_ARRAY(r->plan->arena, int64_t, r->host.node_count + 1);
+    for (int i = 0; i < r->host.node_count; i++)
+        if (r->host.nodes[i].op != TILE_NODE_RESIDENT)
+            evaluate(r, i);
+    return r->host.aligned < 0 || r->nodes[r->host.aligned];
+}
+
+/* Fills the args struct. */
+static bool gather(CudaRun *r)
+{
+    int entries = 0;
+    r->nodes = NEW_ARRAY(r->plan->arena, int64_t, r->host.node_count + 1);
+    size_t size = r->host.args_size + (r->host.tables ? TILE_TABLE_ENTRIES * sizeof(void *) : 0);
+    r->args = arena_alloc(r->plan->arena, size);
+    for (int i = 0; i < r->host.node_count; i++)
+        if (!evaluate(r, i))
+            return false;
+    for (int i = 0; i < r->host.field_count; i++) {
+        const tile_field *f = &r->host.fields[i];
+        char *to = (char *)r->args + f->offset;
+        if (f->kind == TILE_FIELD_VALUE) {
+            memcpy(to, &r->nodes[f->node], f->size);
+        } else if (f->kind == TILE_FIELD_POINTER) {
+            memcpy(to, &r->device[f->index][0], sizeof(void *));
+        } else if (f->kind == TILE_FIELD_SCRATCH) {
+            memcpy(to, &r->barrier, sizeof(void *));
+        } else if (f->kind == TILE_FIELD_DIVISOR) {
+            tile_divisor d = tile__divisor(r->nodes[f->node]);
+            memcpy(to, &d, sizeof d);
+        } else {
+            int n = r->plan->bindings[f->index].entries;
+            uint32_t first = (uint32_t)entries;
+            if (entries + n > TILE_TABLE_ENTRIES)
+                return user_error("the tables have more than %d entries together",
+                                  TILE_TABLE_ENTRIES);
+            memcpy(to, &first, sizeof first);
+            memcpy((char *)r->args + r->host.args_size + (size_t)entries * sizeof(void *),
+                   r->device[f->index], (size_t)n * sizeof(void *));
+            entries += n;
         }
     }
-    r->arguments[r->narguments++] = &r->programs;
-    r->arguments[r->narguments++] = &r->barrier;
+    return true;
 }
 
 static bool find_functions(CudaRun *r, tile_module *module)
 {
-    RunPlan *p = r->plan;
-    r->functions = NEW_ARRAY(p->arena, tile_function *, r->nphases);
-    for (int i = 0; i < r->nphases; i++) {
-        const char *part = r->phases[i].par->name;
-        char *name = arena_format(p->arena, "tk_%s%s%s", p->kernel->name, part ? "_" : "",
-                                  part ? part : "");
-        if (tile_module_function(module, name, 0, &r->functions[i]) != TILE_OK)
+    r->functions = NEW_ARRAY(r->plan->arena, tile_function *, r->host.phase_count);
+    for (int i = 0; i < r->host.phase_count; i++)
+        if (tile_module_function(module, r->host.phases[i].entry, r->host.phases[i].shared_bytes,
+                                 &r->functions[i]) != TILE_OK)
             return cuda_failed(r);
-    }
     return true;
 }
 
 bool cuda_launch(CudaRun *r, int phase)
 {
-    RunPlan *p = r->plan;
-    const PhasePlan *plan = &r->phases[phase];
-    int64_t side = plan->pack;
-    uint32_t threads = (uint32_t)(plan->unit.lanes * plan->unit.warps * plan->pack);
-    int resident = 1;
-    if (plan->ragged &&
-        tile_function_occupancy(r->functions[phase], threads, 0, &resident) != TILE_OK)
-        return cuda_failed(r);
-    resident *= tile_context_device(r->context)->multiprocessors;
-    r->programs = plan->ragged ? side * resident
-                               : bind_programs(p->arena, p->diag, p->kernel, plan->par,
-                                               p->arguments, p->narguments);
-    if (r->programs < 0)
-        return user_error("%s: the number of programs is not known to the host", p->kernel->name);
-    int64_t blocks = (r->programs + side - 1) / side;
+    const tile_phase *p = &r->host.phases[phase];
+    int64_t blocks = r->nodes[p->blocks];
     if (blocks > INT32_MAX)
-        return user_error("%s: %lld blocks are too many", p->kernel->name, (long long)blocks);
+        return user_error("%s: %lld blocks are too many", p->entry, (long long)blocks);
     tile_launch_config config = {
         .grid = {(uint32_t)blocks, 1, 1},
-        .block = {threads, 1, 1},
-        .cooperative = plan->syncs,
+        .block = {p->threads, 1, 1},
+        .shared_bytes = p->shared_bytes,
+        .cooperative = p->cooperative,
     };
-    return tile_launch(r->functions[phase], &config, NULL, r->arguments) == TILE_OK ||
-           cuda_failed(r);
+    void *arguments[1] = {r->args};
+    return tile_launch(r->functions[phase], &config, NULL, arguments) == TILE_OK || cuda_failed(r);
 }
 
 /* All phases in one stream, in order, from their first launch to their end. */
@@ -120,7 +288,7 @@ static bool run_phases_timed(CudaRun *r)
                 tile_timer_start(timer, NULL) == TILE_OK;
     if (!good)
         return cuda_failed(r);
-    for (int i = 0; i < r->nphases && good; i++)
+    for (int i = 0; i < r->host.phase_count && good; i++)
         good = cuda_launch(r, i);
     good = good && (tile_timer_stop(timer, NULL, &r->plan->seconds) == TILE_OK || cuda_failed(r));
     tile_timer_free(timer);
@@ -131,22 +299,24 @@ static bool run_on(CudaRun *r)
 {
     RunPlan *p = r->plan;
     const tile_device_info *gpu = tile_context_device(r->context);
-    Lowered low;
+    static const char *const any[] = {"-DTILE_ALIGNED=0", NULL};
+    Host *host;
     char *text = emit_variant(p->arena, p->diag, &p->program, &p->variant, p->kernel,
-                              tile_arch_name(gpu->arch), &low);
+                              tile_arch_name(gpu->arch), &host);
     tile_module *module;
     if (!text)
         return false;
-    tile_source source = {.name = arena_format(p->arena, "%s.cu", p->kernel->name), .text = text};
-    if (tile_module_compile(r->context, &source, &module) != TILE_OK)
-        return cuda_failed(r);
+    r->host = host_plan(host);
+    /* Memory of the GPU is aligned; whether extents fit is known before the code is chosen. */
     if (!upload(r))
         return false;
-    gather(r);
-    r->phases = low.phases;
-    r->nphases = low.nphases;
+    tile_source source = {.name = arena_format(p->arena, "%s.cu", p->kernel->name), .text = text};
+    if (!is_aligned(r))
+        source.options = any;
+    if (tile_module_compile(r->context, &source, &module) != TILE_OK)
+        return cuda_failed(r);
     int times = p->command->times;
-    return find_functions(r, module) && run_phases_timed(r) && download(r) &&
+    return find_functions(r, module) && gather(r) && run_phases_timed(r) && download(r) &&
            (!times || cuda_time(r, times));
 }
 

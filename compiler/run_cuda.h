@@ -3,23 +3,20 @@
 #define TILE_RUN_CUDA_H
 
 #include "compiler/command.h"
-#include "compiler/lower.h"
+#include "compiler/host.h"
 #include "runtime/tile.h"
 
-/* As TILE_TABLE_ENTRIES in runtime/device/tile.h. */
-enum { TABLE_ENTRIES = 128, BARRIER_BYTES = 128 };
+enum { BARRIER_BYTES = 128 };
 
 typedef struct CudaRun {
     RunPlan *plan;
     tile_context *context;
-    void ***device;   /* of every binding, its entries */
-    void **arguments; /* of the kernel, in the order of its parameters */
-    int narguments;
-    int64_t programs; /* the last argument but the barrier */
-    void *barrier;    /* two words, cleared once (R13) */
-    const PhasePlan *phases;
+    void ***device; /* of every binding, its entries */
+    tile_plan host;
+    int64_t *nodes;            /* values */
+    void *args;                /* the args struct */
+    void *barrier;             /* the scratch's first words, cleared once (R13) */
     tile_function **functions; /* of the phases */
-    int nphases;
 } CudaRun;
 
 /* run_cuda.c */

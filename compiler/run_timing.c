@@ -54,7 +54,7 @@ static bool median_time(CudaRun *r, int n, Work *work, void *context, double *ou
 static bool all_phases(void *context)
 {
     CudaRun *r = context;
-    for (int i = 0; i < r->nphases; i++)
+    for (int i = 0; i < r->host.phase_count; i++)
         if (!cuda_launch(r, i))
             return false;
     return true;

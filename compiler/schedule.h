@@ -17,9 +17,10 @@
  */
 /* clang-format off */
 #define SCHEDULE_DIRECTIVES(D, W)                                                                \
-    D(unit,     NOTHING, "d",  "block warp thread")                                              \
+    D(unit,     NOTHING, "d",  "block warp lanes thread")                                        \
         W(block,          NO_ARGUMENTS, 0, 0, "", 1)                                             \
         W(warp,           NO_ARGUMENTS, 0, 0, "", 1)                                             \
+        W(lanes,          CHOICE, 0, 0, "2 4 8 16", 1)                                           \
         W(thread,         NO_ARGUMENTS, 0, 0, "", 1)                                             \
         W(warps,          INT, 1, 32, "", 2)                                                     \
         W(pack,           INT, 1, 1024, "", 2)                                                   \

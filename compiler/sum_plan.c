@@ -9,7 +9,7 @@ static SumPlan *plan_of_layout(Arena *arena, const Layout *l, int axis)
     plan->digits = NEW_ARRAY(arena, SumDigit, l->count);
     for (int i = 0; i < l->count; i++)
         if (l->mode[i].dim == axis)
-            plan->digits[plan->count++] = (SumDigit){l->mode[i].owner, l->mode[i].extent,
+            plan->digits[plan->count++] = (SumDigit){(Owner)l->mode[i].owner, l->mode[i].extent,
                                                      l->mode[i].stride};
     return plan;
 }
@@ -33,19 +33,42 @@ static void keep_layout(Lowered *low, const Op *op)
     low->summed[op->results[0]->id] = kept;
 }
 
+static int count_uses(const Region *r, const Value *v)
+{
+    int n = 0;
+    for (const Op *op = r->first; op; op = op->next) {
+        for (int i = 0; i < op->nargs; i++)
+            n += op->args[i] == v && op->code != OP_BIND;
+        for (int i = 0; i < op->nregions; i++)
+            n += count_uses(op->regions[i], v);
+    }
+    return n;
+}
+
+/* A product that only the sum needs is accumulated with fma (R8). */
+static bool is_fused(const Op *op)
+{
+    const Op *product = op->args[0]->op;
+    return product && product->code == OP_MUL && product->parent == op->parent &&
+           count_uses(op->parent, op->args[0]) == 1;
+}
+
 static void record(Lowered *low, Op *op)
 {
     const Value *arg = op->args[0];
+    SumPlan *plan = NULL;
     op->plan = NULL;
     if (op->order != ORDER_DEFAULT || op->nargs > 1 || arg->type.dtype != DT_F32 ||
         type_elements(&arg->type) < 2)
         return;
     if (is_uniform(arg)) {
-        op->plan = plan_of_constant(low->arena, arg->type.dims[op->axis]);
+        plan = plan_of_constant(low->arena, arg->type.dims[op->axis]);
     } else if (low->placed[arg->id]) {
         keep_layout(low, op);
-        op->plan = plan_of_layout(low->arena, &low->layout[arg->id], op->axis);
+        plan = plan_of_layout(low->arena, &low->layout[arg->id], op->axis);
+        plan->fused = is_fused(op);
     }
+    op->plan = plan;
 }
 
 static void record_region(Lowered *low, const Region *r)

@@ -1,9 +1,10 @@
 /* The plan of a sum (R8): its digits cover the axis, and a fused product is the sum's alone. */
 #include "compiler/verify.h"
 
-enum { MOST_LANES = 32, MOST_WARPS = 32 };
+enum { MOST_LANES = 32, MOST_WARPS = 32, MOST_DIGIT = 1 << 24 };
 
-/* Digits that cover an axis exactly are a chain: strides 1, then each the extent so far. */
+/* Digits that cover an axis are a chain: strides 1, then each the extent so far. The slowest may go
+ * beyond the axis, where there are no elements; a register only begins inside of it. */
 static bool covers(const SumPlan *plan, int64_t n)
 {
     int64_t covered = 1;
@@ -12,11 +13,13 @@ static bool covers(const SumPlan *plan, int64_t n)
         for (int i = 0; i < plan->count && !next; i++)
             if (plan->digits[i].stride == covered)
                 next = &plan->digits[i];
-        if (!next || next->extent > n / covered)
+        if (!next || covered >= n || next->extent > MOST_DIGIT)
+            return false;
+        if (next->owner == OWN_REG && (next->extent - 1) * covered >= n)
             return false;
         covered *= next->extent;
     }
-    return covered == n;
+    return plan->count ? covered >= n : n == 1;
 }
 
 static bool verify_digits(Verifier *v, const Op *op)

@@ -77,12 +77,16 @@ typedef struct tile_node {
 } tile_node;
 
 /* X(kind): how bytes of the args struct are filled; index and node as said. */
-#define TILE_FIELD_TABLE(X)                                                                \
-    X(POINTER) /* index: tensor; NULL if it is absent */                                   \
-    X(TABLE)   /* index: tensor, a table; pointers of its entries, `size` bytes of them */ \
-    X(VALUE)   /* node: its low bytes */                                                   \
-    X(DIVISOR) /* node: u32 divisor, u32 magic, u32 shift; see tile_divide in tile.h */    \
+#define TILE_FIELD_TABLE(X)                                                                   \
+    X(POINTER) /* index: tensor; NULL if it is absent */                                      \
+    X(TABLE)   /* index: tensor, a table; u32: where its entries begin in the pointers behind \
+                  the struct's fields (args_size) */                                          \
+    X(VALUE)   /* node: its low bytes */                                                      \
+    X(DIVISOR) /* node: a tile_divisor of it */                                               \
     X(SCRATCH) /* node: byte offset into the scratch */
+
+/* How many entries all tables of a call have together. */
+enum { TILE_TABLE_ENTRIES = 480 };
 
 typedef enum tile_field_kind {
 #define TILE_FIELD(kind) TILE_FIELD_##kind,
@@ -95,6 +99,19 @@ typedef struct tile_field {
     uint32_t offset, size; /* in the args struct */
     int32_t index, node;
 } tile_field;
+
+/* What makes a division two multiplications (Granlund and Montgomery, 1994): for n >= 0,
+ * floor(n / |divisor|) = (mulhi(n, magic) + n) >> shift, with n < 2^62; with magic32 in 32 bits for
+ * n and divisor below 2^31. By 0 it gives 0. TileDivisor of the device header is the same struct.
+ */
+typedef struct tile_divisor {
+    uint64_t magic;
+    int64_t divisor;
+    uint32_t magic32;
+    int32_t shift;
+} tile_divisor;
+
+tile_divisor tile__divisor(int64_t divisor);
 
 /* One launch of one kernel entry. */
 typedef struct tile_phase {
@@ -118,8 +135,10 @@ typedef struct tile_plan {
     const tile_node *nodes;
     const tile_field *fields;
     const tile_phase *phases;
-    int32_t node_count, field_count, phase_count;
-    uint32_t args_size;
+    const tile_require *requires;
+    int32_t node_count, field_count, phase_count, require_count;
+    uint32_t args_size; /* rounded up to 8; with tables their pointers follow */
+    bool tables;
     int32_t aligned;       /* node: all vector accesses fit; -1: there are none. 0 takes the code
                               that was compiled with -DTILE_ALIGNED=0 */
     int32_t scratch_bytes; /* node; -1: no scratch */

@@ -49,27 +49,38 @@ static void add_products(float *sum, const float *a, const float *b, int64_t n, 
     }
 }
 
-/* The elements that a thread's digit of registers `digit` and those before it reach from `at`:
- * the first digit is the innermost loop, in which all threads take their turn. */
-static void add_registers(const Threads *t, int digit, float *sum, const float *a, const float *b)
+/* How many of n elements, `step` apart from `at` on, are in the line. */
+static int64_t inside(const Threads *t, int64_t at, int64_t n, int64_t step)
+{
+    int64_t room = t->lines.n - at;
+    if (room <= 0)
+        return 0;
+    return step && (room + step - 1) / step < n ? (room + step - 1) / step : n;
+}
+
+/* The elements that a thread's digit of registers `digit` and those before it reach from element
+ * `base` on: the first digit is the innermost loop, in which all threads take their turn. Elements
+ * beyond the line are none. */
+static void add_registers(const Threads *t, int digit, float *sum, const float *a, const float *b,
+                          int64_t base)
 {
     const SumPlan *plan = &t->plan;
-    int64_t inner = t->lines.inner, n = 1, step = 0;
+    int64_t inner = t->lines.inner, n = 1, stride = 0;
     if (digit >= 0) {
         n = plan->digits[digit].extent;
-        step = plan->digits[digit].stride * inner;
+        stride = plan->digits[digit].stride;
     }
     if (digit > 0) {
         for (int64_t i = 0; i < n; i++)
-            add_registers(t, digit - 1, sum, a + i * step, b ? b + i * step : NULL);
+            add_registers(t, digit - 1, sum, a, b, base + i * stride);
         return;
     }
     for (int64_t k = 0; k < t->count; k++) {
-        int64_t at = t->first[k] * inner;
+        int64_t first = base + t->first[k], at = first * inner, m = inside(t, first, n, stride);
         if (b)
-            add_products(sum + k * inner, a + at, b + at, n, step, inner);
+            add_products(sum + k * inner, a + at, b + at, m, stride * inner, inner);
         else
-            add_rows(sum + k * inner, a + at, n, step, inner);
+            add_rows(sum + k * inner, a + at, m, stride * inner, inner);
     }
 }
 
@@ -130,7 +141,7 @@ static void run_planned_sum(Task *task, const Insn *i)
         registers--;
     for (int64_t o = 0; o < l->outer; o++, a += l->n * l->inner, y += l->inner) {
         memset(sum, 0, (size_t)(t->count * l->inner) * sizeof *sum);
-        add_registers(t, registers - 1, sum, a, b);
+        add_registers(t, registers - 1, sum, a, b, 0);
         add_lanes(sum, t->count, t->lanes, l->inner);
         add_warps(t, sum);
         for (int64_t j = 0; j < l->inner; j++)

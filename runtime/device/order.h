@@ -81,35 +81,6 @@ TILE_FN uint64_t tile_key_i64(int64_t x)
     return (uint64_t)x ^ (uint64_t)1 << 63;
 }
 
-/* ---- another lane's element ----
- * shfl.sync.idx, PTX ISA 9.7.9.6: every lane of the warp takes part; `lane` counts modulo 32. */
-
-TILE_FN float tile_from_lane_f32(float x, int lane)
-{
-    return __shfl_sync(~0u, x, lane);
-}
-TILE_FN int64_t tile_from_lane_i64(int64_t x, int lane)
-{
-    return __shfl_sync(~0u, (long long)x, lane);
-}
-TILE_FN uint64_t tile_from_lane_u64(uint64_t x, int lane)
-{
-    return __shfl_sync(~0u, (unsigned long long)x, lane);
-}
-#define FROM_LANE(T, name)                         \
-    TILE_FN T tile_from_lane_##name(T x, int lane) \
-    {                                              \
-        return (T)__shfl_sync(~0u, (int)x, lane);  \
-    }
-FROM_LANE(int32_t, i32)
-FROM_LANE(uint32_t, u32)
-FROM_LANE(int16_t, i16)
-FROM_LANE(uint16_t, u16)
-FROM_LANE(int8_t, i8)
-FROM_LANE(uint8_t, u8)
-FROM_LANE(bool, bool)
-#undef FROM_LANE
-
 /* ---- the first in order ---- */
 
 /* Arrays are read into locals before a choice: a choice between places puts them into memory. */
@@ -188,12 +159,12 @@ ORDER(uint32_t, u32)
 ORDER(uint64_t, u64)
 #undef ORDER
 
-/* The first of what all lanes have. redux.sync, PTX ISA 9.7.9.8. */
+/* The first of what all lanes have. */
 TILE_FN void tile_first_warp_u32(uint32_t *best, int *at)
 {
-    const uint32_t most = __reduce_max_sync(~0u, *best);
+    const uint32_t most = tile_reduce_max_u32(*best);
     const uint32_t mine = *best == most ? (uint32_t)*at : (uint32_t)TILE_NO_INDEX;
-    *best = most, *at = (int)__reduce_min_sync(~0u, mine);
+    *best = most, *at = (int)tile_reduce_min_u32(mine);
 }
 TILE_FN void tile_first_warp_u64(uint64_t *best, int *at)
 {
@@ -204,13 +175,13 @@ TILE_FN void tile_first_warp_u64(uint64_t *best, int *at)
 
 /* tile_next_row: the whole warp finds what comes next after (key, at); at first (~0, -1).
  * tile_rank_row: how many elements come before element `at`. */
-#define ORDER_ROWS(T, name, U, u)                                                               \
+#define ORDER_ROWS(T, c, name, U, u)                                                            \
     TILE_FN void tile_next_row_##name(const T *s, int n, int stride, int lane, U *key, int *at) \
     {                                                                                           \
         U best = 0;                                                                             \
         int first = TILE_NO_INDEX;                                                              \
         for (int i = lane; i < n; i += 32) {                                                    \
-            const U k = tile_key_##name(s[i * stride]);                                         \
+            const U k = tile_key_##name(tile_shared_load_##c(s + i * stride));                  \
             const bool better = tile_before_##u(*key, *at, k, i) &&                             \
                                 tile_before_##u(k, i, best, first);                             \
             best = better ? k : best, first = better ? i : first;                               \
@@ -220,29 +191,30 @@ TILE_FN void tile_first_warp_u64(uint64_t *best, int *at)
     }                                                                                           \
     TILE_FN int tile_rank_row_##name(const T *s, int n, int stride, int at)                     \
     {                                                                                           \
-        const U key = tile_key_##name(s[at * stride]);                                          \
+        const U key = tile_key_##name(tile_shared_load_##c(s + at * stride));                   \
         int count = 0;                                                                          \
         for (int i = 0; i < n; i++)                                                             \
-            count += tile_before_##u(tile_key_##name(s[i * stride]), i, key, at);               \
+            count += tile_before_##u(tile_key_##name(tile_shared_load_##c(s + i * stride)), i,  \
+                                     key, at);                                                  \
         return count;                                                                           \
     }
-ORDER_ROWS(float, f32, uint32_t, u32)
-ORDER_ROWS(float, tf32, uint32_t, u32)
-ORDER_ROWS(uint16_t, f16, uint32_t, u32)
-ORDER_ROWS(uint16_t, bf16, uint32_t, u32)
-ORDER_ROWS(uint8_t, e4m3, uint32_t, u32)
-ORDER_ROWS(uint8_t, e5m2, uint32_t, u32)
-ORDER_ROWS(uint8_t, e2m1, uint32_t, u32)
-ORDER_ROWS(uint8_t, ue8m0, uint32_t, u32)
-ORDER_ROWS(bool, bool, uint32_t, u32)
-ORDER_ROWS(uint8_t, u8, uint32_t, u32)
-ORDER_ROWS(int8_t, i8, uint32_t, u32)
-ORDER_ROWS(uint16_t, u16, uint32_t, u32)
-ORDER_ROWS(int16_t, i16, uint32_t, u32)
-ORDER_ROWS(uint32_t, u32, uint32_t, u32)
-ORDER_ROWS(int32_t, i32, uint32_t, u32)
-ORDER_ROWS(uint64_t, u64, uint64_t, u64)
-ORDER_ROWS(int64_t, i64, uint64_t, u64)
+ORDER_ROWS(float, f32, f32, uint32_t, u32)
+ORDER_ROWS(float, f32, tf32, uint32_t, u32)
+ORDER_ROWS(uint16_t, u16, f16, uint32_t, u32)
+ORDER_ROWS(uint16_t, u16, bf16, uint32_t, u32)
+ORDER_ROWS(uint8_t, u8, e4m3, uint32_t, u32)
+ORDER_ROWS(uint8_t, u8, e5m2, uint32_t, u32)
+ORDER_ROWS(uint8_t, u8, e2m1, uint32_t, u32)
+ORDER_ROWS(uint8_t, u8, ue8m0, uint32_t, u32)
+ORDER_ROWS(bool, bool, bool, uint32_t, u32)
+ORDER_ROWS(uint8_t, u8, u8, uint32_t, u32)
+ORDER_ROWS(int8_t, i8, i8, uint32_t, u32)
+ORDER_ROWS(uint16_t, u16, u16, uint32_t, u32)
+ORDER_ROWS(int16_t, i16, i16, uint32_t, u32)
+ORDER_ROWS(uint32_t, u32, u32, uint32_t, u32)
+ORDER_ROWS(int32_t, i32, i32, uint32_t, u32)
+ORDER_ROWS(uint64_t, u64, u64, uint64_t, u64)
+ORDER_ROWS(int64_t, i64, i64, uint64_t, u64)
 #undef ORDER_ROWS
 
 /* One thread, from left to right (R8); exclusive: the sum of what comes before, 0 for nothing. */
@@ -250,8 +222,8 @@ TILE_FN void tile_scan_row_in_order_f32(float *s, int n, int stride, bool exclus
 {
     float run = 0.0f;
     for (int i = 0; i < n; i++) {
-        const float x = s[i * stride], sum = i ? run + x : x;
-        s[i * stride] = exclusive ? run : sum;
+        const float x = tile_shared_load_f32(s + i * stride), sum = i ? run + x : x;
+        tile_shared_store_f32(s + i * stride, exclusive ? run : sum);
         run = sum;
     }
 }
@@ -261,37 +233,40 @@ TILE_FN void tile_tree_row_f32(float *s, int n, int stride, int lane)
 {
     for (int half = 1; half < n; half *= 2) {
         for (int i = lane * 2 * half; i < n; i += 64 * half)
-            s[i * stride] += i + half < n ? s[(i + half) * stride] : 0.0f;
+            tile_shared_store_f32(
+                s + i * stride,
+                tile_shared_load_f32(s + i * stride) +
+                    (i + half < n ? tile_shared_load_f32(s + (i + half) * stride) : 0.0f));
         tile_sync_warp();
     }
 }
 
 /* tile_scan_lanes: inclusive, over n lanes that are `step` apart; `digit` counts them.
  * tile_scan_row: the whole warp. For what may be joined in any order. */
-#define SCAN(T, name, join)                                                                \
-    TILE_FN T tile_scan_lanes_##join##_##name(T x, int digit, int step, int n)             \
-    {                                                                                      \
-        TILE_EACH(i, 5)                                                                    \
-        {                                                                                  \
-            if (1 << i < n) {                                                              \
-                const T before = tile_from_lane_##name(x, tile_lane() - (step << i) & 31); \
-                x = digit >= 1 << i ? tile_##join##_##name(before, x) : x;                 \
-            }                                                                              \
-        }                                                                                  \
-        return x;                                                                          \
-    }                                                                                      \
-    TILE_FN void tile_scan_row_##join##_##name(T *s, int n, int stride, int lane)          \
-    {                                                                                      \
-        T carry = 0;                                                                       \
-        for (int first = 0; first < n; first += 32) {                                      \
-            const int i = first + lane;                                                    \
-            T x = i < n ? s[i * stride] : (T)0;                                            \
-            x = tile_scan_lanes_##join##_##name(x, lane, 1, 32);                           \
-            x = first ? tile_##join##_##name(carry, x) : x;                                \
-            if (i < n)                                                                     \
-                s[i * stride] = x;                                                         \
-            carry = tile_from_lane_##name(x, 31);                                          \
-        }                                                                                  \
+#define SCAN(T, name, join)                                                              \
+    TILE_FN T tile_scan_lanes_##join##_##name(T x, int digit, int step, int n)           \
+    {                                                                                    \
+        TILE_EACH(i, 5)                                                                  \
+        {                                                                                \
+            if (1 << i < n) {                                                            \
+                const T before = tile_shuffle_##name(x, tile_lane() - (step << i) & 31); \
+                x = digit >= 1 << i ? tile_##join##_##name(before, x) : x;               \
+            }                                                                            \
+        }                                                                                \
+        return x;                                                                        \
+    }                                                                                    \
+    TILE_FN void tile_scan_row_##join##_##name(T *s, int n, int stride, int lane)        \
+    {                                                                                    \
+        T carry = 0;                                                                     \
+        for (int first = 0; first < n; first += 32) {                                    \
+            const int i = first + lane;                                                  \
+            T x = i < n ? tile_shared_load_##name(s + i * stride) : (T)0;                \
+            x = tile_scan_lanes_##join##_##name(x, lane, 1, 32);                         \
+            x = first ? tile_##join##_##name(carry, x) : x;                              \
+            if (i < n)                                                                   \
+                tile_shared_store_##name(s + i * stride, x);                             \
+            carry = tile_shuffle_##name(x, 31);                                          \
+        }                                                                                \
     }
 #define SCANS(T, name) SCAN(T, name, add) SCAN(T, name, max)
 SCANS(uint8_t, u8)
@@ -305,13 +280,6 @@ SCANS(int64_t, i64)
 SCAN(float, f32, max)
 #undef SCANS
 #undef SCAN
-
-/* ---- counts in shared memory ---- */
-
-TILE_FN void tile_count_one(int32_t *s)
-{
-    atomicAdd(s, 1);
-}
 
 /* ---- storage floats, exactly ---- */
 

@@ -1,6 +1,11 @@
 /* What emitted kernels stand on: the only way in which they touch memory and the machine.
  *
- * For the GPU: plain CUDA and inline PTX, a few lines a function, the PTX ISA section beside it.
+ * This file is portable C over the primitives of runtime/device/gpu.h (CUDA) or, with TILE_MACHINE
+ * defined, of runtime/machine/device.h (the machine model).
+ *
+ * TILE_ALIGNED (default 1): the host has tested that every access of several elements is aligned
+ * and lies wholly inside or wholly outside of its tensor. Compiled with 0, they go element by
+ * element.
  */
 #ifndef TILE_DEVICE_H
 #define TILE_DEVICE_H
@@ -8,114 +13,89 @@
 #include "runtime/numerics/convert.h"
 #include "runtime/numerics/math.h"
 
-#define TILE_EACH(r, n) _Pragma("unroll") for (int r = 0; r < (n); r++)
+#ifdef TILE_MACHINE
+#include "runtime/machine/device.h"
+#else
+#include "runtime/device/gpu.h"
+#endif
+
+#ifndef TILE_ALIGNED
+#define TILE_ALIGNED 1
+#endif
+
 #define TILE_UNROLL _Pragma("unroll")
-#define TILE_STEP(r, n, step) _Pragma("unroll") for (int r = 0; r < (n); r += (step))
+#define TILE_EACH(r, n) TILE_UNROLL for (int r = 0; r < (n); r++)
+#define TILE_STEP(r, n, step) TILE_UNROLL for (int r = 0; r < (n); r += (step))
 
-/* ---- threads ---- */
+/* ---- another lane's element: from a lane, and from the one that differs in the bits of a mask
+ * ---- */
 
-TILE_FN int64_t tile_block(void)
-{
-    return blockIdx.x;
-}
-TILE_FN int tile_thread(void)
-{
-    return (int)threadIdx.x;
-}
-TILE_FN int tile_lane(void)
-{
-    return (int)(threadIdx.x & 31);
-}
-TILE_FN int tile_warp(void)
-{
-    return (int)(threadIdx.x >> 5);
-}
-TILE_FN void tile_sync(void)
-{
-    __syncthreads();
-}
-TILE_FN void tile_sync_warp(void)
-{
-    __syncwarp();
-}
-
-/* shfl.sync.bfly, PTX ISA 9.7.9.6: every lane of the warp takes part. */
-TILE_FN float tile_shuffle_xor_f32(float x, int mask)
-{
-    return __shfl_xor_sync(~0u, x, mask);
-}
-TILE_FN int64_t tile_shuffle_xor_i64(int64_t x, int mask)
-{
-    return __shfl_xor_sync(~0u, (long long)x, mask);
-}
-TILE_FN uint64_t tile_shuffle_xor_u64(uint64_t x, int mask)
-{
-    return __shfl_xor_sync(~0u, (unsigned long long)x, mask);
-}
-#define SHUFFLE(T, name)                              \
-    TILE_FN T tile_shuffle_xor_##name(T x, int mask)  \
-    {                                                 \
-        return (T)__shfl_xor_sync(~0u, (int)x, mask); \
+#define SHUFFLE(T, name)                                   \
+    TILE_FN T tile_shuffle_##name(T x, int lane)           \
+    {                                                      \
+        return (T)tile_shuffle_u32((uint32_t)x, lane);     \
+    }                                                      \
+    TILE_FN T tile_shuffle_xor_##name(T x, int mask)       \
+    {                                                      \
+        return (T)tile_shuffle_xor_u32((uint32_t)x, mask); \
     }
 SHUFFLE(int32_t, i32)
-SHUFFLE(uint32_t, u32)
 SHUFFLE(int16_t, i16)
 SHUFFLE(uint16_t, u16)
 SHUFFLE(int8_t, i8)
 SHUFFLE(uint8_t, u8)
 SHUFFLE(bool, bool)
 #undef SHUFFLE
+TILE_FN float tile_shuffle_f32(float x, int lane)
+{
+    return tile_float(tile_shuffle_u32(tile_bits(x), lane));
+}
+TILE_FN float tile_shuffle_xor_f32(float x, int mask)
+{
+    return tile_float(tile_shuffle_xor_u32(tile_bits(x), mask));
+}
+TILE_FN uint64_t tile_shuffle_u64(uint64_t x, int lane)
+{
+    const uint32_t lo = tile_shuffle_u32((uint32_t)x, lane);
+    return (uint64_t)tile_shuffle_u32((uint32_t)(x >> 32), lane) << 32 | lo;
+}
+TILE_FN uint64_t tile_shuffle_xor_u64(uint64_t x, int mask)
+{
+    const uint32_t lo = tile_shuffle_xor_u32((uint32_t)x, mask);
+    return (uint64_t)tile_shuffle_xor_u32((uint32_t)(x >> 32), mask) << 32 | lo;
+}
+TILE_FN int64_t tile_shuffle_i64(int64_t x, int lane)
+{
+    return (int64_t)tile_shuffle_u64((uint64_t)x, lane);
+}
+TILE_FN int64_t tile_shuffle_xor_i64(int64_t x, int mask)
+{
+    return (int64_t)tile_shuffle_xor_u64((uint64_t)x, mask);
+}
 
-/* atom.global.add, PTX ISA 9.7.13.5: relaxed, at GPU scope; red where the old value is dropped. */
-TILE_FN void tile_atomic_add_i32(int32_t *p, int32_t x)
-{
-    atomicAdd(p, x);
-}
-TILE_FN void tile_atomic_add_u32(uint32_t *p, uint32_t x)
-{
-    atomicAdd(p, x);
-}
-TILE_FN void tile_atomic_add_f32(float *p, float x)
-{
-    atomicAdd(p, x);
-}
-TILE_FN void tile_atomic_add_i64(int64_t *p, int64_t x)
-{
-    atomicAdd((unsigned long long *)p, (unsigned long long)x);
-}
-TILE_FN void tile_atomic_add_u64(uint64_t *p, uint64_t x)
-{
-    atomicAdd((unsigned long long *)p, (unsigned long long)x);
-}
+/* ---- meeting of all blocks ---- */
 
 /* All blocks of a cooperative launch. word[0] counts arrivals, word[1] is the generation that ends
  * a round; both are left usable for the next. Everything stored before is visible behind it (R13).
- * */
+ */
 TILE_FN void tile_grid_sync(uint32_t *word)
 {
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        volatile uint32_t *generation = word + 1;
-        const uint32_t before = *generation;
-        __threadfence();
-        if (atomicAdd(word, 1u) == gridDim.x - 1) {
-            word[0] = 0;
-            __threadfence();
-            *generation = before + 1;
+    tile_sync();
+    if (tile_thread() == 0) {
+        const uint32_t before = tile_global_read_acquire_u32(word + 1);
+        tile_fence_gpu();
+        if (tile_atomic_add_release_u32(word, 1u) == (uint32_t)tile_blocks() - 1u) {
+            const uint32_t zero = 0;
+            tile_global_write(word, &zero, 4, TILE_PLAIN);
+            tile_global_write_release_u32(word + 1, before + 1u);
         } else {
-            while (*generation == before)
-                __nanosleep(32);
+            while (tile_global_read_acquire_u32(word + 1) == before)
+                tile_pause(20);
         }
-        __threadfence();
+        tile_fence_gpu();
     }
-    __syncthreads();
+    tile_sync();
 }
-
-/* The pointers of a table of tensors travel by value in the kernel's parameters. */
-enum { TILE_TABLE_ENTRIES = 128 };
-typedef struct TileTable {
-    void *entry[TILE_TABLE_ENTRIES];
-} TileTable;
 
 /* ---- arithmetic ---- */
 
@@ -138,25 +118,6 @@ TILE_FN bool tile_isnan(float x)
 TILE_FN bool tile_isfinite(float x)
 {
     return (tile_bits(x) & TILE_MAGNITUDE) < TILE_INF_BITS;
-}
-TILE_FN float tile_floor(float x)
-{
-    return floorf(x);
-}
-
-/* max.NaN.f32, PTX ISA 9.7.3.13: NaN wins, +0 > -0. */
-TILE_FN float tile_max_f32(float a, float b)
-{
-    float y;
-    asm("max.NaN.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b));
-    return y;
-}
-
-TILE_FN float tile_min_f32(float a, float b)
-{
-    float y;
-    asm("min.NaN.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b));
-    return y;
 }
 
 /* Signed integers wrap, // and % floor, shifts by the width or more give 0 or the sign (R11). */
@@ -260,25 +221,41 @@ INTEGER(int32_t, uint32_t, i32, u32, 32)
 INTEGER(int64_t, uint64_t, i64, u64, 64)
 #undef INTEGER
 
-/* ---- conversions two at a time: cvt, PTX ISA 9.7.9.21. y[0] is of a, y[1] of b; the bits are
- * those
- * of the functions in runtime/numerics/convert.h, which tests compare for every f32 (R6). */
+/* A divisor that the host knows: tile_divisor in runtime/plan.h. */
+typedef struct TileDivisor {
+    uint64_t magic;
+    int64_t divisor;
+    uint32_t magic32;
+    int32_t shift;
+} TileDivisor;
 
-#define PAIR(name, T, U, bits, instruction)                                    \
-    TILE_FN void tile_f32_to_##name##_pair(T *y, float a, float b)             \
-    {                                                                          \
-        U u;                                                                   \
-        asm(instruction " %0, %1, %2;" : PAIR_OUT_##bits(u) : "f"(b), "f"(a)); \
-        y[0] = (T)(u & ((1u << bits) - 1));                                    \
-        y[1] = (T)(u >> bits);                                                 \
-    }
-#define PAIR_OUT_8(u) "=h"(u)
-#define PAIR_OUT_16(u) "=r"(u)
-PAIR(e4m3, uint8_t, uint16_t, 8, "cvt.rn.satfinite.e4m3x2.f32")
-PAIR(e5m2, uint8_t, uint16_t, 8, "cvt.rn.satfinite.e5m2x2.f32")
-PAIR(bf16, uint16_t, uint32_t, 16, "cvt.rn.bf16x2.f32")
-PAIR(f16, uint16_t, uint32_t, 16, "cvt.rn.f16x2.f32")
-#undef PAIR
+/* floor(n / d), n in [0, 2^31), d in [0, 2^31). */
+TILE_FN uint32_t tile_divide_u32(uint32_t n, TileDivisor d)
+{
+    return (uint32_t)(d.shift < 32 ? (tile_mul_high_u32(n, d.magic32) + n) >> (d.shift & 31) : 0);
+}
+/* floor(n / d) and the rest, |n| < 2^62 (R11): for n < 0, floor(n / d) = ~floor(~n / d). */
+TILE_FN int64_t tile_divide_i64(int64_t n, TileDivisor d)
+{
+    n = d.divisor < 0 ? -n : n;
+    const uint64_t sign = (uint64_t)(n >> 63), x = (uint64_t)n ^ sign;
+    const int64_t q = (int64_t)(((tile_mul_high_u64(x, d.magic) + x) >> d.shift) ^ sign);
+    return d.divisor ? q : 0;
+}
+TILE_FN int64_t tile_modulo_i64(int64_t n, TileDivisor d)
+{
+    return d.divisor ? n - tile_divide_i64(n, d) * d.divisor : 0;
+}
+
+/* Two elements of a pair. */
+TILE_FN void tile_split_u8(uint8_t *y, uint16_t pair)
+{
+    y[0] = (uint8_t)pair, y[1] = (uint8_t)(pair >> 8);
+}
+TILE_FN void tile_split_u16(uint16_t *y, uint32_t pair)
+{
+    y[0] = (uint16_t)pair, y[1] = (uint16_t)(pair >> 16);
+}
 
 /* ---- indices ---- */
 
@@ -295,91 +272,24 @@ TILE_FN int64_t tile_count(int64_t lo, int64_t hi, int64_t step)
     return lo < hi ? (hi - lo + step - 1) / step : 0;
 }
 
+/* The pointers of all tables of a kernel travel by value in its args. */
+enum { TILE_TABLE_ENTRIES = 480 };
+
 /* ---- memory ----
  *
- * tile_load_<n>_<type>: n neighbours, elements first .. first + n - 1 along an axis of `extent`,
- * which begins at data[at]. Whole and aligned to n elements, they move in one access (16 bytes at
- * most), kept out of the caches' way; else one by one, those outside read the pad value. Stores
- * likewise; those outside are dropped. e2m1: two codes a byte, `at` and `first` are even. */
+ * tile_load_<type>(p, inside, pad, hint): the element at p, or the pad value.
+ * tile_load_<n>_<type>(x, p, first, extent, pad, hint): elements first .. first + n - 1 along an
+ * axis of `extent`, the first of them at p; those outside read the pad value. Stores likewise; what
+ * is outside is dropped. An extent of TILE_WHOLE: all are inside. e2m1: two codes a byte, even
+ * index in the low half; `first` is even, p the first code's byte.
+ */
+#define TILE_WHOLE 0x7FFFFFFFFFFFFFFFll
 
-TILE_FN bool tile_whole(const void *p, int bytes, int64_t first, int64_t n, int64_t extent)
-{
-    return first >= 0 && first + n <= extent && ((uint64_t)p & (uint64_t)(bytes - 1)) == 0;
-}
-
-/* One access of 1, 2, 4, 8 or 16 bytes between memory and words (ld.global.cs, st.global.cs). */
-TILE_FN void tile_get(uint32_t *w, const void *p, int bytes)
-{
-    if (bytes == 16) {
-        uint4 v = __ldcs((const uint4 *)p);
-        w[0] = v.x, w[1] = v.y, w[2] = v.z, w[3] = v.w;
-    } else if (bytes == 8) {
-        uint2 v = __ldcs((const uint2 *)p);
-        w[0] = v.x, w[1] = v.y;
-    } else if (bytes == 4) {
-        w[0] = __ldcs((const unsigned *)p);
-    } else if (bytes == 2) {
-        w[0] = __ldcs((const unsigned short *)p);
-    } else {
-        w[0] = __ldcs((const unsigned char *)p);
-    }
-}
-
-TILE_FN void tile_put(void *p, const uint32_t *w, int bytes)
-{
-    if (bytes == 16)
-        __stcs((uint4 *)p, make_uint4(w[0], w[1], w[2], w[3]));
-    else if (bytes == 8)
-        __stcs((uint2 *)p, make_uint2(w[0], w[1]));
-    else if (bytes == 4)
-        __stcs((unsigned *)p, w[0]);
-    else if (bytes == 2)
-        __stcs((unsigned short *)p, (unsigned short)w[0]);
-    else
-        __stcs((unsigned char *)p, (unsigned char)w[0]);
-}
-
-/* Elements of 1, 2 or 4 bytes in words and apart. */
-#define ACCESS(T, U, name, n)                                                                    \
-    TILE_FN void tile_load_##n##_##name(T *x, const T *data, int64_t at, int64_t first,          \
-                                        int64_t extent, T pad)                                   \
-    {                                                                                            \
-        const int bytes = (int)sizeof(T), per = 4 / bytes;                                       \
-        const T *p = data + at + first;                                                          \
-        if (tile_whole(p, n * bytes, first, n, extent)) {                                        \
-            uint32_t w[4];                                                                       \
-            tile_get(w, p, n *bytes);                                                            \
-            TILE_EACH(i, n)                                                                      \
-            {                                                                                    \
-                const U u = (U)(w[i / per] >> i % per * 8 * bytes);                              \
-                x[i] = TILE_FROM_##name(u);                                                      \
-            }                                                                                    \
-        } else {                                                                                 \
-            TILE_EACH(i, n) x[i] = tile_inside(first + i, extent) ? p[i] : pad;                  \
-        }                                                                                        \
-    }                                                                                            \
-    TILE_FN void tile_store_##n##_##name(T *data, int64_t at, const T *x, int64_t first,         \
-                                         int64_t extent)                                         \
-    {                                                                                            \
-        const int bytes = (int)sizeof(T), per = 4 / bytes;                                       \
-        T *p = data + at + first;                                                                \
-        if (tile_whole(p, n * bytes, first, n, extent)) {                                        \
-            uint32_t w[4] = {0, 0, 0, 0};                                                        \
-            TILE_EACH(i, n) w[i / per] |= (uint32_t)TILE_TO_##name(x[i]) << i % per * 8 * bytes; \
-            tile_put(p, w, n *bytes);                                                            \
-        } else {                                                                                 \
-            TILE_EACH(i, n)                                                                      \
-            {                                                                                    \
-                if (tile_inside(first + i, extent))                                              \
-                    p[i] = x[i];                                                                 \
-            }                                                                                    \
-        }                                                                                        \
-    }
 #define TILE_FROM_f32(u) tile_float(u)
 #define TILE_TO_f32(x) tile_bits(x)
-#define TILE_FROM_u8(u) (u)
+#define TILE_FROM_u8(u) (uint8_t)(u)
 #define TILE_TO_u8(x) (x)
-#define TILE_FROM_u16(u) (u)
+#define TILE_FROM_u16(u) (uint16_t)(u)
 #define TILE_TO_u16(x) (x)
 #define TILE_FROM_u32(u) (u)
 #define TILE_TO_u32(x) (x)
@@ -389,81 +299,234 @@ TILE_FN void tile_put(void *p, const uint32_t *w, int bytes)
 #define TILE_TO_i16(x) (uint16_t)(x)
 #define TILE_FROM_i32(u) (int32_t)(u)
 #define TILE_TO_i32(x) (uint32_t)(x)
-#define TILE_FROM_bool(u) ((u) != 0)
+#define TILE_FROM_bool(u) (((u)&0xFFu) != 0)
 #define TILE_TO_bool(x) (uint8_t)(x)
-#define ACCESS_4(T, U, name) ACCESS(T, U, name, 2) ACCESS(T, U, name, 4)
-#define ACCESS_2(T, U, name) ACCESS_4(T, U, name) ACCESS(T, U, name, 8)
-#define ACCESS_1(T, U, name) ACCESS_2(T, U, name) ACCESS(T, U, name, 16)
-ACCESS_4(float, uint32_t, f32)
-ACCESS_4(int32_t, uint32_t, i32)
-ACCESS_4(uint32_t, uint32_t, u32)
-ACCESS_2(int16_t, uint16_t, i16)
-ACCESS_2(uint16_t, uint16_t, u16)
-ACCESS_1(int8_t, uint8_t, i8)
-ACCESS_1(uint8_t, uint8_t, u8)
-ACCESS_1(bool, uint8_t, bool)
-#undef ACCESS
 
-#define ACCESS_64(T, name)                                                           \
-    TILE_FN void tile_load_2_##name(T *x, const T *data, int64_t at, int64_t first,  \
-                                    int64_t extent, T pad)                           \
-    {                                                                                \
-        const T *p = data + at + first;                                              \
-        TILE_EACH(i, 2) x[i] = tile_inside(first + i, extent) ? p[i] : pad;          \
-    }                                                                                \
-    TILE_FN void tile_store_2_##name(T *data, int64_t at, const T *x, int64_t first, \
-                                     int64_t extent)                                 \
-    {                                                                                \
-        T *p = data + at + first;                                                    \
-        TILE_EACH(i, 2)                                                              \
-        {                                                                            \
-            if (tile_inside(first + i, extent))                                      \
-                p[i] = x[i];                                                         \
-        }                                                                            \
+/* Single elements of at most 4 bytes, in global and in shared memory. */
+#define SINGLE(T, name)                                                  \
+    TILE_FN T tile_load_##name(const T *p, bool inside, T pad, int hint) \
+    {                                                                    \
+        uint32_t w = 0;                                                  \
+        if (inside)                                                      \
+            tile_global_read(&w, p, (int)sizeof(T), hint);               \
+        return inside ? TILE_FROM_##name(w) : pad;                       \
+    }                                                                    \
+    TILE_FN void tile_store_##name(T *p, T x, bool inside, int hint)     \
+    {                                                                    \
+        const uint32_t w = TILE_TO_##name(x);                            \
+        if (inside)                                                      \
+            tile_global_write(p, &w, (int)sizeof(T), hint);              \
+    }                                                                    \
+    TILE_FN T tile_shared_load_##name(const T *s)                        \
+    {                                                                    \
+        uint32_t w;                                                      \
+        tile_shared_read(&w, s, (int)sizeof(T));                         \
+        return TILE_FROM_##name(w);                                      \
+    }                                                                    \
+    TILE_FN void tile_shared_store_##name(T *s, T x)                     \
+    {                                                                    \
+        const uint32_t w = TILE_TO_##name(x);                            \
+        tile_shared_write(s, &w, (int)sizeof(T));                        \
     }
-ACCESS_64(int64_t, i64)
-ACCESS_64(uint64_t, u64)
-#undef ACCESS_64
+SINGLE(float, f32)
+SINGLE(int32_t, i32)
+SINGLE(uint32_t, u32)
+SINGLE(int16_t, i16)
+SINGLE(uint16_t, u16)
+SINGLE(int8_t, i8)
+SINGLE(uint8_t, u8)
+SINGLE(bool, bool)
+#undef SINGLE
 
-#define ACCESS_E2M1(n)                                                                             \
-    TILE_FN void tile_load_##n##_e2m1(uint8_t *x, const uint8_t *data, int64_t at, int64_t first,  \
-                                      int64_t extent, uint8_t pad)                                 \
+#define SINGLE_64(T, name)                                                  \
+    TILE_FN T tile_load_##name(const T *p, bool inside, T pad, int hint)    \
+    {                                                                       \
+        uint32_t w[2] = {0, 0};                                             \
+        if (inside)                                                         \
+            tile_global_read(w, p, 8, hint);                                \
+        return inside ? (T)((uint64_t)w[1] << 32 | w[0]) : pad;             \
+    }                                                                       \
+    TILE_FN void tile_store_##name(T *p, T x, bool inside, int hint)        \
+    {                                                                       \
+        const uint32_t w[2] = {(uint32_t)x, (uint32_t)((uint64_t)x >> 32)}; \
+        if (inside)                                                         \
+            tile_global_write(p, w, 8, hint);                               \
+    }                                                                       \
+    TILE_FN T tile_shared_load_##name(const T *s)                           \
+    {                                                                       \
+        uint32_t w[2];                                                      \
+        tile_shared_read(w, s, 8);                                          \
+        return (T)((uint64_t)w[1] << 32 | w[0]);                            \
+    }                                                                       \
+    TILE_FN void tile_shared_store_##name(T *s, T x)                        \
+    {                                                                       \
+        const uint32_t w[2] = {(uint32_t)x, (uint32_t)((uint64_t)x >> 32)}; \
+        tile_shared_write(s, w, 8);                                         \
+    }
+SINGLE_64(int64_t, i64)
+SINGLE_64(uint64_t, u64)
+#undef SINGLE_64
+
+/* Several elements of `sizeof(T)` bytes in words of 4 bytes and apart. */
+#define UNPACK(T, name, n, x, w)                         \
+    TILE_EACH(i, n)                                      \
+    x[i] = TILE_FROM_##name(w[i * (int)sizeof(T) / 4] >> \
+                            i % (4 / (int)sizeof(T)) * 8 * (int)sizeof(T))
+#define PACK(T, name, n, w, x)                                  \
+    TILE_EACH(i, n)                                             \
+    w[i * (int)sizeof(T) / 4] |= (uint32_t)TILE_TO_##name(x[i]) \
+                                 << i % (4 / (int)sizeof(T)) * 8 * (int)sizeof(T)
+
+#define SEVERAL(T, name, n)                                                                        \
+    TILE_FN void tile_load_##n##_##name(T *x, const T *p, int64_t first, int64_t extent, T pad,    \
+                                        int hint)                                                  \
     {                                                                                              \
-        const uint8_t *p = data + (at + first) / 2;                                                \
-        if (tile_whole(p, n / 2, first, n, extent)) {                                              \
-            uint32_t w[4];                                                                         \
-            tile_get(w, p, n / 2);                                                                 \
-            TILE_EACH(i, n) x[i] = (uint8_t)(w[i / 8] >> i % 8 * 4 & 15);                          \
+        if (TILE_ALIGNED) {                                                                        \
+            uint32_t w[4] = {0, 0, 0, 0};                                                          \
+            const bool inside = extent == TILE_WHOLE || tile_inside(first, extent);                \
+            if (inside)                                                                            \
+                tile_global_read(w, p, n *(int)sizeof(T), hint);                                   \
+            UNPACK(T, name, n, x, w);                                                              \
+            if (TILE_TO_##name(pad)) {                                                             \
+                TILE_EACH(i, n) x[i] = inside ? x[i] : pad;                                        \
+            }                                                                                      \
         } else {                                                                                   \
             TILE_EACH(i, n)                                                                        \
-            {                                                                                      \
-                x[i] = tile_inside(first + i, extent) ? (uint8_t)(p[i / 2] >> i % 2 * 4 & 15)      \
-                                                      : pad;                                       \
-            }                                                                                      \
+            x[i] = tile_load_##name(p + i, extent == TILE_WHOLE || tile_inside(first + i, extent), \
+                                    pad, hint);                                                    \
         }                                                                                          \
     }                                                                                              \
-    TILE_FN void tile_store_##n##_e2m1(uint8_t *data, int64_t at, const uint8_t *x, int64_t first, \
-                                       int64_t extent)                                             \
+    TILE_FN void tile_store_##n##_##name(T *p, const T *x, int64_t first, int64_t extent,          \
+                                         int hint)                                                 \
     {                                                                                              \
-        uint8_t *p = data + (at + first) / 2;                                                      \
-        if (tile_whole(p, n / 2, first, n, extent)) {                                              \
+        if (TILE_ALIGNED) {                                                                        \
             uint32_t w[4] = {0, 0, 0, 0};                                                          \
-            TILE_EACH(i, n) w[i / 8] |= (uint32_t)x[i] << i % 8 * 4;                               \
-            tile_put(p, w, n / 2);                                                                 \
+            PACK(T, name, n, w, x);                                                                \
+            if (extent == TILE_WHOLE || tile_inside(first, extent))                                \
+                tile_global_write(p, w, n *(int)sizeof(T), hint);                                  \
+        } else {                                                                                   \
+            TILE_EACH(i, n)                                                                        \
+            tile_store_##name(p + i, x[i], extent == TILE_WHOLE || tile_inside(first + i, extent), \
+                              hint);                                                               \
+        }                                                                                          \
+    }                                                                                              \
+    TILE_FN void tile_shared_load_##n##_##name(T *x, const T *s)                                   \
+    {                                                                                              \
+        uint32_t w[4];                                                                             \
+        tile_shared_read(w, s, n *(int)sizeof(T));                                                 \
+        UNPACK(T, name, n, x, w);                                                                  \
+    }                                                                                              \
+    TILE_FN void tile_shared_store_##n##_##name(T *s, const T *x)                                  \
+    {                                                                                              \
+        uint32_t w[4] = {0, 0, 0, 0};                                                              \
+        PACK(T, name, n, w, x);                                                                    \
+        tile_shared_write(s, w, n *(int)sizeof(T));                                                \
+    }
+#define SEVERAL_4(T, name) SEVERAL(T, name, 2) SEVERAL(T, name, 4)
+#define SEVERAL_2(T, name) SEVERAL_4(T, name) SEVERAL(T, name, 8)
+#define SEVERAL_1(T, name) SEVERAL_2(T, name) SEVERAL(T, name, 16)
+SEVERAL_4(float, f32)
+SEVERAL_4(int32_t, i32)
+SEVERAL_4(uint32_t, u32)
+SEVERAL_2(int16_t, i16)
+SEVERAL_2(uint16_t, u16)
+SEVERAL_1(int8_t, i8)
+SEVERAL_1(uint8_t, u8)
+SEVERAL_1(bool, bool)
+#undef SEVERAL
+
+#define PAIR_64(T, name)                                                                           \
+    TILE_FN void tile_load_2_##name(T *x, const T *p, int64_t first, int64_t extent, T pad,        \
+                                    int hint)                                                      \
+    {                                                                                              \
+        if (TILE_ALIGNED) {                                                                        \
+            uint32_t w[4] = {0, 0, 0, 0};                                                          \
+            const bool inside = extent == TILE_WHOLE || tile_inside(first, extent);                \
+            if (inside)                                                                            \
+                tile_global_read(w, p, 16, hint);                                                  \
+            TILE_EACH(i, 2)                                                                        \
+            x[i] = inside ? (T)((uint64_t)w[2 * i + 1] << 32 | w[2 * i]) : pad;                    \
+        } else {                                                                                   \
+            TILE_EACH(i, 2)                                                                        \
+            x[i] = tile_load_##name(p + i, extent == TILE_WHOLE || tile_inside(first + i, extent), \
+                                    pad, hint);                                                    \
+        }                                                                                          \
+    }                                                                                              \
+    TILE_FN void tile_store_2_##name(T *p, const T *x, int64_t first, int64_t extent, int hint)    \
+    {                                                                                              \
+        if (TILE_ALIGNED) {                                                                        \
+            const uint32_t w[4] = {(uint32_t)x[0], (uint32_t)((uint64_t)x[0] >> 32),               \
+                                   (uint32_t)x[1], (uint32_t)((uint64_t)x[1] >> 32)};              \
+            if (extent == TILE_WHOLE || tile_inside(first, extent))                                \
+                tile_global_write(p, w, 16, hint);                                                 \
+        } else {                                                                                   \
+            TILE_EACH(i, 2)                                                                        \
+            tile_store_##name(p + i, x[i], extent == TILE_WHOLE || tile_inside(first + i, extent), \
+                              hint);                                                               \
+        }                                                                                          \
+    }                                                                                              \
+    TILE_FN void tile_shared_load_2_##name(T *x, const T *s)                                       \
+    {                                                                                              \
+        uint32_t w[4];                                                                             \
+        tile_shared_read(w, s, 16);                                                                \
+        TILE_EACH(i, 2) x[i] = (T)((uint64_t)w[2 * i + 1] << 32 | w[2 * i]);                       \
+    }                                                                                              \
+    TILE_FN void tile_shared_store_2_##name(T *s, const T *x)                                      \
+    {                                                                                              \
+        const uint32_t w[4] = {(uint32_t)x[0], (uint32_t)((uint64_t)x[0] >> 32), (uint32_t)x[1],   \
+                               (uint32_t)((uint64_t)x[1] >> 32)};                                  \
+        tile_shared_write(s, w, 16);                                                               \
+    }
+PAIR_64(int64_t, i64)
+PAIR_64(uint64_t, u64)
+#undef PAIR_64
+
+/* Codes of e2m1, n of them in n / 2 bytes. */
+#define CODES(n)                                                                                   \
+    TILE_FN void tile_load_##n##_e2m1(uint8_t *x, const uint8_t *p, int64_t first, int64_t extent, \
+                                      uint8_t pad, int hint)                                       \
+    {                                                                                              \
+        if (TILE_ALIGNED || n == 2) {                                                              \
+            uint32_t w[4] = {0, 0, 0, 0};                                                          \
+            const bool inside = extent == TILE_WHOLE || tile_inside(first, extent);                \
+            if (inside)                                                                            \
+                tile_global_read(w, p, n / 2, hint);                                               \
+            TILE_EACH(i, n) x[i] = inside ? (uint8_t)(w[i / 8] >> i % 8 * 4 & 15u) : pad;          \
         } else {                                                                                   \
             TILE_STEP(i, n, 2)                                                                     \
             {                                                                                      \
-                if (tile_inside(first + i, extent))                                                \
-                    p[i / 2] = (uint8_t)(x[i] | x[i + 1] << 4);                                    \
+                uint32_t w = 0;                                                                    \
+                const bool inside = extent == TILE_WHOLE || tile_inside(first + i, extent);        \
+                if (inside)                                                                        \
+                    tile_global_read(&w, p + i / 2, 1, hint);                                      \
+                x[i] = inside ? (uint8_t)(w & 15u) : pad;                                          \
+                x[i + 1] = inside ? (uint8_t)(w >> 4 & 15u) : pad;                                 \
+            }                                                                                      \
+        }                                                                                          \
+    }                                                                                              \
+    TILE_FN void tile_store_##n##_e2m1(uint8_t *p, const uint8_t *x, int64_t first,                \
+                                       int64_t extent, int hint)                                   \
+    {                                                                                              \
+        if (TILE_ALIGNED || n == 2) {                                                              \
+            uint32_t w[4] = {0, 0, 0, 0};                                                          \
+            TILE_EACH(i, n) w[i / 8] |= (uint32_t)x[i] << i % 8 * 4;                               \
+            if (extent == TILE_WHOLE || tile_inside(first, extent))                                \
+                tile_global_write(p, w, n / 2, hint);                                              \
+        } else {                                                                                   \
+            TILE_STEP(i, n, 2)                                                                     \
+            {                                                                                      \
+                const uint32_t w = (uint32_t)x[i] | (uint32_t)x[i + 1] << 4;                       \
+                if (extent == TILE_WHOLE || tile_inside(first + i, extent))                        \
+                    tile_global_write(p + i / 2, &w, 1, hint);                                     \
             }                                                                                      \
         }                                                                                          \
     }
-ACCESS_E2M1(2)
-ACCESS_E2M1(4)
-ACCESS_E2M1(8)
-ACCESS_E2M1(16)
-ACCESS_E2M1(32)
-#undef ACCESS_E2M1
+CODES(2)
+CODES(4)
+CODES(8)
+CODES(16)
+CODES(32)
+#undef CODES
 
 #include "runtime/device/order.h"
 

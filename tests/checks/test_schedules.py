@@ -45,7 +45,7 @@ GEMM_WRONG = {
     "no_near_directive": "frobnicate;               #! unknown directive `frobnicate` #? directives are unit, grid, pipeline",
     "unknown_word": "pipeline k stages(2) swizle(128);     #! unknown word `swizle` of pipeline #? did you mean `swizzle`?",
     "unknown_unit": "unit wrap;                   #! unknown word `wrap` of unit #? did you mean `warp`?",
-    "no_unit": "unit;                             #! unit without one of block, warp, thread",
+    "no_unit": "unit;                             #! unit without one of block, warp, lanes, thread",
     "two_units": "unit block warp;                #! unit: either block or warp",
     "unit_twice": "unit block;\n unit block warps(2);  #! unit is given twice #? the first is here",
     "unit_words": "unit block pack(4);            #! unit block takes warps(n), not pack(n)",
@@ -213,7 +213,7 @@ def test_targets(tilec, tmp_path):
 
 
 def test_all_errors_in_one_run(tilec, tmp_path):
-    check_wrong(tilec, tmp_path, schedule(GEMM, "gemm", """unit warps;      #! unit without one of block, warp, thread #! warps takes one integer
+    check_wrong(tilec, tmp_path, schedule(GEMM, "gemm", """unit warps;      #! unit without one of block, warp, lanes, thread #! warps takes one integer
       pipeline j stages(2);     #! kernel gemm has no variable `j`
       lood a;                   #! unknown directive `lood`
       place acc gmem;           #! unknown word `gmem` of place"""))

@@ -29,15 +29,18 @@ def offset(digits, values):
     return sum(v * s for v, (_, s) in zip(values, digits))
 
 
-def in_order(plan, term, start):
-    """The sum over one axis: `term(total, i)` adds element i, `start` is +0."""
+def in_order(plan, term, start, n=None):
+    """The sum over one axis of n elements: `term(total, i)` adds element i, `start` is +0. Beyond the
+    axis there is nothing to add."""
+    n = extent(plan) if n is None else n
     reg, lane, warp = (digits_of(plan, o) for o in ("reg", "lane", "warp"))
     held = {}
     for w in counted(warp):
         for t in counted(lane):
             total = start
             for r in counted(reg):
-                total = term(total, offset(reg, r) + offset(lane, t) + offset(warp, w))
+                i = offset(reg, r) + offset(lane, t) + offset(warp, w)
+                total = term(total, i) if i < n else total
             held[t, w] = total
     for d, (e, _) in enumerate(lane):
         bit = 1
@@ -61,5 +64,6 @@ def in_order(plan, term, start):
 def planned_sum(plan, x, axis):
     """The f32 sum of x along the axis, which stays with extent 1; NaNs are what numpy makes."""
     rows = np.moveaxis(x, axis, 0)
-    total = in_order(plan, lambda t, i: t + rows[i], np.zeros(rows.shape[1:], np.float32))
+    total = in_order(plan, lambda t, i: t + rows[i], np.zeros(rows.shape[1:], np.float32),
+                     len(rows))
     return np.expand_dims(total, axis)

@@ -27,14 +27,15 @@ kernel columns[M: int, D: int](x: in f32[M, D], y: out f32[1, D])
 
 
 # Layouts of tiles that fill the unit: 16 bytes a lane, then lanes and warps along the rows as far as
-# they divide what is left, then along the other axis; the rest lies in registers.
+# they divide what is left, then along the other axis; the rest lies in registers. Where little
+# divides, holders beyond the row stay empty.
 @pytest.mark.parametrize("unit,D,plan", [
     ("", 4096, [("reg", 4, 1), ("lane", 32, 4), ("warp", 4, 128), ("reg", 8, 512)]),
     ("unit block warps(3);", 384, [("reg", 4, 1), ("lane", 32, 4), ("warp", 3, 128)]),
     ("unit block warps(16);", 2048, [("reg", 4, 1), ("lane", 32, 4), ("warp", 16, 128)]),
     ("unit warp pack(4);", 1024, [("reg", 4, 1), ("lane", 32, 4), ("reg", 8, 128)]),
     ("unit thread pack(32);", 64, [("reg", 64, 1)]),
-    ("unit block warps(4);", 33, [("reg", 33, 1)]),
+    ("unit block warps(4);", 33, [("lane", 32, 1), ("warp", 4, 32)]),
     ("unit block warps(4);", 1, []),
 ])
 def test_rows(tmp_path, unit, D, plan):

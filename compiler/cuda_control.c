@@ -1,0 +1,133 @@
+/* Branches and loops in CUDA. Carried values live in the results' variables. */
+#include <string.h>
+
+#include "compiler/cuda.h"
+
+static void declare_variable(Cuda *c, const Value *v)
+{
+    if (v->type.kind == TY_TILE)
+        declare(c, v);
+}
+
+static void assign(Cuda *c, const Value *to, const Value *from)
+{
+    if (is_uniform(to)) {
+        line(c, "%s = %s;", c_name(c, to), c_name(c, from));
+        return;
+    }
+    const Layout *l = layout_of(c, to);
+    const char *name = fitted(c, from, l);
+    if (name && strcmp(name, c_name(c, to)))
+        line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)registers(c, to), c_name(c, to),
+             element(c, from, name, l, "r"));
+}
+
+/* A variable that an earlier one of these assignments overwrites is read from a copy. */
+static void assign_all(Cuda *c, Value *const *to, Value *const *from, int n)
+{
+    const char **kept = NEW_ARRAY(c->arena, const char *, n);
+    for (int k = 1; k < n; k++) {
+        const Value *v = from[k];
+        bool lost = false;
+        for (int j = 0; j < k; j++)
+            lost |= strcmp(c_name(c, v), c_name(c, to[j])) == 0;
+        if (!lost)
+            continue;
+        kept[k] = c->name[v->id];
+        const char *copy = new_temp(c, "old");
+        int64_t regs = is_uniform(v) ? 0 : registers(c, v);
+        if (regs) {
+            line(c, "%s %s[%lld];", c_type(held(c, v)), copy, (long long)regs);
+            line(c, "TILE_EACH(r, %lld) %s[r] = %s[r];", (long long)regs, copy, kept[k]);
+        } else {
+            line(c, "const %s %s = %s;", c_type(held(c, v)), copy, kept[k]);
+        }
+        c->name[v->id] = copy;
+    }
+    for (int k = 0; k < n; k++)
+        assign(c, to[k], from[k]);
+    for (int k = 1; k < n; k++)
+        if (kept[k])
+            c->name[from[k]->id] = kept[k];
+}
+
+/* Ends a region: what it yields goes to the op's results. */
+static void give_yield(Cuda *c, const Region *r, Value *const *to, int n)
+{
+    if (r->last && r->last->code == OP_YIELD)
+        assign_all(c, to, r->last->args, n);
+}
+
+static bool emit_if(Cuda *c, const Op *op)
+{
+    const Region *other = op->regions[1];
+    bool has_other = (other->first && other->first->code != OP_YIELD) || op->nresults;
+    for (int k = 0; k < op->nresults; k++)
+        declare_variable(c, op->results[k]);
+    open_block(c, STATEMENT_THEN, "if (%s)", c_name(c, op->args[0]));
+    emit_region_ops(c, op->regions[0]);
+    give_yield(c, op->regions[0], op->results, op->nresults);
+    close_block(c);
+    if (!has_other)
+        return !c->failed;
+    open_block(c, STATEMENT_ELSE, "else");
+    emit_region_ops(c, other);
+    give_yield(c, other, op->results, op->nresults);
+    close_block(c);
+    return !c->failed;
+}
+
+/* A loop counter that stays small is an int. */
+static const char *counter_type(Cuda *c, const Op *loop)
+{
+    const IntRange *r = &c->ranges.of[loop->regions[0]->args[0]->id];
+    int64_t step;
+    bool small = r->lo >= 0 && r->hi < (int64_t)1 << 30 && value_int(loop->args[2], &step) &&
+                 step < (int64_t)1 << 30;
+    return small ? "int" : "int64_t";
+}
+
+static bool emit_for(Cuda *c, const Op *op)
+{
+    const Region *body = op->regions[0];
+    for (int k = 0; k < op->nresults; k++) {
+        declare_variable(c, op->results[k]);
+        assign(c, op->results[k], op->args[3 + k]);
+        c->name[body->args[1 + k]->id] = c_name(c, op->results[k]);
+        /* The variable has the result's layout. */
+        if (!is_uniform(op->results[k]))
+            c->low->layout[body->args[1 + k]->id] = *layout_of(c, op->results[k]);
+    }
+    const char *i = c_name(c, body->args[0]);
+    if (unrolled_rounds(op))
+        line(c, "TILE_UNROLL");
+    open_block(c, STATEMENT_LOOP, "for (%s %s = %s; %s < %s; %s += %s)", counter_type(c, op), i,
+               c_name(c, op->args[0]), i, c_name(c, op->args[1]), i, c_name(c, op->args[2]));
+    emit_region_ops(c, body);
+    give_yield(c, body, op->results, op->nresults);
+    close_block(c);
+    return !c->failed;
+}
+
+/* The innermost loop is C's own; a program ends by return, it is the kernel's whole body. */
+static bool emit_continue(Cuda *c, const Op *op)
+{
+    const Op *loop = op->parent->parent;
+    while (loop->code != OP_FOR && loop->code != OP_PAR && loop->code != OP_SHARE)
+        loop = loop->parent->parent;
+    if (loop->code == OP_PAR && !c->ragged) {
+        line(c, "return;")->jumps = true;
+        return true;
+    }
+    if (loop->code != OP_PAR)
+        assign_all(c, loop->results, op->args, loop->nresults);
+    line(c, "continue;")->jumps = true;
+    return true;
+}
+
+bool emit_control(Cuda *c, const Op *op)
+{
+    return op->code == OP_IF    ? emit_if(c, op)
+           : op->code == OP_FOR ? emit_for(c, op)
+                                : emit_continue(c, op);
+}

@@ -1,0 +1,344 @@
+#include "compiler/statement.h"
+#include "compiler/ranges.h"
+
+#include <string.h>
+
+void statements_start(Statements *s, Arena *arena)
+{
+    *s = (Statements){.arena = arena, .root = NEW(arena, Statement)};
+    s->root->kind = STATEMENT_BLOCK;
+    s->block = s->root;
+}
+
+void statement_effect(Statements *s, Effect e)
+{
+    PUSH(s->arena, &s->pending, e);
+}
+
+Statement *statement_add(Statements *s, StatementKind kind, const char *text)
+{
+    Statement *n = NEW(s->arena, Statement), *b = s->block;
+    n->kind = kind;
+    n->text = text;
+    n->parent = b;
+    n->prev = b->last;
+    *(b->last ? &b->last->next : &b->first) = n;
+    b->last = n;
+    for (int i = 0; i < s->pending.count; i++)
+        PUSH(s->arena, &n->effects, s->pending.items[i]);
+    s->pending.count = 0;
+    return n;
+}
+
+Statement *statement_open(Statements *s, StatementKind kind, const char *header)
+{
+    return s->block = statement_add(s, kind, header);
+}
+
+void statement_close(Statements *s)
+{
+    s->block = s->block->parent;
+}
+
+Buffer *statement_buffer(Statements *s, const char *name, const char *type, size_t bytes)
+{
+    Buffer *b = NEW(s->arena, Buffer);
+    *b = (Buffer){.name = name, .type = type, .bytes = bytes};
+    Statement *n = statement_add(s, STATEMENT_BUFFER, NULL);
+    n->buffer = b;
+    b->declared = n;
+    PUSH(s->arena, &s->buffers, b);
+    return b;
+}
+
+/* ---- places of buffers ---- */
+
+static int number(Statement *block, int n)
+{
+    for (Statement *s = block->first; s; s = s->next) {
+        s->number = n++;
+        n = number(s, n);
+    }
+    return n;
+}
+
+/* The last statement inside of a block, itself if it is empty. */
+static int last_number(const Statement *s)
+{
+    while (s->last)
+        s = s->last;
+    return s->number;
+}
+
+/* A use inside of a loop that the buffer was not declared in holds for all of the loop's rounds. */
+static void extend(Buffer *b, const Statement *use)
+{
+    int first = use->number, last = use->number;
+    for (const Statement *p = use->parent; p && p != b->declared->parent; p = p->parent)
+        if (p->kind == STATEMENT_LOOP) {
+            first = p->number;
+            last = last_number(p);
+        }
+    b->first = first < b->first ? first : b->first;
+    b->last = last > b->last ? last : b->last;
+}
+
+static void find_uses(Statement *block)
+{
+    for (Statement *s = block->first; s; s = s->next) {
+        for (int i = 0; i < s->effects.count; i++)
+            if (s->effects.items[i].buffer)
+                extend((Buffer *)s->effects.items[i].buffer, s);
+        find_uses(s);
+    }
+}
+
+static bool meet_in_time(const Buffer *a, const Buffer *b)
+{
+    return a->fixed || b->fixed || (a->first <= b->last && b->first <= a->last);
+}
+
+static bool meet_in_place(const Buffer *a, const Buffer *b)
+{
+    return a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
+}
+
+/* The lowest place where the buffer meets none that is placed and in use at the same time. */
+static void place(Statements *s, int at, bool share)
+{
+    Buffer *b = s->buffers.items[at];
+    b->offset = 0;
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (int i = 0; i < at; i++) {
+            const Buffer *o = s->buffers.items[i];
+            if ((!share || meet_in_time(o, b)) && meet_in_place(o, b)) {
+                b->offset = (o->offset + o->bytes + 15) / 16 * 16;
+                moved = true;
+            }
+        }
+    }
+    size_t end = (b->offset + b->bytes + 15) / 16 * 16;
+    s->shared_bytes = end > s->shared_bytes ? end : s->shared_bytes;
+}
+
+static void place_buffers(Statements *s, size_t reuse)
+{
+    size_t all = 0;
+    number(s->root, 1);
+    for (int i = 0; i < s->buffers.count; i++) {
+        Buffer *b = s->buffers.items[i];
+        b->first = b->last = b->declared->number;
+        all += (b->bytes + 15) / 16 * 16;
+    }
+    find_uses(s->root);
+    for (int i = 0; i < s->buffers.count; i++)
+        place(s, i, all > reuse);
+}
+
+/* ---- barriers ---- */
+
+/* What was touched since the last barrier. */
+typedef struct Touched {
+    const Effect **items;
+    int count, capacity;
+} Touched;
+
+typedef struct Order {
+    Statements *all;
+    Touched jumps; /* at `continue` of the innermost loop */
+} Order;
+
+static void touch(Order *o, Touched *t, const Effect *e)
+{
+    for (int i = 0; i < t->count; i++)
+        if (t->items[i] == e)
+            return;
+    PUSH(o->all->arena, t, e);
+}
+
+static void join(Order *o, Touched *t, const Touched *other)
+{
+    for (int i = 0; i < other->count; i++)
+        touch(o, t, other->items[i]);
+}
+
+static Touched copy(Order *o, const Touched *t)
+{
+    Touched c = {0};
+    join(o, &c, t);
+    return c;
+}
+
+/* Defined once for all rounds of all loops. */
+static bool is_invariant(const Value *v)
+{
+    for (const Region *r = v->op ? v->op->parent : v->region; r; r = r->parent->parent) {
+        if (!r->parent || r->parent->code == OP_PAR)
+            return true;
+        if (r->parent->code == OP_FOR || r->parent->code == OP_SHARE)
+            return false;
+    }
+    return true;
+}
+
+/* Slices that are the same or do not meet. */
+static bool same_slices(const Value *a, const Value *b, int64_t extent)
+{
+    return (is_multiple(a, extent) && is_multiple(b, extent)) || (a == b && is_invariant(a));
+}
+
+/* Every element of the view goes with one thread, in both accesses: whatever scalar indices are,
+ * the slices say which. */
+static bool same_place(const Op *a, const Op *b)
+{
+    int arg = 1;
+    if (a->args[0] != b->args[0] || a->access->count != b->access->count)
+        return false;
+    for (int i = 0; i < a->access->count; i++) {
+        AxisKind kind = a->access->axis[i].kind;
+        int64_t extent = a->access->axis[i].extent;
+        if (kind != b->access->axis[i].kind || kind == AX_TILE ||
+            extent != b->access->axis[i].extent)
+            return false;
+        if (kind == AX_SLICE && !same_slices(a->args[arg], b->args[arg], extent))
+            return false;
+        arg += kind != AX_FULL;
+    }
+    return true;
+}
+
+static bool needs_barrier(const Effect *a, const Effect *b)
+{
+    if (!a->write && !b->write)
+        return false;
+    if (a->buffer || b->buffer) {
+        if (!a->buffer || !b->buffer || !meet_in_place(a->buffer, b->buffer))
+            return false;
+    } else if (a->memory != b->memory) {
+        return false;
+    }
+    return !(a->own && b->own && a->buffer == b->buffer && a->op && b->op &&
+             same_place(a->op, b->op) && layout_equal(&a->layout, &b->layout));
+}
+
+static bool conflicts(const Touched *t, const Statement *s)
+{
+    for (int i = 0; i < s->effects.count; i++)
+        for (int k = 0; k < t->count; k++)
+            if (needs_barrier(t->items[k], &s->effects.items[i]))
+                return true;
+    return false;
+}
+
+static void insert_sync(Order *o, Statement *before)
+{
+    Statement *n = NEW(o->all->arena, Statement);
+    n->kind = STATEMENT_SYNC;
+    n->parent = before->parent;
+    n->prev = before->prev;
+    n->next = before;
+    *(before->prev ? &before->prev->next : &before->parent->first) = n;
+    before->prev = n;
+    o->all->syncs++;
+}
+
+static void order_block(Order *o, Statement *block, Touched *t);
+
+/* What a round leaves behind meets the next one: until nothing new arises. */
+static void order_loop(Order *o, Statement *loop, Touched *t)
+{
+    Touched outer = o->jumps;
+    for (int before = -1; before != t->count;) {
+        before = t->count;
+        o->jumps = (Touched){0};
+        Touched round = copy(o, t);
+        order_block(o, loop, &round);
+        join(o, t, &round);
+        join(o, t, &o->jumps);
+    }
+    o->jumps = outer;
+}
+
+static void order_statement(Order *o, Statement *s, Touched *t, Touched *branch)
+{
+    bool synced = s->prev && s->prev->kind == STATEMENT_SYNC;
+    if (conflicts(t, s)) {
+        if (!synced)
+            insert_sync(o, s);
+        t->count = 0;
+    }
+    for (int i = 0; i < s->effects.count; i++)
+        touch(o, t, &s->effects.items[i]);
+    switch (s->kind) {
+    case STATEMENT_SYNC:
+    case STATEMENT_MEET:
+        t->count = 0;
+        break;
+    case STATEMENT_BLOCK:
+        order_block(o, s, t);
+        break;
+    case STATEMENT_LOOP:
+        order_loop(o, s, t);
+        break;
+    case STATEMENT_THEN:
+        *branch = copy(o, t);
+        order_block(o, s, t);
+        if (!s->next || s->next->kind != STATEMENT_ELSE)
+            join(o, t, branch);
+        break;
+    case STATEMENT_ELSE:
+        order_block(o, s, branch);
+        join(o, t, branch);
+        break;
+    default:
+        if (s->jumps)
+            join(o, &o->jumps, t);
+        break;
+    }
+}
+
+static void order_block(Order *o, Statement *block, Touched *t)
+{
+    Touched branch = {0};
+    for (Statement *s = block->first; s; s = s->next)
+        order_statement(o, s, t, &branch);
+}
+
+void statements_finish(Statements *s, size_t reuse, bool barriers)
+{
+    place_buffers(s, reuse);
+    if (!barriers)
+        return;
+    Order o = {.all = s};
+    Touched t = {0};
+    order_block(&o, s->root, &t);
+}
+
+/* ---- printing ---- */
+
+static void print_block(const Statement *block, FILE *out, int indent, const char *sync)
+{
+    for (const Statement *s = block->first; s; s = s->next) {
+        if (s->kind == STATEMENT_BUFFER && s->buffer->last == s->buffer->first)
+            continue;
+        fprintf(out, "%*s", 4 * indent, "");
+        if (s->kind == STATEMENT_SYNC) {
+            fprintf(out, "%s\n", sync);
+        } else if (s->kind == STATEMENT_BUFFER) {
+            fprintf(out, "%s *const %s = (%s *)(shared + %zu);\n", s->buffer->type, s->buffer->name,
+                    s->buffer->type, s->buffer->offset);
+        } else if (s->kind >= STATEMENT_BLOCK) {
+            fprintf(out, *s->text ? "%s {\n" : "%s{\n", s->text);
+            print_block(s, out, indent + 1, sync);
+            fprintf(out, "%*s}\n", 4 * indent, "");
+        } else {
+            fprintf(out, "%s\n", s->text);
+        }
+    }
+}
+
+void statements_print(const Statements *s, FILE *out, int indent, const char *sync)
+{
+    print_block(s->root, out, indent, sync);
+}

@@ -1,0 +1,94 @@
+/* The text of a kernel in the making: a tree of C statements, and what they do to memory.
+ *
+ * The emitter appends statements; those that touch memory other threads may touch say so by
+ * effects. When a phase is complete, statement.c gives shared buffers their places and puts a
+ * barrier wherever two effects meet that need one (R12). Nothing is inserted by recognising a
+ * pattern.
+ */
+#ifndef TILE_STATEMENT_H
+#define TILE_STATEMENT_H
+
+#include <stdio.h>
+
+#include "compiler/layout.h"
+
+typedef struct Statement Statement;
+
+/* A piece of shared memory that is written and read between two of its statements. */
+typedef struct Buffer {
+    const char *name;
+    const char *type; /* C type of its elements */
+    size_t bytes;
+    bool fixed;      /* lives for the whole phase (locals that outlive a loop round) */
+    int first, last; /* numbers of the statements between which it is in use */
+    size_t offset;   /* place in the unit's shared memory */
+    Statement *declared;
+} Buffer;
+
+/* One access. Two accesses of one place, one of them a write, need a barrier between them, unless
+ * every thread meets only what it touched itself. */
+typedef struct Effect {
+    const Buffer *buffer; /* or */
+    const Op *memory;     /* a tensor, or a local */
+    bool write;
+    /* Accesses with equal `op` places and layouts, both `own`, are each thread's own. */
+    bool own;
+    const Op *op;
+    Layout layout;
+} Effect;
+
+typedef enum StatementKind {
+    STATEMENT_TEXT,
+    STATEMENT_BUFFER, /* the pointer to a buffer */
+    STATEMENT_SYNC,   /* a barrier of the unit */
+    STATEMENT_MEET,   /* text that is a barrier for all that came before (grid_sync) */
+    STATEMENT_BLOCK,  /* header { body } */
+    STATEMENT_THEN,
+    STATEMENT_ELSE, /* follows a THEN */
+    STATEMENT_LOOP
+} StatementKind;
+
+struct Statement {
+    StatementKind kind;
+    const char *text; /* without indentation and newline; of blocks: the header */
+    bool jumps;       /* to the next round of the innermost loop, or out of the program */
+    int number;
+    Buffer *buffer;
+    struct {
+        Effect *items;
+        int count, capacity;
+    } effects;
+    Statement *parent, *first, *last, *prev, *next;
+};
+
+typedef struct Statements {
+    Arena *arena;
+    Statement *root, *block; /* statements are appended to `block` */
+    struct {
+        Effect *items;
+        int count, capacity;
+    } pending; /* effects of the next statement */
+    struct {
+        Buffer **items;
+        int count, capacity;
+    } buffers;
+    size_t shared_bytes; /* after statements_finish: of one unit */
+    int syncs;           /* how many barriers were put in */
+} Statements;
+
+void statements_start(Statements *, Arena *);
+/* Appends; takes the pending effects. */
+Statement *statement_add(Statements *, StatementKind, const char *text);
+/* Blocks stay open until statement_close. */
+Statement *statement_open(Statements *, StatementKind, const char *header);
+void statement_close(Statements *);
+/* An effect of the next statement. */
+void statement_effect(Statements *, Effect);
+Buffer *statement_buffer(Statements *, const char *name, const char *type, size_t bytes);
+
+/* Places the buffers and puts in barriers; `reuse` bytes and more: buffers share places. */
+void statements_finish(Statements *, size_t reuse, bool barriers);
+/* Prints all, `indent` levels deep; `sync`: the text of a barrier. */
+void statements_print(const Statements *, FILE *, int indent, const char *sync);
+
+#endif
