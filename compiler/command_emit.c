@@ -57,7 +57,7 @@ char *emit_variant(Arena *arena, Diag *diag, const Program *p, const Variant *v,
                    const char *target, Host **host)
 {
     Lowered low = {.arena = arena, .diag = diag, .kernel = k, .program = p, .variant = v};
-    return plan_phases(&low) ? emit_cuda(&low, target, host) : NULL;
+    return lower_kernel(&low) ? emit_cuda(&low, target, host) : NULL;
 }
 
 static void emit_one(void *context, const Item *kernel, const Variant *v)

@@ -40,7 +40,7 @@ static bool record_target(RunPlan *plan)
                    .kernel = plan->kernel,
                    .program = &plan->program,
                    .variant = &plan->variant};
-    if (!plan_sums(&low))
+    if (!lower_kernel(&low))
         return false;
     const char *wrong = kernel_verify(plan->arena, plan->kernel);
     return !wrong || user_error("%s: %s", plan->kernel->name, wrong);

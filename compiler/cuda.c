@@ -213,7 +213,17 @@ static int all_points(Cuda *c, const Number *count, int n)
     return all;
 }
 
-/* One program a block (or warp, or thread). */
+/* Programs of the phase over `pack` in a block, rounded up. */
+static int blocks_node(Cuda *c, int programs)
+{
+    Host *h = c->host;
+    int64_t pack = c->plan->pack;
+    int up = host_node(h, TILE_NODE_ADD, TILE_I64, programs, host_constant(h, pack - 1), 0);
+    return pack == 1 ? programs
+                     : host_node(h, TILE_NODE_FDIV, TILE_I64, up, host_constant(h, pack), 0);
+}
+
+/* One program a block (or warp, or thread), or one after the other. */
 static bool emit_programs(Cuda *c)
 {
     const PhasePlan *p = c->plan;
@@ -221,18 +231,30 @@ static bool emit_programs(Cuda *c)
     count_ranges(c, 0, count);
     int programs = all_points(c, count, p->par->nregions - 1);
     bool whole = p->unit.lanes == 1 || p->unit.lanes == 32;
-    tile_phase *phase = &c->host->phases.items[c->host->phases.count - 1];
-    phase->blocks = host_node(c->host, TILE_NODE_FDIV, TILE_I64,
-                              host_node(c->host, TILE_NODE_ADD, TILE_I64, programs,
-                                        host_constant(c->host, p->pack - 1), 0),
-                              host_constant(c->host, p->pack), 0);
-    if (p->pack > 1) {
+    c->blocks = blocks_node(c, programs);
+    c->rounds = p->looped;
+    if (p->looped) {
+        if (!whole)
+            return cuda_fail(c, p->par, "unit lanes in a persistent grid");
         const char *n = host_number(c->host, programs, "int64_t", "programs");
-        line(c, whole ? "if (program >= %s) return;" : "const bool live = program < %s;", n);
-        c->guard = whole ? "" : "live";
+        open_block(c, STATEMENT_LOOP,
+                   "for (int64_t program = first; program < %s; program += "
+                   "tile_blocks() * %d)",
+                   n, p->pack);
+    } else if (p->pack > 1) {
+        const char *n = host_number(c->host, programs, "int64_t", "programs");
+        if (whole) {
+            open_block(c, STATEMENT_THEN, "if (program < %s)", n);
+        } else {
+            line(c, "const bool live = program < %s;", n);
+            c->guard = "live";
+        }
     }
     split_number(c, "program", 0, count, true);
-    return emit_region_ops(c, p->par->regions[p->par->nregions - 1]);
+    bool good = emit_region_ops(c, p->par->regions[p->par->nregions - 1]);
+    if (p->looped || (p->pack > 1 && whole))
+        close_block(c);
+    return good;
 }
 
 /* R14: this unit takes points `program`, program + programs, .. of the ragged range. Ranges before
@@ -242,10 +264,8 @@ static bool emit_ragged(Cuda *c)
     const Op *par = c->plan->par;
     const Region *body = par->regions[par->nregions - 1];
     int n = par->nregions - 1, loops = 0;
-    tile_phase *phase = &c->host->phases.items[c->host->phases.count - 1];
-    phase->persistent = true;
-    phase->blocks = host_node(c->host, TILE_NODE_RESIDENT, TILE_I64, c->host->phases.count - 1, 0,
-                              0);
+    c->blocks = -1;
+    c->rounds = true;
     for (int i = 1; i < n; i++)
         for (const Op *op = par->regions[i]->first; op; op = op->next)
             for (int k = 0; k < op->nargs; k++)
@@ -287,26 +307,25 @@ static bool emit_ragged(Cuda *c)
     return !c->failed;
 }
 
-static void print_unit(Cuda *c)
+/* Which program this unit runs, `block` being its block's number in the phase. */
+static void print_unit(Cuda *c, const char *block)
 {
     const PhasePlan *p = c->plan;
-    int threads = p->unit.lanes * p->unit.warps * p->pack;
+    const char *name = p->looped ? "first" : "program";
     if (p->unit.lanes == 1) {
-        line(c, "const int64_t program = tile_block() * %d + tile_thread();", threads);
+        line(c, "const int64_t %s = %s * %d + tile_thread();", name, block, p->pack);
         line(c, "const int lane = 0, warp = 0;");
     } else if (p->unit.lanes < 32) {
         line(c, "const int lane = tile_thread() %% %d, warp = 0;", p->unit.lanes);
-        line(c, "const int64_t program = tile_block() * %d + tile_thread() / %d;", p->pack,
+        line(c, "const int64_t %s = %s * %d + tile_thread() / %d;", name, block, p->pack,
              p->unit.lanes);
-    } else if (p->pack > 1 || p->unit.warps == 1) {
+    } else if (p->pack > 1) {
         line(c, "const int lane = tile_lane(), warp = 0;");
-        line(c,
-             p->pack > 1 ? "const int64_t program = tile_block() * %d + tile_warp();"
-                         : "const int64_t program = tile_block();",
-             p->pack);
+        line(c, "const int64_t %s = %s * %d + tile_warp();", name, block, p->pack);
     } else {
-        line(c, "const int lane = tile_lane(), warp = tile_warp();");
-        line(c, "const int64_t program = tile_block();");
+        line(c, "const int lane = tile_lane(), warp = %s;",
+             p->unit.warps == 1 ? "0" : "tile_warp()");
+        line(c, "const int64_t %s = %s;", name, block);
     }
     line(c, "(void)lane, (void)warp;");
 }
@@ -316,64 +335,129 @@ static void print_unit(Cuda *c)
 /* Below that, buffers need not share places: fewer barriers. */
 enum { ROOMY = 24 * 1024 };
 
-static const char *phase_entry(Cuda *c)
+static const char *entry_name(Cuda *c, const PhasePlan *p)
 {
-    const char *phase = c->plan->par->name;
+    const char *phase = p->par->name;
     return format_text(c, "tk_%s%s%s", c->low->kernel->name, phase ? "_" : "", phase ? phase : "");
 }
 
-static void print_phase(Cuda *c, FILE *out)
+static bool is_single(const PhasePlan *p)
 {
-    const PhasePlan *p = c->plan;
-    const char *name = c->low->kernel->name, *part = p->par->name;
-    int at, column, threads = p->unit.lanes * p->unit.warps * p->pack;
-    bool single = p->unit.warps == 1;
-    tile_phase *phase = &c->host->phases.items[c->host->phases.count - 1];
-    pos_line(p->par->pos, &at, &column);
-    statements_finish(&c->out, ROOMY, p->unit.lanes > 1);
-    size_t each = c->out.shared_bytes;
-    int units = single ? p->pack : 1;
-    if (p->unit.lanes == 1)
-        units = 1; /* locals already have an element a thread */
-    phase->shared_bytes = (uint32_t)(each * (size_t)units);
-    fprintf(out, "\n// %s%s%s, %s:%d\nTILE_KERNEL(%s, tk_%s_args, %d, 0)\n{\n", name,
-            part ? " @" : "", part ? part : "", p->par->pos.source->name, at, phase->entry, name,
-            threads);
-    if (each && units > 1)
-        fprintf(out, "    char *const shared = tile_shared() + tile_thread() / %d * %zu;\n",
-                p->unit.lanes, each);
-    else if (each)
-        fprintf(out, "    char *const shared = tile_shared();\n");
-    statements_print(&c->out, out, 1, single ? "tile_sync_warp();" : "tile_sync();");
-    fprintf(out, "}\n");
+    return p->unit.warps == 1;
 }
 
-static bool emit_phase(Cuda *c, FILE *out)
+static int threads_of(const PhasePlan *p)
+{
+    return p->unit.lanes * p->unit.warps * p->pack;
+}
+
+static void print_statements(Cuda *c, FILE *out, int indent)
 {
     const PhasePlan *p = c->plan;
+    int units = is_single(p) && p->unit.lanes > 1 ? p->pack : 1;
+    statements_finish(&c->out, ROOMY, p->unit.lanes > 1);
+    size_t each = c->out.shared_bytes;
+    tile_phase *phase = &c->host->phases.items[c->host->phases.count - 1];
+    if (each * (size_t)units > phase->shared_bytes)
+        phase->shared_bytes = (uint32_t)(each * (size_t)units);
+    if (each && units > 1)
+        fprintf(out, "%*schar *const shared = tile_shared() + tile_thread() / %d * %zu;\n",
+                4 * indent, "", p->unit.lanes, each);
+    else if (each)
+        fprintf(out, "%*schar *const shared = tile_shared();\n", 4 * indent, "");
+    statements_print(&c->out, out, indent, is_single(p) ? "tile_sync_warp();" : "tile_sync();");
+}
+
+static bool emit_phase(Cuda *c, FILE *out, int indent, const char *block)
+{
     size_t ids = (size_t)c->low->kernel->next_id;
-    tile_phase phase = {.entry = phase_entry(c),
-                        .threads = (uint32_t)(p->unit.lanes * p->unit.warps * p->pack),
-                        .cooperative = p->syncs};
-    PUSH(c->arena, &c->host->phases, phase);
     statements_start(&c->out, c->arena);
     memset(c->name, 0, sizeof *c->name * ids);
     memset(c->deferred, 0, sizeof *c->deferred * ids);
+    memset(c->declared, 0, sizeof *c->declared * ids);
     memset(c->partial, 0, sizeof *c->partial * ids);
     c->used.count = c->conversions.count = 0;
     c->line = 0;
     c->guard = "";
-    c->ragged = p->ragged;
-    find_live(c, p->par);
-    bool good = assign_layouts(c->low, p);
+    find_live(c, c->plan->par);
+    print_unit(c, block);
+    bool good = emit_header(c) && (c->plan->ragged ? emit_ragged(c) : emit_programs(c));
     if (good)
-        record_plans(c->low, p);
-    print_unit(c);
-    good = good && emit_header(c);
-    good = good && (p->ragged ? emit_ragged(c) : emit_programs(c));
-    if (good)
-        print_phase(c, out);
+        print_statements(c, out, indent);
     return good;
+}
+
+/* What happens between the phases of one launch. */
+static void print_between(Cuda *c, FILE *out, const PhasePlan *p)
+{
+    if (p->fused)
+        fprintf(out, "    tile_grid_sync(%s);\n",
+                host_scratch(c->host, host_constant(c->host, 0), "uint32_t *", "grid_barrier"));
+}
+
+/* The phases of one launch: `first` and those that join it. */
+static bool emit_launch(Cuda *c, int first, int n, FILE *out)
+{
+    const PhasePlan *all = &c->low->phases[first];
+    const char *kernel = c->low->kernel->name;
+    int at, column, number = c->host->phases.count, blocks = -1;
+    tile_phase phase = {.entry = entry_name(c, all),
+                        .threads = (uint32_t)threads_of(all),
+                        .cooperative = all->syncs,
+                        .persistent = all->ragged || all->looped};
+    PUSH(c->arena, &c->host->phases, phase);
+    for (int i = 0; i < n; i++) {
+        pos_line(all[i].par->pos, &at, &column);
+        fprintf(out, "%s// %s%s%s, %s:%d\n", i ? "" : "\n", kernel, all[i].par->name ? " @" : "",
+                all[i].par->name ? all[i].par->name : "", all[i].par->pos.source->name, at);
+    }
+    fprintf(out, "TILE_KERNEL(%s, tk_%s_args, %d, 0)\n{\n", phase.entry, kernel, threads_of(all));
+    for (int i = 0; i < n; i++) {
+        const char *block = "tile_block()", *text = "";
+        c->plan = &all[i];
+        if (threads_of(&all[i]) != threads_of(all))
+            return cuda_fail(c, all[i].par, "phases of one launch with %d and %d threads a block",
+                             threads_of(all), threads_of(&all[i]));
+        if (n > 1 && !all[i].looped && i)
+            block = format_text(c, "(tile_block() - %s)",
+                                host_number(c->host, blocks, "int64_t", "blocks_before"));
+        if (i)
+            print_between(c, out, &all[i]);
+        char *body = NULL;
+        size_t length = 0;
+        FILE *inner = open_memstream(&body, &length);
+        bool good = emit_phase(c, inner, n > 1 ? 2 : 1, block);
+        fclose(inner);
+        if (good && n > 1) {
+            int end = blocks < 0 || all[i].looped
+                          ? c->blocks
+                          : host_node(c->host, TILE_NODE_ADD, TILE_I64, blocks, c->blocks, 0);
+            if (all[i].looped)
+                blocks = blocks < 0 ? end
+                                    : host_node(c->host, TILE_NODE_MAX, TILE_I64, blocks, end, 0);
+            else
+                blocks = end;
+            if (!all[i].looped && i + 1 < n)
+                text = format_text(c, "%sif (tile_block() < %s) ", i ? "else " : "",
+                                   host_number(c->host, blocks, "int64_t", "blocks_before"));
+            else if (!all[i].looped)
+                text = "else ";
+            fprintf(out, "    %s{\n%s    }\n", text, body);
+        } else if (good) {
+            blocks = c->blocks;
+            fputs(body, out);
+        }
+        free(body);
+        if (!good)
+            return false;
+    }
+    fprintf(out, "}\n");
+    tile_phase *done = &c->host->phases.items[number];
+    int resident = host_node(c->host, TILE_NODE_RESIDENT, TILE_I64, number, 0, 0);
+    done->blocks = !done->persistent ? blocks
+                   : blocks < 0      ? resident
+                                : host_node(c->host, TILE_NODE_MIN, TILE_I64, resident, blocks, 0);
+    return true;
 }
 
 char *emit_cuda(Lowered *low, const char *target, Host **host)
@@ -391,10 +475,12 @@ char *emit_cuda(Lowered *low, const char *target, Host **host)
     c.uses = NEW_ARRAY(low->arena, int, ids);
     c.user = NEW_ARRAY(low->arena, const Op *, ids);
     c.deferred = NEW_ARRAY(low->arena, const Op *, ids);
+    c.declared = NEW_ARRAY(low->arena, bool, ids);
     c.partial = NEW_ARRAY(low->arena, Partial *, ids);
-    for (int i = 0; i < low->nphases && !c.failed; i++) {
-        c.plan = &low->phases[i];
-        if (!emit_phase(&c, out))
+    for (int i = 0, n; i < low->nphases && !c.failed; i += n) {
+        for (n = 1; i + n < low->nphases && low->phases[i + n].joins;)
+            n++;
+        if (!emit_launch(&c, i, n, out))
             c.failed = true;
     }
     fclose(out);

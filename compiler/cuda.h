@@ -52,6 +52,7 @@ typedef struct Cuda {
     bool failed;
     const char **name;   /* C name by Value.id, NULL: none yet */
     CudaView **view;     /* by Value.id, of tensors */
+    bool *declared;      /* by Value.id: its variable is another's */
     const Op **deferred; /* by Value.id: written where it is used */
     const Op **user;     /* by Value.id: the last that uses it, */
     int *uses;           /* and how many do */
@@ -66,7 +67,8 @@ typedef struct Cuda {
         int count, capacity;
     } conversions;
     const char *guard; /* condition on every access: lanes whose program there is not; "" */
-    bool ragged;       /* programs are points of a loop, not blocks */
+    bool rounds;       /* programs are rounds of a loop, not blocks */
+    int blocks;        /* node: how many the phase has; -1: only the kernel knows */
     int line;          /* of the last TILE_LINE */
     size_t local_bytes;
 } Cuda;

@@ -471,8 +471,9 @@ static int64_t run_bytes(const Layout *l, int dim, int64_t vector, int bits)
     return n * bits / 8;
 }
 
-/* Two sectors of memory: what is shorter costs more than it moves. */
-enum { GOOD_RUN = 64 };
+/* Two sectors of memory: what is shorter costs more than it moves. A small tile is not worth the
+ * barriers. */
+enum { GOOD_RUN = 64, SMALL_TILE = 1024 };
 
 /* A tile that lies across the store's direction is turned first, if that makes longer runs: the
  * layout in which it is stored. */
@@ -484,7 +485,7 @@ static bool turned_layout(Cuda *c, const Op *op, const CudaView *v, const Layout
         return false;
     int64_t most = 128 / bits;
     int64_t run = run_bytes(have, dim, vectors_along(have, dim, most).n, bits);
-    if (run >= GOOD_RUN)
+    if (run >= GOOD_RUN || type_elements(&x->type) * bits / 8 < SMALL_TILE)
         return false;
     SpreadRequest wide = {.fast = dim, .vector = most, .block_axis = -1};
     *out = layout_spread(&x->type, wide, c->plan->unit);

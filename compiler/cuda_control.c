@@ -87,6 +87,26 @@ static const char *counter_type(Cuda *c, const Op *loop)
     return small ? "int" : "int64_t";
 }
 
+/* A load whose value is for the next round goes straight to the carried variable; this round has a
+ * copy of what was there, so that nobody waits for the load before the next round. */
+static void load_into_variable(Cuda *c, const Op *loop, int k)
+{
+    const Region *body = loop->regions[0];
+    const Value *next = body->last->code == OP_YIELD ? body->last->args[k] : NULL;
+    const Value *arg = body->args[1 + k], *variable = loop->results[k];
+    if (!next || !next->op || next->op->code != OP_LOAD || next->op->parent != body ||
+        is_uniform(next) || c->uses[next->id] != 1 ||
+        !layout_equal(layout_of(c, next), layout_of(c, variable)))
+        return;
+    const char *now = new_name(c, arg, "now");
+    line(c, "%s %s[%lld];", c_type(held(c, arg)), now, (long long)registers(c, variable));
+    line(c, "TILE_EACH(r, %lld) %s[r] = %s[r];", (long long)registers(c, variable), now,
+         c_name(c, variable));
+    c->name[arg->id] = now;
+    c->name[next->id] = c_name(c, variable);
+    c->declared[next->id] = true;
+}
+
 static bool emit_for(Cuda *c, const Op *op)
 {
     const Region *body = op->regions[0];
@@ -103,6 +123,8 @@ static bool emit_for(Cuda *c, const Op *op)
         line(c, "TILE_UNROLL");
     open_block(c, STATEMENT_LOOP, "for (%s %s = %s; %s < %s; %s += %s)", counter_type(c, op), i,
                c_name(c, op->args[0]), i, c_name(c, op->args[1]), i, c_name(c, op->args[2]));
+    for (int k = 0; k < op->nresults; k++)
+        load_into_variable(c, op, k);
     emit_region_ops(c, body);
     give_yield(c, body, op->results, op->nresults);
     close_block(c);
@@ -115,7 +137,7 @@ static bool emit_continue(Cuda *c, const Op *op)
     const Op *loop = op->parent->parent;
     while (loop->code != OP_FOR && loop->code != OP_PAR && loop->code != OP_SHARE)
         loop = loop->parent->parent;
-    if (loop->code == OP_PAR && !c->ragged) {
+    if (loop->code == OP_PAR && !c->rounds) {
         line(c, "return;")->jumps = true;
         return true;
     }

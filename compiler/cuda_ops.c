@@ -241,7 +241,8 @@ static bool can_defer(Cuda *c, const Op *op)
 {
     const Value *v = op->results[0];
     const Op *user = c->user[v->id];
-    if (op->code == OP_MUL && user && user->code == OP_SUM && user->plan && user->plan->fused)
+    if (op->code == OP_MUL && user && (user->code == OP_SUM || user->code == OP_SUM_PART) &&
+        user->plan && user->plan->fused)
         return true;
     if (c->uses[v->id] != 1 || !is_elementwise(user) || user->parent != op->parent ||
         is_uniform(v) || v->name || pair_cast(op) || op->code == OP_BROADCAST)
@@ -388,6 +389,7 @@ bool emit_operation(Cuda *c, const Op *op)
     case OP_CONTINUE:
         return emit_control(c, op);
     case OP_SUM:
+    case OP_SUM_PART:
     case OP_AMAX:
     case OP_AMIN:
     case OP_ANY:

@@ -309,10 +309,30 @@ static bool reduce_registers(Cuda *c, const Op *op, const Layout *l, const char 
     return !c->failed;
 }
 
+/* The thread's own elements are added to its part. */
+static bool emit_sum_part(Cuda *c, const Op *op)
+{
+    const Value *a = op->args[0], *r = op->results[0];
+    const Layout *l = summed_layout(c->low, op);
+    const char *name = new_name(c, r, "parts"), *before = c_name(c, op->args[1]);
+    int64_t n = is_uniform(r) ? 1 : registers(c, r);
+    if (is_uniform(a))
+        return cuda_fail(c, op, "a carried sum of a constant");
+    line(c, "float %s[%lld];", name, (long long)n);
+    line(c, "TILE_EACH(r, %lld) %s[r] = %s%s;", (long long)n, name, before,
+         is_uniform(op->args[1]) ? "" : "[r]");
+    if (!reduce_registers(c, op, l, "tile_add_f32", name))
+        return false;
+    give_result(c, r, name, is_uniform(r) ? l : layout_of(c, r));
+    return true;
+}
+
 bool emit_reduction(Cuda *c, const Op *op)
 {
     const Value *a = op->args[0], *r = op->results[0];
     DType t = reduced_type(c, op);
+    if (op->code == OP_SUM_PART)
+        return emit_sum_part(c, op);
     const char *f = combine(c, op);
     if (dtype_info[t].kind == 's')
         return cuda_fail(c, op, "%s of %s", op_info[op->code].name, dtype_info[t].name);

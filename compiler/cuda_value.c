@@ -148,6 +148,8 @@ int64_t registers(Cuda *c, const Value *v)
 
 void declare(Cuda *c, const Value *v)
 {
+    if (c->declared[v->id])
+        return;
     if (is_uniform(v))
         line(c, "%s %s;", c_type(held(c, v)), c_name(c, v));
     else

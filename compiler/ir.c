@@ -104,6 +104,17 @@ void op_remove(Op *op)
     op->parent = NULL;
 }
 
+void replace_uses(Region *r, const Value *old, Value *by)
+{
+    for (Op *op = r->first; op; op = op->next) {
+        for (int i = 0; i < op->nargs; i++)
+            if (op->args[i] == old)
+                op->args[i] = by;
+        for (int i = 0; i < op->nregions; i++)
+            replace_uses(op->regions[i], old, by);
+    }
+}
+
 void op_add_region(Kernel *k, Op *op, Region *r)
 {
     size_t old = (size_t)op->nregions * sizeof(Region *);

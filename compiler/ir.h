@@ -174,6 +174,9 @@ Type access_type(DType t, const Access *, Value *const *index_args);
 /* How many args the access takes. */
 int access_args(const Access *);
 
+/* Every use of `old` in the region and below becomes one of `by`. */
+void replace_uses(Region *, const Value *old, Value *by);
+
 /* ir_print.c, ir_read.c: one text form. Reading reports to `diag` and gives NULL after an error. */
 void kernel_print(FILE *, const Kernel *);
 Kernel *kernel_read(Arena *, Diag *, const Source *);

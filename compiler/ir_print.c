@@ -203,6 +203,7 @@ static bool has_axis(OpCode code)
     switch (code) {
     case OP_CONCAT:
     case OP_SUM:
+    case OP_SUM_PART:
     case OP_AMAX:
     case OP_AMIN:
     case OP_ANY:

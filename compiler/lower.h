@@ -12,6 +12,9 @@ typedef struct PhasePlan {
     int pack;    /* programs side by side in a block */
     bool syncs;  /* has grid_sync: launched cooperatively */
     bool ragged; /* a range needs an index before it or a load: persistent */
+    bool looped; /* blocks are as many as are resident, and take one program after the other */
+    bool joins;  /* is in one launch with the phase before: */
+    bool fused;  /* behind a barrier of the grid; else beside it (unordered) */
 } PhasePlan;
 
 typedef struct Lowered Lowered;
@@ -29,6 +32,9 @@ struct Lowered {
     int layouts;           /* how many ids the arrays above have room for */
 };
 
+/* lower.c: phases, then the passes below, in order; nothing is emitted. False after a message. */
+bool lower_kernel(Lowered *);
+
 /* plan.c: the schedule's directives that this stage honours. False after a message. */
 bool plan_phases(Lowered *);
 /* The first range that the host cannot count; the number of ranges if it can count all. */
@@ -38,12 +44,24 @@ int ragged_from(const Op *par);
 bool plan_says(const Lowered *, const PhasePlan *, const char *verb, const char *subject,
                const char *word);
 
+/* The word of a directive `verb` that holds for the phase: "grid persistent"; NULL: not said. */
+const Word *plan_word(const Lowered *, const PhasePlan *, const char *verb, const char *word);
+
 /* layouts.c: a layout for every tile of a phase. False after a message. */
 bool assign_layouts(Lowered *, const PhasePlan *);
 /* Is the same in all threads: a scalar, a constant, one element. */
 bool is_uniform(const Value *);
 /* The axis of the tile that runs along its tensor's contiguous dim; -1: none does. */
 int contiguous_axis(const Op *access);
+
+/* pipeline.c: loads of the next rounds of a loop run ahead, in registers. Before layouts. */
+bool pipeline_loads(Lowered *, const PhasePlan *);
+/* carry.c: sums that a loop carries are joined after it. After layouts. */
+void carry_sums(Lowered *, const PhasePlan *);
+void lowered_grow(Lowered *);
+/* reorder.c: reductions over several warps move ahead of what does not need them, so that they
+ * share barriers. */
+void order_reductions(Lowered *, const PhasePlan *);
 
 /* cuda_shape.c */
 /* An index of a tile that is known once loops are unrolled. */
@@ -59,8 +77,9 @@ void record_plans(Lowered *, const PhasePlan *);
 /* The layout in which a reduction takes its arg: of a planned sum the one that it is planned for,
  * whatever the arg is held in by then. */
 const Layout *summed_layout(const Lowered *, const Op *reduction);
-/* Phases, layouts and plans of the whole kernel; nothing is emitted. */
-bool plan_sums(Lowered *);
+/* The plan in which the threads of a layout add up an axis; is the sum's product only its own? */
+SumPlan *sum_plan_of(Arena *, const Layout *, int axis, bool fused);
+bool sum_is_fused(const Op *);
 
 /* cuda_order.c: the layout in which an operation along an axis takes its operand, and the one in
  * which it gives each result. False: it takes and gives any (through shared memory). */

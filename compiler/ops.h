@@ -88,6 +88,8 @@
     OP(OP_SELECT,     "select",     3, 1, "PEA") /* arg 0 bool */ \
     /* reductions and scans keep their axis with extent 1 / whole; R8 */ \
     OP(OP_SUM,        "sum",       -1, 1, "PFI") /* axis, order, plan; optional arg 1: init */ \
+    OP(OP_SUM_PART,   "sum_part",   2, 1, "P") /* axis, plan; arg 1: the threads' sums so far, +0 at \
+                                                first: each adds its elements; R8 */ \
     OP(OP_AMAX,       "amax",       1, 1, "PA") /* axis */ \
     OP(OP_AMIN,       "amin",       1, 1, "PA") \
     OP(OP_ANY,        "any",        1, 1, "PB") /* axis; -1: all axes, rank 0 */ \

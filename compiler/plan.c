@@ -98,6 +98,31 @@ static bool list_says(const DirectiveList *list, const PhasePlan *plan, const ch
     return false;
 }
 
+static const Word *list_word(const DirectiveList *list, const PhasePlan *plan, const char *verb,
+                             const char *word)
+{
+    for (int i = 0; i < list->count; i++) {
+        const Directive *d = &list->items[i];
+        bool own = d->kind == D_PHASE && plan->par->name &&
+                   strcmp(d->name.name, plan->par->name) == 0;
+        const Word *w = own ? list_word(&d->body, plan, verb, word) : NULL;
+        if (d->kind == D_WORDS && d->words.items[0].name &&
+            strcmp(d->words.items[0].name, verb) == 0)
+            for (int k = 1; k < d->words.count && !w; k++)
+                if (d->words.items[k].name && strcmp(d->words.items[k].name, word) == 0)
+                    w = &d->words.items[k];
+        if (w)
+            return w;
+    }
+    return NULL;
+}
+
+const Word *plan_word(const Lowered *low, const PhasePlan *plan, const char *verb, const char *word)
+{
+    const Item *schedule = low->variant->schedule;
+    return schedule ? list_word(&schedule->directives, plan, verb, word) : NULL;
+}
+
 bool plan_says(const Lowered *low, const PhasePlan *plan, const char *verb, const char *subject,
                const char *word)
 {
@@ -131,6 +156,29 @@ static bool has_sync(const Region *r)
     return false;
 }
 
+static int threads_of(const PhasePlan *p)
+{
+    return p->unit.lanes * p->unit.warps * p->pack;
+}
+
+/* R14b: `grid fuse` puts all phases into one launch with barriers between, @unordered ones stand
+ * side by side in one. */
+static void join_phases(Lowered *low, PhasePlan *p)
+{
+    if (p == low->phases)
+        return;
+    p->fused = plan_word(low, p, "grid", "fuse");
+    p->joins = p->fused ||
+               (p->par->unordered && threads_of(p) == threads_of(p - 1) && !p->ragged &&
+                !p[-1].ragged && !p->syncs && !p[-1].syncs && !p->looped && !p[-1].looped);
+    if (!p->fused)
+        return;
+    p->looped = p[-1].looped = true;
+    p->syncs = true;
+    for (PhasePlan *q = p - 1; q >= low->phases; q--)
+        q->syncs = true;
+}
+
 /* Threads of a block whose schedule does not say pack(n). */
 enum { BLOCK = 128 };
 
@@ -140,9 +188,6 @@ bool plan_phases(Lowered *low)
     for (const Op *op = low->kernel->body->first; op; op = op->next)
         n += op->code == OP_PAR;
     low->phases = NEW_ARRAY(low->arena, PhasePlan, n);
-    low->layouts = low->kernel->next_id;
-    low->layout = NEW_ARRAY(low->arena, Layout, low->layouts);
-    low->placed = NEW_ARRAY(low->arena, bool, low->layouts);
     for (const Op *op = low->kernel->body->first; op; op = op->next) {
         if (op->code != OP_PAR)
             continue;
@@ -156,7 +201,7 @@ bool plan_phases(Lowered *low)
             p.plan->pack = p.plan->unit.warps > 1 || p.plan->syncs || p.plan->unit.lanes == 32
                                ? 1
                                : BLOCK / p.plan->unit.lanes;
-        int threads = p.plan->unit.lanes * p.plan->unit.warps * p.plan->pack;
+        int threads = threads_of(p.plan);
         if (threads > 1024 || (p.plan->unit.lanes < 32 && threads % 32))
             return diag_error(low->diag, op->pos, "write another pack(n)",
                               "the unit and its pack are %d threads a block: a block has at most "
@@ -165,6 +210,8 @@ bool plan_phases(Lowered *low)
         if (p.plan->ragged && p.plan->unit.lanes > 1 && p.plan->unit.lanes < 32)
             return diag_error(low->diag, op->pos, "write unit warp or unit block",
                               "unit lanes takes ranges that the host can count");
+        p.plan->looped = !p.plan->ragged && plan_word(low, p.plan, "grid", "persistent");
+        join_phases(low, p.plan);
         bool whole = p.plan->unit.lanes == 32 && p.plan->pack == 1;
         if (p.plan->syncs && !whole)
             return diag_error(low->diag, op->pos, "write unit block warps(n)",

@@ -3,9 +3,10 @@
 #include "compiler/lower.h"
 
 /* One digit a mode along the axis; the layout's modes are ordered from the fastest digit. */
-static SumPlan *plan_of_layout(Arena *arena, const Layout *l, int axis)
+SumPlan *sum_plan_of(Arena *arena, const Layout *l, int axis, bool fused)
 {
     SumPlan *plan = NEW(arena, SumPlan);
+    plan->fused = fused;
     plan->digits = NEW_ARRAY(arena, SumDigit, l->count);
     for (int i = 0; i < l->count; i++)
         if (l->mode[i].dim == axis)
@@ -19,7 +20,7 @@ static SumPlan *plan_of_constant(Arena *arena, int64_t n)
 {
     Layout l = {0};
     layout_add(&l, OWN_REG, 0, n, 1);
-    return plan_of_layout(arena, &l, 0);
+    return sum_plan_of(arena, &l, 0, false);
 }
 
 /* The emitter may leave an operation's result in another layout than it was assigned; what a sum is
@@ -29,7 +30,7 @@ static void keep_layout(Lowered *low, const Op *op)
     Layout *kept = NEW(low->arena, Layout);
     *kept = low->layout[op->args[0]->id];
     if (!low->summed)
-        low->summed = NEW_ARRAY(low->arena, const Layout *, low->kernel->next_id);
+        low->summed = NEW_ARRAY(low->arena, const Layout *, low->layouts);
     low->summed[op->results[0]->id] = kept;
 }
 
@@ -46,7 +47,7 @@ static int count_uses(const Region *r, const Value *v)
 }
 
 /* A product that only the sum needs is accumulated with fma (R8). */
-static bool is_fused(const Op *op)
+bool sum_is_fused(const Op *op)
 {
     const Op *product = op->args[0]->op;
     return product && product->code == OP_MUL && product->parent == op->parent &&
@@ -65,8 +66,7 @@ static void record(Lowered *low, Op *op)
         plan = plan_of_constant(low->arena, arg->type.dims[op->axis]);
     } else if (low->placed[arg->id]) {
         keep_layout(low, op);
-        plan = plan_of_layout(low->arena, &low->layout[arg->id], op->axis);
-        plan->fused = is_fused(op);
+        plan = sum_plan_of(low->arena, &low->layout[arg->id], op->axis, sum_is_fused(op));
     }
     op->plan = plan;
 }
@@ -78,6 +78,8 @@ static void record_region(Lowered *low, const Region *r)
             record_region(low, op->regions[i]);
         if (op->code == OP_SUM)
             record(low, op);
+        else if (op->code == OP_SUM_PART)
+            keep_layout(low, op);
     }
 }
 
@@ -90,16 +92,4 @@ const Layout *summed_layout(const Lowered *low, const Op *op)
 {
     const Layout *kept = low->summed ? low->summed[op->results[0]->id] : NULL;
     return kept ? kept : &low->layout[op->args[0]->id];
-}
-
-bool plan_sums(Lowered *low)
-{
-    if (!plan_phases(low))
-        return false;
-    for (int i = 0; i < low->nphases; i++) {
-        if (!assign_layouts(low, &low->phases[i]))
-            return false;
-        record_plans(low, &low->phases[i]);
-    }
-    return true;
 }

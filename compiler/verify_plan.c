@@ -79,11 +79,11 @@ bool verify_plan(Verifier *v, const Op *op)
 {
     if (!op->plan)
         return true;
-    if (op->code != OP_SUM)
+    if (op->code != OP_SUM && op->code != OP_SUM_PART)
         return verify_fail(v, op, "only a sum has a plan");
     if (op->order != ORDER_DEFAULT)
         return verify_fail(v, op, "order %s has no plan (R8)", order_name[op->order]);
-    if (op->nargs > 1)
+    if (op->code == OP_SUM && op->nargs > 1)
         return verify_fail(v, op, "a sum with an init has no plan (R8)");
     if (op->args[0]->type.dtype != DT_F32 && !dtype_is_int(op->args[0]->type.dtype))
         return verify_fail(v, op, "%s has no plan", verify_type_text(v, op->args[0]));

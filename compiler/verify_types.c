@@ -223,6 +223,24 @@ static bool verify_along(Verifier *v, const Op *op)
     return verify_result(v, op, 0, &want);
 }
 
+/* A part for each thread of the plan, in place of the axis. */
+static bool verify_sum_part(Verifier *v, const Op *op)
+{
+    Type want = *arg_type(op, 0);
+    if (!verify_axis(v, op, &want))
+        return false;
+    if (want.dtype != DT_F32 || !op->plan)
+        return verify_fail(v, op, "needs f32 and a plan");
+    want.dims[op->axis] = 1;
+    for (int i = 0; i < op->plan->count; i++)
+        if (op->plan->digits[i].owner != OWN_REG)
+            want.dims[op->axis] *= op->plan->digits[i].extent;
+    return type_equal(arg_type(op, 1), &want)
+               ? verify_result(v, op, 0, &want)
+               : verify_fail(v, op, "the parts are %s, not %s", verify_type_text(v, op->args[1]),
+                             type_text(v->arena, &want));
+}
+
 static bool verify_topk(Verifier *v, const Op *op)
 {
     Type want = *arg_type(op, 0);
@@ -337,6 +355,8 @@ bool verify_values(Verifier *v, const Op *op)
         return verify_trans(v, op);
     case OP_CONCAT:
         return verify_concat(v, op);
+    case OP_SUM_PART:
+        return verify_sum_part(v, op);
     case OP_TOPK:
         return verify_topk(v, op);
     case OP_HISTOGRAM:

@@ -20,6 +20,7 @@ typedef struct Threads {
     bool stretched[2];    /* factors of a fused product that are not of its shape */
     Stretch factor[2];
     int64_t elements; /* of the product */
+    Slot before;      /* of a sum_part: the parts so far */
 } Threads;
 
 /* Adds n rows, `step` elements apart, to one thread's row. */
@@ -125,6 +126,15 @@ static const float *factor(const Threads *t, int i, const char *from, float **ro
     return to;
 }
 
+/* How many of the digits, which stand first, are of registers. */
+static int register_digits(const Threads *t)
+{
+    int n = t->plan.count;
+    while (n && t->plan.digits[n - 1].owner != OWN_REG)
+        n--;
+    return n;
+}
+
 static void run_planned_sum(Task *task, const Insn *i)
 {
     const Threads *t = i->plan;
@@ -132,16 +142,13 @@ static void run_planned_sum(Task *task, const Insn *i)
     float *y = slot_pointer(task, i->dst), *sum = (float *)(void *)task->scratch;
     float *room = sum + t->count * l->inner;
     const float *a = slot_pointer(task, i->arg[0]), *b = NULL;
-    int registers = t->plan.count;
     if (t->plan.fused) {
         a = factor(t, 0, slot_pointer(task, i->arg[1]), &room);
         b = factor(t, 1, slot_pointer(task, i->arg[2]), &room);
     }
-    while (registers && t->plan.digits[registers - 1].owner != OWN_REG)
-        registers--;
     for (int64_t o = 0; o < l->outer; o++, a += l->n * l->inner, y += l->inner) {
         memset(sum, 0, (size_t)(t->count * l->inner) * sizeof *sum);
-        add_registers(t, registers - 1, sum, a, b, 0);
+        add_registers(t, register_digits(t) - 1, sum, a, b, 0);
         add_lanes(sum, t->count, t->lanes, l->inner);
         add_warps(t, sum);
         for (int64_t j = 0; j < l->inner; j++)
@@ -185,12 +192,37 @@ static void plan_threads(Arena *arena, Threads *t, const SumPlan *plan)
     t->first = first;
 }
 
+/* The threads' sums go on: [outer, threads, inner] before, the same after. */
+static void run_sum_part(Task *task, const Insn *i)
+{
+    const Threads *t = i->plan;
+    const Lines *l = &t->lines;
+    float *sum = slot_pointer(task, i->dst), *room = (float *)(void *)task->scratch;
+    const float *a = slot_pointer(task, i->arg[0]), *b = NULL;
+    const float *before = slot_pointer(task, t->before);
+    int64_t parts = t->count * l->inner;
+    if (t->plan.fused) {
+        a = factor(t, 0, slot_pointer(task, i->arg[1]), &room);
+        b = factor(t, 1, slot_pointer(task, i->arg[2]), &room);
+    }
+    for (int64_t o = 0; o < l->outer; o++, a += l->n * l->inner, sum += parts, before += parts) {
+        memmove(sum, before, (size_t)parts * sizeof *sum);
+        add_registers(t, register_digits(t) - 1, sum, a, b, 0);
+        for (int64_t j = 0; j < parts; j++)
+            sum[j] = tile_canonical(sum[j]);
+        b = b ? b + l->n * l->inner : NULL;
+    }
+}
+
 void emit_planned_sum(Preparer *p, const Op *op)
 {
     Threads *t = NEW(&p->m->arena, Threads);
     const Value *arg = op->args[0];
-    Insn *i = emit_plain(p, run_planned_sum, op);
+    bool part = op->code == OP_SUM_PART;
+    Insn *i = emit_plain(p, part ? run_sum_part : run_planned_sum, op);
     i->plan = t;
+    if (part)
+        t->before = slot_of(p, op->args[1]);
     t->lines = plan_lines(&arg->type, op->axis);
     t->elements = type_elements(&arg->type);
     plan_threads(&p->m->arena, t, op->plan);

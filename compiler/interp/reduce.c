@@ -140,7 +140,7 @@ static void run_sum(Task *t, const Insn *i)
 
 void emit_sum(Preparer *p, const Op *op)
 {
-    if (op->plan && op->args[0]->type.dtype == DT_F32) {
+    if (op->code == OP_SUM_PART || (op->plan && op->args[0]->type.dtype == DT_F32)) {
         emit_planned_sum(p, op);
         return;
     }

@@ -135,7 +135,7 @@ def run(file, kernel, statics=None, inputs=None, outputs=(), seed=0, timeout=300
         paths = {name: f"{folder}/out{i}.npy" for i, name in enumerate(types)}
         for name, path in paths.items():
             command += ["-o", f"{name}={path}"]
-        command += ["--seed", str(seed), *arguments]
+        command += ["--seed", str(seed), *arguments, *os.environ.get("TILE_RUN", "").split()]
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
         if done.returncode:
             raise TilecError(done.returncode, done.stderr, command)

@@ -1,0 +1,25 @@
+/* What happens to a kernel's IR before it is emitted for a GPU. The interpreter runs it after any
+ * of these passes. */
+#include "compiler/lower.h"
+
+bool lower_kernel(Lowered *low)
+{
+    if (!plan_phases(low))
+        return false;
+    for (int i = 0; i < low->nphases; i++)
+        if (!pipeline_loads(low, &low->phases[i]))
+            return false;
+    low->layouts = low->kernel->next_id;
+    low->layout = NEW_ARRAY(low->arena, Layout, low->layouts);
+    low->placed = NEW_ARRAY(low->arena, bool, low->layouts);
+    for (int i = 0; i < low->nphases; i++) {
+        if (!assign_layouts(low, &low->phases[i]))
+            return false;
+        carry_sums(low, &low->phases[i]);
+    }
+    for (int i = 0; i < low->nphases; i++) {
+        record_plans(low, &low->phases[i]);
+        order_reductions(low, &low->phases[i]);
+    }
+    return true;
+}

@@ -1,0 +1,320 @@
+/* Pass: pipelines in registers. `pipeline k stages(n)`: in loop k the loads of in tensors whose
+ * indices are known a round ahead run n - 1 rounds ahead; the loop carries what they give.
+ *
+ * Reads beyond the last round are outside of the tensor and read the pad value (R3), or inside and
+ * not used. The entry of a table is asked for only while there is one.
+ */
+#include <string.h>
+
+#include "compiler/counts.h"
+#include "compiler/lower.h"
+
+typedef struct Pipeline {
+    Lowered *low;
+    Kernel *kernel;
+    Op *loop;
+    const Directive *directive;
+    int stages;
+} Pipeline;
+
+/* ---- directives ---- */
+
+static const Directive *find_directive(const DirectiveList *list, const PhasePlan *plan,
+                                       const char *loop)
+{
+    for (int i = 0; i < list->count; i++) {
+        const Directive *d = &list->items[i];
+        if (d->kind == D_WORDS && d->words.count > 1 && d->words.items[0].name &&
+            strcmp(d->words.items[0].name, "pipeline") == 0 && d->words.items[1].name &&
+            strcmp(d->words.items[1].name, loop) == 0)
+            return d;
+        if (d->kind == D_PHASE && plan->par->name && strcmp(d->name.name, plan->par->name) == 0) {
+            const Directive *inner = find_directive(&d->body, plan, loop);
+            if (inner)
+                return inner;
+        }
+    }
+    return NULL;
+}
+
+static const Word *find_word(const Directive *d, const char *name)
+{
+    for (int i = 2; i < d->words.count; i++)
+        if (d->words.items[i].name && strcmp(d->words.items[i].name, name) == 0)
+            return &d->words.items[i];
+    return NULL;
+}
+
+/* load(x, k): only these; without it all. */
+static bool is_asked(const Pipeline *p, const Op *load)
+{
+    const Word *w = find_word(p->directive, "load");
+    const Value *root = tensor_root(load->args[0]);
+    if (!w)
+        return true;
+    for (int i = 0; i < w->args.count; i++)
+        if (w->args.items[i]->kind == E_NAME && strcmp(w->args.items[i]->name, root->op->name) == 0)
+            return true;
+    return false;
+}
+
+/* ---- what can run ahead ---- */
+
+static bool is_read_only(const Value *tensor)
+{
+    const Op *t = tensor_root(tensor)->op;
+    return t && t->tensor && t->tensor->dir == PARAM_IN && !t->tensor->alias;
+}
+
+static bool is_inside(const Region *r, const Region *of)
+{
+    for (; r; r = r->parent ? r->parent->parent : NULL)
+        if (r == of)
+            return true;
+    return false;
+}
+
+static const Region *home(const Value *v)
+{
+    return v->op ? v->op->parent : v->region;
+}
+
+/* Known a round ahead: made of the loop's index and of what does not change in the loop. */
+static bool is_predictable(const Pipeline *p, const Value *v)
+{
+    const Region *body = p->loop->regions[0];
+    if (!is_inside(home(v), body))
+        return true;
+    if (!v->op)
+        return v == body->args[0];
+    const Op *op = v->op;
+    bool pure = strchr(op_info[op->code].flags, 'P') && !op->nregions;
+    if (!pure && !(op->code == OP_LOAD && is_read_only(op->args[0])))
+        return false;
+    if (op->parent != body || (v->type.kind == TY_TILE && v->type.rank > 0 && op->code != OP_CONST))
+        return false;
+    for (int i = 0; i < op->nargs; i++)
+        if (!is_predictable(p, op->args[i]))
+            return false;
+    return true;
+}
+
+static bool can_run_ahead(const Pipeline *p, const Op *load)
+{
+    if (load->code != OP_LOAD || !is_read_only(load->args[0]) || !is_asked(p, load) ||
+        type_elements(&load->results[0]->type) <= 1)
+        return false;
+    for (int i = 0; i < load->nargs; i++)
+        if (!is_predictable(p, load->args[i]))
+            return false;
+    return true;
+}
+
+/* ---- copies of the address, a round on ---- */
+
+typedef struct Copies {
+    struct {
+        const Value *from;
+        Value *to;
+    } * items;
+    int count, capacity;
+} Copies;
+
+static Value *copy_value(Pipeline *p, Copies *c, Op *before, Value *v)
+{
+    const Region *body = p->loop->regions[0];
+    for (int i = 0; i < c->count; i++)
+        if (c->items[i].from == v)
+            return c->items[i].to;
+    if (!is_inside(home(v), body))
+        return v;
+    Op *op = v->op, *copy;
+    Value **args = NEW_ARRAY(p->low->arena, Value *, op->nargs);
+    for (int i = 0; i < op->nargs; i++)
+        args[i] = copy_value(p, c, before, op->args[i]);
+    Type t = v->type;
+    copy = op_new(p->kernel, op->code, op->pos, op->nargs, args, 1, &t);
+    Value *result = copy->results[0];
+    Op kept = *copy;
+    *copy = *op;
+    copy->args = kept.args;
+    copy->results = kept.results;
+    copy->prev = copy->next = NULL;
+    copy->parent = NULL;
+    op_insert_before(before, copy);
+    PUSH(p->low->arena, c, ((__typeof__(*c->items)){v, result}));
+    return result;
+}
+
+static Op *binary(Pipeline *p, OpCode code, Value *a, Value *b)
+{
+    Type t = scalar_type(DT_I64);
+    Value *args[2] = {a, b};
+    return op_new(p->kernel, code, p->loop->pos, 2, args, 1, &t);
+}
+
+/* The copy of a load for round `index`, put before `at`. */
+static Value *load_for(Pipeline *p, Op *load, Value *index, Op *at)
+{
+    Copies c = {0};
+    PUSH(p->low->arena, &c, ((__typeof__(*c.items)){p->loop->regions[0]->args[0], index}));
+    return copy_value(p, &c, at, load->results[0]);
+}
+
+/* ---- the loop carries one more value ---- */
+
+static Value *carry_value(Pipeline *p, Value *start)
+{
+    Op *loop = p->loop;
+    Region *body = loop->regions[0];
+    Arena *a = p->kernel->arena;
+    Op *like = op_new(p->kernel, OP_CONST, loop->pos, 0, NULL, 2,
+                      (Type[]){start->type, start->type}); /* for its two new values */
+    Value *arg = like->results[0], *result = like->results[1];
+    arg->op = NULL;
+    arg->region = body;
+    arg->index = body->nargs;
+    result->op = loop;
+    result->index = loop->nresults;
+#define GROW(list, count, value)                                   \
+    do {                                                           \
+        list = arena_grow(a, list, (size_t)(count) * sizeof *list, \
+                          (size_t)(count + 1) * sizeof *list);     \
+        list[count++] = value;                                     \
+    } while (0)
+    GROW(loop->args, loop->nargs, start);
+    GROW(loop->results, loop->nresults, result);
+    GROW(body->args, body->nargs, arg);
+    return arg;
+}
+
+static void yield_value(Pipeline *p, Value *v)
+{
+    Arena *a = p->kernel->arena;
+    for (Op *op = p->loop->regions[0]->first; op; op = op->next)
+        if (op->code == OP_YIELD)
+            GROW(op->args, op->nargs, v);
+#undef GROW
+}
+
+/* A loop whose rounds may end early carries nothing more. */
+static bool has_continue(const Region *r)
+{
+    for (const Op *op = r->first; op; op = op->next) {
+        if (op->code == OP_CONTINUE)
+            return true;
+        for (int i = 0; op->code != OP_FOR && op->code != OP_SHARE && i < op->nregions; i++)
+            if (has_continue(op->regions[i]))
+                return true;
+    }
+    return false;
+}
+
+static bool asks_table(const Op *load)
+{
+    for (const Op *op = load->args[0]->op; op && op->code != OP_TENSOR; op = op->args[0]->op)
+        if (op->code == OP_TABLE)
+            return true;
+    return false;
+}
+
+/* index + k steps; of a table no further than its last round. */
+static Value *later(Pipeline *p, Value *index, int k, bool last, Op *at)
+{
+    Value *step = p->loop->args[2], *next = index;
+    for (int i = 0; i < k; i++) {
+        Op *add = binary(p, OP_ADD, next, step);
+        op_insert_before(at, add);
+        next = add->results[0];
+    }
+    if (last) {
+        Op *end = binary(p, OP_SUB, p->loop->args[1], step);
+        op_insert_before(at, end);
+        Op *less = binary(p, OP_MIN, next, end->results[0]);
+        op_insert_before(at, less);
+        next = less->results[0];
+    }
+    return next;
+}
+
+/* What the loop begins with. The entry of a table is asked for only if there is a round at all. */
+static Value *load_start(Pipeline *p, Op *load, int k, bool last)
+{
+    Op *loop = p->loop;
+    if (!last)
+        return load_for(p, load, later(p, loop->args[0], k, false, loop), loop);
+    Type b = scalar_type(DT_BOOL), t = load->results[0]->type;
+    Value *bounds[2] = {loop->args[0], loop->args[1]};
+    Op *less = op_new(p->kernel, OP_LT, loop->pos, 2, bounds, 1, &b);
+    Op *branch = op_new(p->kernel, OP_IF, loop->pos, 1, less->results, 1, &t);
+    op_insert_before(loop, less);
+    op_insert_before(loop, branch);
+    for (int i = 0; i < 2; i++) {
+        Region *r = region_new(p->kernel, branch, 0, NULL);
+        Op *yield = op_new(p->kernel, OP_YIELD, loop->pos, 0, NULL, 0, NULL);
+        Op *none = op_new(p->kernel, OP_CONST, loop->pos, 0, NULL, 1, &t);
+        op_add_region(p->kernel, branch, r);
+        region_append(r, yield);
+        if (i)
+            op_insert_before(yield, none);
+        Value *v = i ? none->results[0]
+                     : load_for(p, load, later(p, loop->args[0], k, true, yield), yield);
+        yield->args = NEW_ARRAY(p->kernel->arena, Value *, 1);
+        yield->args[yield->nargs++] = v;
+    }
+    return branch->results[0];
+}
+
+static void run_ahead(Pipeline *p, Op *load)
+{
+    Region *body = p->loop->regions[0];
+    int ahead = p->stages - 1;
+    bool last = asks_table(load);
+    Value **held = NEW_ARRAY(p->low->arena, Value *, ahead);
+    for (int k = 0; k < ahead; k++)
+        held[k] = carry_value(p, load_start(p, load, k, last));
+    Value *next = load_for(p, load, later(p, body->args[0], ahead, last, body->first), body->first);
+    /* The addresses stand before the first operation, the load behind them. */
+    replace_uses(body, load->results[0], held[0]);
+    held[0]->name = load->results[0]->name;
+    for (int k = 0; k < ahead; k++)
+        yield_value(p, k + 1 < ahead ? held[k + 1] : next);
+    op_remove(load);
+}
+
+static bool pipeline_loop(Pipeline *p)
+{
+    const Word *w = find_word(p->directive, "stages");
+    if (!w || w->args.count != 1 || w->args.items[0]->kind != E_INT)
+        return true; /* stages(max): of loops that feed mma */
+    p->stages = (int)w->args.items[0]->integer;
+    if (p->stages < 2 || has_continue(p->loop->regions[0]))
+        return true;
+    for (Op *op = p->loop->regions[0]->first, *next; op; op = next) {
+        next = op->next;
+        if (can_run_ahead(p, op))
+            run_ahead(p, op);
+    }
+    return true;
+}
+
+static bool visit(Lowered *low, const PhasePlan *plan, Region *r)
+{
+    const DirectiveList *list = &low->variant->schedule->directives;
+    for (Op *op = r->first; op; op = op->next) {
+        for (int i = 0; i < op->nregions; i++)
+            if (!visit(low, plan, op->regions[i]))
+                return false;
+        const char *name = op->code == OP_FOR ? op->regions[0]->args[0]->name : NULL;
+        const Directive *d = name ? find_directive(list, plan, name) : NULL;
+        Pipeline p = {low, low->kernel, op, d, 0};
+        if (d && !pipeline_loop(&p))
+            return false;
+    }
+    return true;
+}
+
+bool pipeline_loads(Lowered *low, const PhasePlan *plan)
+{
+    return !low->variant->schedule || visit(low, plan, plan->par->regions[plan->par->nregions - 1]);
+}
