@@ -43,10 +43,11 @@ GEN_WARN := -Wall -Wno-unused $(WERROR)
 LIBS := -ledit -lm -lpthread -ldl
 
 SOURCES := $(sort $(wildcard dsl/*.c compiler/*.c compiler/interp/*.c runtime/*.c \
-                             runtime/numerics/*.c))
+                             runtime/machine/*.c runtime/numerics/*.c))
 # What emitted CUDA may include: it goes into the binary as text.
 DEVICE_HEADERS := $(patsubst %,runtime/numerics/%.h,bits math convert) \
-                  $(sort $(wildcard runtime/device/*.h))
+                  $(sort $(wildcard runtime/device/*.h)) \
+                  $(patsubst %,runtime/machine/%.h,device device_async device_wgmma ops)
 GENERATED := $(patsubst dsl/%.re,$(GEN)/%.c,$(wildcard dsl/lex.re)) \
              $(patsubst dsl/%.y,$(GEN)/%.c,$(wildcard dsl/grammar.y)) \
              $(GEN)/device_text.c
@@ -140,7 +141,7 @@ $(B)/obj/%.o: %.c $(B)/flags | $(filter %/grammar.c,$(GENERATED))
 
 # Loops over tiles. None of these lets a result differ: they drop errno and exception flags.
 ifeq ($(SAN),)
-$(B)/obj/runtime/numerics/%.o $(B)/obj/compiler/interp/%.o: \
+$(B)/obj/runtime/numerics/%.o $(B)/obj/runtime/machine/%.o $(B)/obj/compiler/interp/%.o: \
     EXTRA := -O3 -fno-math-errno -fno-trapping-math
 endif
 

@@ -214,7 +214,7 @@ TILE_FN float tile_f64_to_f32(double x)
     return tile_canonical((float)x);
 }
 
-#ifndef __CUDACC__
+#if !defined(__CUDACC__) && !defined(TILE_MACHINE)
 #include "dsl/dtype.h"
 
 #include <stddef.h>
