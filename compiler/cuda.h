@@ -181,6 +181,9 @@ Number number_of(Cuda *, const Value *);
 /* ---- cuda_access.c ---- */
 bool emit_load(Cuda *, const Op *);
 bool emit_store(Cuda *, const Op *);
+/* The cast from f32 that a store of narrow floats does on its way, two or more at a time; NULL:
+ * none. */
+const Op *narrow_store(Cuda *, const Op *store);
 bool emit_atomic(Cuda *, const Op *);
 /* The tensor or local that memory belongs to; aliases are one. NULL: nobody writes it. */
 const Op *memory_of(const Cuda *, const Value *tensor);

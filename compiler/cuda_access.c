@@ -341,17 +341,24 @@ static bool load_scalar(Cuda *c, const Op *op, const CudaView *v)
     return true;
 }
 
+/* ", inside" and, where the vector may end outside, ", first, extent"; *at: "_at" then. */
+static char *limits_text(Cuda *c, const Place *p, const char **at)
+{
+    char *inside = both(c, p->inside, holds_text(c, p->layout, "r"));
+    *at = p->first ? "_at" : "";
+    if (!*inside)
+        inside = format_text(c, "true");
+    return p->first ? format_text(c, ", %s, %s, %s", inside, p->first, p->extent)
+                    : format_text(c, ", %s", inside);
+}
+
 /* Vectors: whole ones in shared memory, since locals have known extents. */
 static void load_vectors(Cuda *c, const Op *op, const Place *p, const char *name, const char *pad)
 {
     DType t = op->results[0]->type.dtype;
     const Vectors *v = &p->vectors;
-    const char *hint = load_hint(c, op, p->view), *type = memory_type(t);
-    char *inside = both(c, p->inside, holds_text(c, p->layout, "r"));
-    char *extent = format_text(c, "%s", p->first ? p->extent : "TILE_WHOLE");
-    if (*inside)
-        extent = format_text(c, "%s ? %s : 0", inside, extent);
-    const char *first = p->first ? p->first : "0";
+    const char *hint = load_hint(c, op, p->view), *type = memory_type(t), *at;
+    char *limits = limits_text(c, p, &at);
     const char *to = v->leading ? format_text(c, "&%s[r]", name) : "piece";
     open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", (long long)v->count);
     line(c, "const int r = %s;", vector_register(c, p->layout, v, "o"));
@@ -360,8 +367,8 @@ static void load_vectors(Cuda *c, const Op *op, const Place *p, const char *name
     if (is_local(p->view))
         line(c, "tile_shared_load_%lld_%s(%s, %s);", (long long)v->n, type, to, pointer_text(c, p));
     else
-        line(c, "tile_load_%lld_%s(%s, %s, %s, %s, %s, %s);", (long long)v->n, type, to,
-             pointer_text(c, p), first, extent, pad, hint);
+        line(c, "tile_load_%lld_%s%s(%s, %s%s, %s, %s);", (long long)v->n, type, at, to,
+             pointer_text(c, p), limits, pad, hint);
     if (!v->leading)
         line(c, "TILE_EACH(i, %lld) %s[r + i * %lld] = piece[i];", (long long)v->n, name,
              (long long)vector_step(p->layout, v));
@@ -429,33 +436,6 @@ static bool store_scalar(Cuda *c, const Op *op, const CudaView *v)
     return true;
 }
 
-static void store_vectors(Cuda *c, const Op *op, const Place *p, const char *name)
-{
-    DType t = op->args[op->nargs - 1]->type.dtype;
-    const Vectors *v = &p->vectors;
-    char *inside = both(c, p->inside, holds_text(c, p->layout, "r"));
-    char *extent = format_text(c, "%s", p->first ? p->extent : "TILE_WHOLE");
-    if (*inside)
-        extent = format_text(c, "%s ? %s : 0", inside, extent);
-    char *holder = one_holder(c, p->layout);
-    const char *from = v->leading ? format_text(c, "&%s[r]", name) : "piece";
-    open_block(c, STATEMENT_BLOCK, "%s%s%sTILE_EACH(o, %lld)", *holder ? "if (" : "", holder,
-               *holder ? ") " : "", (long long)v->count);
-    line(c, "const int r = %s;", vector_register(c, p->layout, v, "o"));
-    if (!v->leading) {
-        line(c, "%s piece[%lld];", c_type(t), (long long)v->n);
-        line(c, "TILE_EACH(i, %lld) piece[i] = %s[r + i * %lld];", (long long)v->n, name,
-             (long long)vector_step(p->layout, v));
-    }
-    if (is_local(p->view))
-        line(c, "tile_shared_store_%lld_%s(%s, %s);", (long long)v->n, memory_type(t),
-             pointer_text(c, p), from);
-    else
-        line(c, "tile_store_%lld_%s(%s, %s, %s, %s, %s);", (long long)v->n, memory_type(t),
-             pointer_text(c, p), from, p->first ? p->first : "0", extent, store_hint(c, p->view));
-    close_block(c);
-}
-
 /* Bytes that the lanes of a warp touch side by side in one access along the dim. */
 static int64_t run_bytes(const Layout *l, int dim, int64_t vector, int bits)
 {
@@ -492,6 +472,82 @@ static bool turned_layout(Cuda *c, const Op *op, const CudaView *v, const Layout
     return run_bytes(out, dim, vectors_along(out, dim, most).n, bits) > run;
 }
 
+/* ---- stores that convert ---- */
+
+const Op *narrow_store(Cuda *c, const Op *op)
+{
+    if (op->code != OP_STORE)
+        return NULL;
+    const Value *x = op->args[op->nargs - 1];
+    const Op *cast = x->op;
+    DType t = x->type.dtype;
+    bool narrow = t == DT_E4M3 || t == DT_E5M2 || t == DT_BF16 || t == DT_F16 || t == DT_E2M1;
+    if (!cast || cast->code != OP_CAST || !narrow || cast->round != ROUND_NEAREST ||
+        cast->args[0]->type.dtype != DT_F32 || is_uniform(x) || c->uses[x->id] != 1 ||
+        cast->parent != op->parent)
+        return NULL;
+    const CudaView *v = c->view[op->args[0]->id];
+    int dim = 0, axis = v ? contiguous(op, v, &dim) : -1;
+    const Layout *l = layout_of(c, x);
+    if (axis < 0 || is_local(v) || vectors_along(l, dim, 128 / dtype_info[t].bits).n < 4)
+        return NULL;
+    Layout turned;
+    return turned_layout(c, op, v, l, &turned) ? NULL : cast;
+}
+
+/* A NaN that arithmetic makes is positive; others are made so, as the packing of e2m1 wants it. */
+static bool is_arithmetic(const Op *op)
+{
+    return op && (op->code == OP_ADD || op->code == OP_SUB || op->code == OP_MUL ||
+                  op->code == OP_DIV || op->code == OP_FMA || op->code == OP_SQRT);
+}
+
+/* The f32 elements of a store that converts on its way. */
+static const char *wide_elements(Cuda *c, const Op *cast, const Layout *l)
+{
+    const char *name = new_temp(c, "wide");
+    char *x = operand_text(c, cast->args[0], l, "r");
+    const Op *op = c->deferred[cast->args[0]->id];
+    const Value *v = cast->args[0];
+    while (v->op && (v->op->code == OP_RESHAPE || v->op->code == OP_TRANS))
+        v = v->op->args[0];
+    bool canonical = cast->results[0]->type.dtype != DT_E2M1 || is_arithmetic(v->op);
+    if (canonical && !op && !is_uniform(cast->args[0]) &&
+        layout_equal(l, layout_of(c, cast->args[0])))
+        return c_name(c, cast->args[0]);
+    line(c, "float %s[%lld];", name, (long long)layout_span(l, OWN_REG));
+    line(c,
+         canonical ? "TILE_EACH(r, %lld) %s[r] = %s;"
+                   : "TILE_EACH(r, %lld) %s[r] = tile_positive_nan(%s);",
+         (long long)layout_span(l, OWN_REG), name, x);
+    return name;
+}
+
+static void store_vectors(Cuda *c, const Op *op, const Place *p, const char *name, bool narrows)
+{
+    DType t = op->args[op->nargs - 1]->type.dtype;
+    const char *held_as = narrows ? "float" : c_type(t), *from_f32 = narrows ? "_f32" : "", *at;
+    const Vectors *v = &p->vectors;
+    char *limits = limits_text(c, p, &at), *holder = one_holder(c, p->layout);
+    const char *from = v->leading ? format_text(c, "&%s[r]", name) : "piece";
+    open_block(c, STATEMENT_BLOCK, "%s%s%sTILE_EACH(o, %lld)", *holder ? "if (" : "", holder,
+               *holder ? ") " : "", (long long)v->count);
+    line(c, "const int r = %s;", vector_register(c, p->layout, v, "o"));
+    if (!v->leading) {
+        line(c, "%s piece[%lld];", held_as, (long long)v->n);
+        line(c, "TILE_EACH(i, %lld) piece[i] = %s[r + i * %lld];", (long long)v->n, name,
+             (long long)vector_step(p->layout, v));
+    }
+    if (is_local(p->view))
+        line(c, "tile_shared_store_%lld_%s(%s, %s);", (long long)v->n, memory_type(t),
+             pointer_text(c, p), from);
+    else
+        line(c, "tile_store_%lld_%s%s%s(%s, %s%s, %s);", (long long)v->n,
+             narrows ? dtype_info[t].name : memory_type(t), from_f32, at, pointer_text(c, p), from,
+             limits, store_hint(c, p->view));
+    close_block(c);
+}
+
 bool emit_store(Cuda *c, const Op *op)
 {
     const Value *x = op->args[op->nargs - 1];
@@ -500,9 +556,12 @@ bool emit_store(Cuda *c, const Op *op)
     if (type_elements(&x->type) == 1)
         return store_scalar(c, op, v);
     Layout own, turned;
-    bool constant = is_uniform(x);
-    const char *name = c_name(c, x);
-    if (constant) {
+    bool constant = is_uniform(x), narrows = c->deferred[x->id] != NULL;
+    const char *name = narrows ? NULL : c_name(c, x);
+    if (narrows) {
+        own = *layout_of(c, x);
+        name = wide_elements(c, c->deferred[x->id], &own);
+    } else if (constant) {
         int dim = x->type.rank - 1;
         contiguous(op, v, &dim);
         SpreadRequest q = {.fast = dim, .vector = 128 / dtype_info[t].bits, .block_axis = -1};
@@ -526,9 +585,11 @@ bool emit_store(Cuda *c, const Op *op)
     bool checked = *p.inside || p.first || layout_is_masked(l);
     if (p.several && !(is_local(v) && checked)) {
         tell(c, op, v, l, true);
-        store_vectors(c, op, &p, name);
+        store_vectors(c, op, &p, name, narrows);
         return true;
     }
+    if (narrows)
+        return cuda_fail(c, op, "a store of single narrow floats");
     char *inside = both(c, one_holder(c, l), both(c, p.inside, holds_text(c, l, "r")));
     if (p.first)
         inside = both(c, inside, format_text(c, "tile_inside(%s, %s)", p.first, p.extent));

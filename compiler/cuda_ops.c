@@ -168,6 +168,11 @@ static char *division_text(Cuda *c, const Op *op, char **args)
                        quotient ? "divide" : "modulo", args[0], divisor);
 }
 
+static bool is_one(const Value *v)
+{
+    return v->op && v->op->code == OP_CONST && v->type.dtype == DT_F32 && v->op->bits == 0x3F800000;
+}
+
 /* The type in which an operation computes: i64 only where a value needs it. */
 static DType working_type(Cuda *c, const Op *op)
 {
@@ -191,6 +196,9 @@ static char *elementwise_text(Cuda *c, const Op *op, char **args)
         return format_text(c, "%s ? %s : %s", args[0], args[1], args[2]);
     if (op->code == OP_BROADCAST)
         return args[0];
+    if (op->code == OP_DIV && is_one(op->args[0]) && op->args[1]->op &&
+        op->args[1]->op->code == OP_CEIL_POW2)
+        return format_text(c, "tile_rcp_pow2(%s)", args[1]);
     if (op->code == OP_FDIV || op->code == OP_MOD) {
         char *divided = division_text(c, op, args);
         if (divided)
@@ -235,8 +243,38 @@ char *operand_text(Cuda *c, const Value *arg, const Layout *l, const char *reg)
     return format_text(c, "(%s)", elementwise_text(c, op, args));
 }
 
-/* A value without a name whose only use is the next elementwise operation of its shape is written
- * there. */
+static bool is_reduction(const Op *op)
+{
+    return op->code == OP_SUM_PART ||
+           ((op->code == OP_SUM || op->code == OP_AMAX || op->code == OP_AMIN ||
+             op->code == OP_ANY || op->code == OP_ALL) &&
+            op->order == ORDER_DEFAULT);
+}
+
+/* A division is a statement of its own: its text names the operands more than once. */
+static bool is_long(const Op *op)
+{
+    return op->code == OP_FDIV || op->code == OP_MOD || op->code == OP_DIV;
+}
+
+/* Does the user take the element where it is? */
+static bool fits_user(Cuda *c, const Op *op, const Op *user)
+{
+    const Value *v = op->results[0];
+    if (is_reduction(user))
+        return user->args[0] == v && layout_equal(layout_of(c, v), summed_layout(c->low, user));
+    if (narrow_store(c, user) == op)
+        return true;
+    if (!is_elementwise(user) || is_long(user) || pair_cast(op))
+        return false;
+    const Value *r = user->results[0];
+    return !is_uniform(r) && r->type.rank == v->type.rank &&
+           type_elements(&r->type) == type_elements(&v->type) &&
+           layout_equal(layout_of(c, v), layout_of(c, r)) &&
+           (user->code != OP_CAST || dtype_info[user->args[0]->type.dtype].kind != 's');
+}
+
+/* A value without a name whose only use is the next operation of its shape is written there. */
 static bool can_defer(Cuda *c, const Op *op)
 {
     const Value *v = op->results[0];
@@ -244,18 +282,11 @@ static bool can_defer(Cuda *c, const Op *op)
     if (op->code == OP_MUL && user && (user->code == OP_SUM || user->code == OP_SUM_PART) &&
         user->plan && user->plan->fused)
         return true;
-    if (c->uses[v->id] != 1 || !is_elementwise(user) || user->parent != op->parent ||
-        is_uniform(v) || v->name || pair_cast(op) || op->code == OP_BROADCAST)
-        return false;
-    /* Operands of select are not computed twice, and a pair needs both of its elements. */
-    const Value *r = user->results[0];
-    return !is_uniform(r) && r->type.rank == v->type.rank &&
-           type_elements(&r->type) == type_elements(&v->type) &&
-           layout_equal(layout_of(c, v), layout_of(c, r)) &&
-           (user->code != OP_CAST || dtype_info[user->args[0]->type.dtype].kind != 's') &&
-           (op->code != OP_FDIV && op->code != OP_MOD && user->code != OP_FDIV &&
-            user->code != OP_MOD);
+    return c->uses[v->id] == 1 && user->parent == op->parent && !is_uniform(v) && !v->name &&
+           !is_long(op) && op->code != OP_BROADCAST && fits_user(c, op, user);
 }
+
+enum { LONGEST_DEFERRED = 160 };
 
 static bool emit_elementwise(Cuda *c, const Op *op)
 {
@@ -274,7 +305,7 @@ static bool emit_elementwise(Cuda *c, const Op *op)
         line(c, "const %s %s = %s;", c_type(held(c, r)), c_name(c, r), text);
         return true;
     }
-    if (can_defer(c, op)) {
+    if (can_defer(c, op) && (strlen(text) < LONGEST_DEFERRED || narrow_store(c, c->user[r->id]))) {
         c->deferred[r->id] = op;
         return true;
     }

@@ -304,6 +304,11 @@ static bool reduce_registers(Cuda *c, const Op *op, const Layout *l, const char 
              to, at);
         return !c->failed;
     }
+    const Op *abs = c->deferred[a->id];
+    if (op->code == OP_AMAX && abs && abs->code == OP_ABS && a->type.dtype == DT_F32) {
+        a = abs->args[0];
+        f = "tile_max_abs_f32";
+    }
     char *x = operand_text(c, a, l, "r");
     line(c, "TILE_EACH(r, %lld) %s%s[%s] = %s(%s[%s], %s);", n, when, to, at, f, to, at, x);
     return !c->failed;

@@ -328,9 +328,26 @@ TILE_FN float tile_min_f32(float a, float b)
     asm("min.NaN.f32 %0, %1, %2;" : "=f"(y) : "f"(a), "f"(b));
     return y;
 }
+TILE_FN float tile_max_abs_f32(float a, float b)
+{
+    float y;
+    asm("{ .reg .f32 t; abs.f32 t, %2; max.NaN.f32 %0, %1, t; }" : "=f"(y) : "f"(a), "f"(b));
+    return y;
+}
+/* min(|a|, b), of NaN b. */
+TILE_FN float tile_min_abs_f32(float a, float b)
+{
+    return fminf(fabsf(a), b);
+}
 TILE_FN float tile_floor(float x)
 {
     return floorf(x);
+}
+/* prmt, PTX ISA 9.7.9.7: byte i of the result is byte `selector >> 4 i & 7` of b's and a's eight.
+ */
+TILE_FN uint32_t tile_byte_perm(uint32_t a, uint32_t b, uint32_t selector)
+{
+    return __byte_perm(a, b, selector);
 }
 TILE_FN int tile_clz_u32(uint32_t x)
 {

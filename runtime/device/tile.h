@@ -247,6 +247,13 @@ TILE_FN int64_t tile_modulo_i64(int64_t n, TileDivisor d)
     return d.divisor ? n - tile_divide_i64(n, d) * d.divisor : 0;
 }
 
+/* 1 / x for x a power of two, 0, inf or NaN. */
+TILE_FN float tile_rcp_pow2(float x)
+{
+    const uint32_t u = tile_bits(x);
+    return u - 0x00800000u < 0x7E000000u ? tile_float(0x7F000000u - u) : 1.0f / x;
+}
+
 /* Two elements of a pair. */
 TILE_FN void tile_split_u8(uint8_t *y, uint16_t pair)
 {
@@ -278,13 +285,12 @@ enum { TILE_TABLE_ENTRIES = 480 };
 /* ---- memory ----
  *
  * tile_load_<type>(p, inside, pad, hint): the element at p, or the pad value.
- * tile_load_<n>_<type>(x, p, first, extent, pad, hint): elements first .. first + n - 1 along an
- * axis of `extent`, the first of them at p; those outside read the pad value. Stores likewise; what
- * is outside is dropped. An extent of TILE_WHOLE: all are inside. e2m1: two codes a byte, even
- * index in the low half; `first` is even, p the first code's byte.
+ * tile_load_<n>_<type>(x, p, inside, pad, hint): n neighbours, the first of them at p, or the pad
+ * value. tile_load_<n>_<type>_at(x, p, inside, first, extent, pad, hint): the same of an axis that
+ * ends at `extent`, the first being its element `first`; what is outside reads the pad value.
+ * Stores likewise; what is outside is dropped. e2m1: two codes a byte, even index in the low half;
+ * `first` is even, p the first code's byte.
  */
-#define TILE_WHOLE 0x7FFFFFFFFFFFFFFFll
-
 #define TILE_FROM_f32(u) tile_float(u)
 #define TILE_TO_f32(x) tile_bits(x)
 #define TILE_FROM_u8(u) (uint8_t)(u)
@@ -377,50 +383,63 @@ SINGLE_64(uint64_t, u64)
     w[i * (int)sizeof(T) / 4] |= (uint32_t)TILE_TO_##name(x[i]) \
                                  << i % (4 / (int)sizeof(T)) * 8 * (int)sizeof(T)
 
-#define SEVERAL(T, name, n)                                                                        \
-    TILE_FN void tile_load_##n##_##name(T *x, const T *p, int64_t first, int64_t extent, T pad,    \
-                                        int hint)                                                  \
-    {                                                                                              \
-        if (TILE_ALIGNED) {                                                                        \
-            uint32_t w[4] = {0, 0, 0, 0};                                                          \
-            const bool inside = extent == TILE_WHOLE || tile_inside(first, extent);                \
-            if (inside)                                                                            \
-                tile_global_read(w, p, n *(int)sizeof(T), hint);                                   \
-            UNPACK(T, name, n, x, w);                                                              \
-            if (TILE_TO_##name(pad)) {                                                             \
-                TILE_EACH(i, n) x[i] = inside ? x[i] : pad;                                        \
-            }                                                                                      \
-        } else {                                                                                   \
-            TILE_EACH(i, n)                                                                        \
-            x[i] = tile_load_##name(p + i, extent == TILE_WHOLE || tile_inside(first + i, extent), \
-                                    pad, hint);                                                    \
-        }                                                                                          \
-    }                                                                                              \
-    TILE_FN void tile_store_##n##_##name(T *p, const T *x, int64_t first, int64_t extent,          \
-                                         int hint)                                                 \
-    {                                                                                              \
-        if (TILE_ALIGNED) {                                                                        \
-            uint32_t w[4] = {0, 0, 0, 0};                                                          \
-            PACK(T, name, n, w, x);                                                                \
-            if (extent == TILE_WHOLE || tile_inside(first, extent))                                \
-                tile_global_write(p, w, n *(int)sizeof(T), hint);                                  \
-        } else {                                                                                   \
-            TILE_EACH(i, n)                                                                        \
-            tile_store_##name(p + i, x[i], extent == TILE_WHOLE || tile_inside(first + i, extent), \
-                              hint);                                                               \
-        }                                                                                          \
-    }                                                                                              \
-    TILE_FN void tile_shared_load_##n##_##name(T *x, const T *s)                                   \
-    {                                                                                              \
-        uint32_t w[4];                                                                             \
-        tile_shared_read(w, s, n *(int)sizeof(T));                                                 \
-        UNPACK(T, name, n, x, w);                                                                  \
-    }                                                                                              \
-    TILE_FN void tile_shared_store_##n##_##name(T *s, const T *x)                                  \
-    {                                                                                              \
-        uint32_t w[4] = {0, 0, 0, 0};                                                              \
-        PACK(T, name, n, w, x);                                                                    \
-        tile_shared_write(s, w, n *(int)sizeof(T));                                                \
+#define SEVERAL(T, name, n)                                                                      \
+    TILE_FN void tile_load_##n##_##name(T *x, const T *p, bool inside, T pad, int hint)          \
+    {                                                                                            \
+        if (TILE_ALIGNED) {                                                                      \
+            uint32_t w[4] = {0, 0, 0, 0};                                                        \
+            if (inside)                                                                          \
+                tile_global_read(w, p, n *(int)sizeof(T), hint);                                 \
+            UNPACK(T, name, n, x, w);                                                            \
+            if (TILE_TO_##name(pad)) {                                                           \
+                TILE_EACH(i, n) x[i] = inside ? x[i] : pad;                                      \
+            }                                                                                    \
+        } else {                                                                                 \
+            TILE_EACH(i, n) x[i] = tile_load_##name(p + i, inside, pad, hint);                   \
+        }                                                                                        \
+    }                                                                                            \
+    TILE_FN void tile_load_##n##_##name##_at(T *x, const T *p, bool inside, int64_t first,       \
+                                             int64_t extent, T pad, int hint)                    \
+    {                                                                                            \
+        if (TILE_ALIGNED)                                                                        \
+            tile_load_##n##_##name(x, p, inside &&tile_inside(first, extent), pad, hint);        \
+        else {                                                                                   \
+            TILE_EACH(i, n)                                                                      \
+            x[i] = tile_load_##name(p + i, inside && tile_inside(first + i, extent), pad, hint); \
+        }                                                                                        \
+    }                                                                                            \
+    TILE_FN void tile_store_##n##_##name(T *p, const T *x, bool inside, int hint)                \
+    {                                                                                            \
+        if (TILE_ALIGNED) {                                                                      \
+            uint32_t w[4] = {0, 0, 0, 0};                                                        \
+            PACK(T, name, n, w, x);                                                              \
+            if (inside)                                                                          \
+                tile_global_write(p, w, n *(int)sizeof(T), hint);                                \
+        } else {                                                                                 \
+            TILE_EACH(i, n) tile_store_##name(p + i, x[i], inside, hint);                        \
+        }                                                                                        \
+    }                                                                                            \
+    TILE_FN void tile_store_##n##_##name##_at(T *p, const T *x, bool inside, int64_t first,      \
+                                              int64_t extent, int hint)                          \
+    {                                                                                            \
+        if (TILE_ALIGNED)                                                                        \
+            tile_store_##n##_##name(p, x, inside &&tile_inside(first, extent), hint);            \
+        else {                                                                                   \
+            TILE_EACH(i, n)                                                                      \
+            tile_store_##name(p + i, x[i], inside && tile_inside(first + i, extent), hint);      \
+        }                                                                                        \
+    }                                                                                            \
+    TILE_FN void tile_shared_load_##n##_##name(T *x, const T *s)                                 \
+    {                                                                                            \
+        uint32_t w[4];                                                                           \
+        tile_shared_read(w, s, n *(int)sizeof(T));                                               \
+        UNPACK(T, name, n, x, w);                                                                \
+    }                                                                                            \
+    TILE_FN void tile_shared_store_##n##_##name(T *s, const T *x)                                \
+    {                                                                                            \
+        uint32_t w[4] = {0, 0, 0, 0};                                                            \
+        PACK(T, name, n, w, x);                                                                  \
+        tile_shared_write(s, w, n *(int)sizeof(T));                                              \
     }
 #define SEVERAL_4(T, name) SEVERAL(T, name, 2) SEVERAL(T, name, 4)
 #define SEVERAL_2(T, name) SEVERAL_4(T, name) SEVERAL(T, name, 8)
@@ -435,47 +454,61 @@ SEVERAL_1(uint8_t, u8)
 SEVERAL_1(bool, bool)
 #undef SEVERAL
 
-#define PAIR_64(T, name)                                                                           \
-    TILE_FN void tile_load_2_##name(T *x, const T *p, int64_t first, int64_t extent, T pad,        \
-                                    int hint)                                                      \
-    {                                                                                              \
-        if (TILE_ALIGNED) {                                                                        \
-            uint32_t w[4] = {0, 0, 0, 0};                                                          \
-            const bool inside = extent == TILE_WHOLE || tile_inside(first, extent);                \
-            if (inside)                                                                            \
-                tile_global_read(w, p, 16, hint);                                                  \
-            TILE_EACH(i, 2)                                                                        \
-            x[i] = inside ? (T)((uint64_t)w[2 * i + 1] << 32 | w[2 * i]) : pad;                    \
-        } else {                                                                                   \
-            TILE_EACH(i, 2)                                                                        \
-            x[i] = tile_load_##name(p + i, extent == TILE_WHOLE || tile_inside(first + i, extent), \
-                                    pad, hint);                                                    \
-        }                                                                                          \
-    }                                                                                              \
-    TILE_FN void tile_store_2_##name(T *p, const T *x, int64_t first, int64_t extent, int hint)    \
-    {                                                                                              \
-        if (TILE_ALIGNED) {                                                                        \
-            const uint32_t w[4] = {(uint32_t)x[0], (uint32_t)((uint64_t)x[0] >> 32),               \
-                                   (uint32_t)x[1], (uint32_t)((uint64_t)x[1] >> 32)};              \
-            if (extent == TILE_WHOLE || tile_inside(first, extent))                                \
-                tile_global_write(p, w, 16, hint);                                                 \
-        } else {                                                                                   \
-            TILE_EACH(i, 2)                                                                        \
-            tile_store_##name(p + i, x[i], extent == TILE_WHOLE || tile_inside(first + i, extent), \
-                              hint);                                                               \
-        }                                                                                          \
-    }                                                                                              \
-    TILE_FN void tile_shared_load_2_##name(T *x, const T *s)                                       \
-    {                                                                                              \
-        uint32_t w[4];                                                                             \
-        tile_shared_read(w, s, 16);                                                                \
-        TILE_EACH(i, 2) x[i] = (T)((uint64_t)w[2 * i + 1] << 32 | w[2 * i]);                       \
-    }                                                                                              \
-    TILE_FN void tile_shared_store_2_##name(T *s, const T *x)                                      \
-    {                                                                                              \
-        const uint32_t w[4] = {(uint32_t)x[0], (uint32_t)((uint64_t)x[0] >> 32), (uint32_t)x[1],   \
-                               (uint32_t)((uint64_t)x[1] >> 32)};                                  \
-        tile_shared_write(s, w, 16);                                                               \
+#define PAIR_64(T, name)                                                                         \
+    TILE_FN void tile_load_2_##name(T *x, const T *p, bool inside, T pad, int hint)              \
+    {                                                                                            \
+        if (TILE_ALIGNED) {                                                                      \
+            uint32_t w[4] = {0, 0, 0, 0};                                                        \
+            if (inside)                                                                          \
+                tile_global_read(w, p, 16, hint);                                                \
+            TILE_EACH(i, 2)                                                                      \
+            x[i] = inside ? (T)((uint64_t)w[2 * i + 1] << 32 | w[2 * i]) : pad;                  \
+        } else {                                                                                 \
+            TILE_EACH(i, 2) x[i] = tile_load_##name(p + i, inside, pad, hint);                   \
+        }                                                                                        \
+    }                                                                                            \
+    TILE_FN void tile_load_2_##name##_at(T *x, const T *p, bool inside, int64_t first,           \
+                                         int64_t extent, T pad, int hint)                        \
+    {                                                                                            \
+        if (TILE_ALIGNED)                                                                        \
+            tile_load_2_##name(x, p, inside &&tile_inside(first, extent), pad, hint);            \
+        else {                                                                                   \
+            TILE_EACH(i, 2)                                                                      \
+            x[i] = tile_load_##name(p + i, inside && tile_inside(first + i, extent), pad, hint); \
+        }                                                                                        \
+    }                                                                                            \
+    TILE_FN void tile_store_2_##name(T *p, const T *x, bool inside, int hint)                    \
+    {                                                                                            \
+        if (TILE_ALIGNED) {                                                                      \
+            const uint32_t w[4] = {(uint32_t)x[0], (uint32_t)((uint64_t)x[0] >> 32),             \
+                                   (uint32_t)x[1], (uint32_t)((uint64_t)x[1] >> 32)};            \
+            if (inside)                                                                          \
+                tile_global_write(p, w, 16, hint);                                               \
+        } else {                                                                                 \
+            TILE_EACH(i, 2) tile_store_##name(p + i, x[i], inside, hint);                        \
+        }                                                                                        \
+    }                                                                                            \
+    TILE_FN void tile_store_2_##name##_at(T *p, const T *x, bool inside, int64_t first,          \
+                                          int64_t extent, int hint)                              \
+    {                                                                                            \
+        if (TILE_ALIGNED)                                                                        \
+            tile_store_2_##name(p, x, inside &&tile_inside(first, extent), hint);                \
+        else {                                                                                   \
+            TILE_EACH(i, 2)                                                                      \
+            tile_store_##name(p + i, x[i], inside && tile_inside(first + i, extent), hint);      \
+        }                                                                                        \
+    }                                                                                            \
+    TILE_FN void tile_shared_load_2_##name(T *x, const T *s)                                     \
+    {                                                                                            \
+        uint32_t w[4];                                                                           \
+        tile_shared_read(w, s, 16);                                                              \
+        TILE_EACH(i, 2) x[i] = (T)((uint64_t)w[2 * i + 1] << 32 | w[2 * i]);                     \
+    }                                                                                            \
+    TILE_FN void tile_shared_store_2_##name(T *s, const T *x)                                    \
+    {                                                                                            \
+        const uint32_t w[4] = {(uint32_t)x[0], (uint32_t)((uint64_t)x[0] >> 32), (uint32_t)x[1], \
+                               (uint32_t)((uint64_t)x[1] >> 32)};                                \
+        tile_shared_write(s, w, 16);                                                             \
     }
 PAIR_64(int64_t, i64)
 PAIR_64(uint64_t, u64)
@@ -483,43 +516,52 @@ PAIR_64(uint64_t, u64)
 
 /* Codes of e2m1, n of them in n / 2 bytes. */
 #define CODES(n)                                                                                   \
-    TILE_FN void tile_load_##n##_e2m1(uint8_t *x, const uint8_t *p, int64_t first, int64_t extent, \
-                                      uint8_t pad, int hint)                                       \
+    TILE_FN void tile_load_##n##_e2m1_at(uint8_t *x, const uint8_t *p, bool inside, int64_t first, \
+                                         int64_t extent, uint8_t pad, int hint)                    \
     {                                                                                              \
         if (TILE_ALIGNED || n == 2) {                                                              \
             uint32_t w[4] = {0, 0, 0, 0};                                                          \
-            const bool inside = extent == TILE_WHOLE || tile_inside(first, extent);                \
-            if (inside)                                                                            \
+            const bool in = inside && tile_inside(first, extent);                                  \
+            if (in)                                                                                \
                 tile_global_read(w, p, n / 2, hint);                                               \
-            TILE_EACH(i, n) x[i] = inside ? (uint8_t)(w[i / 8] >> i % 8 * 4 & 15u) : pad;          \
+            TILE_EACH(i, n) x[i] = in ? (uint8_t)(w[i / 8] >> i % 8 * 4 & 15u) : pad;              \
         } else {                                                                                   \
             TILE_STEP(i, n, 2)                                                                     \
             {                                                                                      \
                 uint32_t w = 0;                                                                    \
-                const bool inside = extent == TILE_WHOLE || tile_inside(first + i, extent);        \
-                if (inside)                                                                        \
+                const bool in = inside && tile_inside(first + i, extent);                          \
+                if (in)                                                                            \
                     tile_global_read(&w, p + i / 2, 1, hint);                                      \
-                x[i] = inside ? (uint8_t)(w & 15u) : pad;                                          \
-                x[i + 1] = inside ? (uint8_t)(w >> 4 & 15u) : pad;                                 \
+                x[i] = in ? (uint8_t)(w & 15u) : pad;                                              \
+                x[i + 1] = in ? (uint8_t)(w >> 4 & 15u) : pad;                                     \
             }                                                                                      \
         }                                                                                          \
     }                                                                                              \
-    TILE_FN void tile_store_##n##_e2m1(uint8_t *p, const uint8_t *x, int64_t first,                \
-                                       int64_t extent, int hint)                                   \
+    TILE_FN void tile_load_##n##_e2m1(uint8_t *x, const uint8_t *p, bool inside, uint8_t pad,      \
+                                      int hint)                                                    \
+    {                                                                                              \
+        tile_load_##n##_e2m1_at(x, p, inside, 0, n, pad, hint);                                    \
+    }                                                                                              \
+    TILE_FN void tile_store_##n##_e2m1_at(uint8_t *p, const uint8_t *x, bool inside,               \
+                                          int64_t first, int64_t extent, int hint)                 \
     {                                                                                              \
         if (TILE_ALIGNED || n == 2) {                                                              \
             uint32_t w[4] = {0, 0, 0, 0};                                                          \
             TILE_EACH(i, n) w[i / 8] |= (uint32_t)x[i] << i % 8 * 4;                               \
-            if (extent == TILE_WHOLE || tile_inside(first, extent))                                \
+            if (inside && tile_inside(first, extent))                                              \
                 tile_global_write(p, w, n / 2, hint);                                              \
         } else {                                                                                   \
             TILE_STEP(i, n, 2)                                                                     \
             {                                                                                      \
                 const uint32_t w = (uint32_t)x[i] | (uint32_t)x[i + 1] << 4;                       \
-                if (extent == TILE_WHOLE || tile_inside(first + i, extent))                        \
+                if (inside && tile_inside(first + i, extent))                                      \
                     tile_global_write(p + i / 2, &w, 1, hint);                                     \
             }                                                                                      \
         }                                                                                          \
+    }                                                                                              \
+    TILE_FN void tile_store_##n##_e2m1(uint8_t *p, const uint8_t *x, bool inside, int hint)        \
+    {                                                                                              \
+        tile_store_##n##_e2m1_at(p, x, inside, 0, n, hint);                                        \
     }
 CODES(2)
 CODES(4)
@@ -527,6 +569,121 @@ CODES(8)
 CODES(16)
 CODES(32)
 #undef CODES
+
+/* ---- stores that convert from f32: tile_store_<n>_<type>_f32, as tile_store_<n> ---- */
+
+/* Codes of e2m1 of eight numbers in a word (R6), the first in the low bits.
+ *
+ * Near 2^22 E floats are E / 2 apart, which for E = max(1, 2^floor(log2 |x|)) is e2m1's spacing at
+ * x: adding rounds, and leaves the number of spacings in the low bits. With E in the exponent of
+ * the sum the code is that number plus 2 log2 E. */
+TILE_FN float tile_positive_nan(float x)
+{
+    return x != x ? tile_float(TILE_NAN_BITS) : x;
+}
+TILE_FN uint32_t tile_e2m1_magnitude(float x)
+{
+    const float a = tile_min_abs_f32(x, 6.0f);
+    const float e = tile_float(tile_bits(a < 1.0f ? 1.0f : a) & 0x7F800000u);
+    const uint32_t s = tile_bits(TILE_FMA(e, 4194304.0f, a));
+    return s + (s >> 22); /* 2 too many, modulo 8 */
+}
+/* Byte 0, or byte 3, of four words. */
+TILE_FN uint32_t tile_low_bytes(uint32_t a, uint32_t b, uint32_t c, uint32_t d)
+{
+    return tile_byte_perm(tile_byte_perm(a, b, 0x0040u), tile_byte_perm(c, d, 0x0040u), 0x5410u);
+}
+TILE_FN uint32_t tile_high_bytes(uint32_t a, uint32_t b, uint32_t c, uint32_t d)
+{
+    return tile_byte_perm(tile_byte_perm(a, b, 0x0073u), tile_byte_perm(c, d, 0x0073u), 0x5410u);
+}
+/* In bits 0 .. 7 and 16 .. 23 of the result. A NaN among the numbers is positive. */
+TILE_FN uint32_t tile_four_e2m1(const float *x)
+{
+    const uint32_t codes = tile_low_bytes(tile_e2m1_magnitude(x[0]), tile_e2m1_magnitude(x[1]),
+                                          tile_e2m1_magnitude(x[2]), tile_e2m1_magnitude(x[3]));
+    const uint32_t signs = tile_high_bytes(tile_bits(x[0]), tile_bits(x[1]), tile_bits(x[2]),
+                                           tile_bits(x[3]));
+    const uint32_t magnitudes = ((codes & 0x07070707u) + 0x06060606u) & 0x07070707u;
+    const uint32_t n = magnitudes | (signs >> 4 & 0x08080808u);
+    return n | n >> 4;
+}
+TILE_FN uint32_t tile_eight_e2m1(const float *x)
+{
+    return tile_byte_perm(tile_four_e2m1(x), tile_four_e2m1(x + 4), 0x6420u);
+}
+
+#define TILE_WORD_e4m3(x) \
+    ((uint32_t)tile_f32_to_e4m3_pair((x)[2], (x)[3]) << 16 | tile_f32_to_e4m3_pair((x)[0], (x)[1]))
+#define TILE_WORD_e5m2(x) \
+    ((uint32_t)tile_f32_to_e5m2_pair((x)[2], (x)[3]) << 16 | tile_f32_to_e5m2_pair((x)[0], (x)[1]))
+#define TILE_WORD_bf16(x) tile_f32_to_bf16_pair((x)[0], (x)[1])
+#define TILE_WORD_f16(x) tile_f32_to_f16_pair((x)[0], (x)[1])
+
+/* `per` elements a word. */
+#define CONVERTING(T, name, n, per)                                                         \
+    TILE_FN void tile_store_##n##_##name##_f32_at(T *p, const float *x, bool inside,        \
+                                                  int64_t first, int64_t extent, int hint)  \
+    {                                                                                       \
+        uint32_t w[4];                                                                      \
+        TILE_EACH(i, n / per) w[i] = TILE_WORD_##name(x + i * per);                         \
+        if (TILE_ALIGNED) {                                                                 \
+            if (inside && tile_inside(first, extent))                                       \
+                tile_global_write(p, w, n *(int)sizeof(T), hint);                           \
+        } else {                                                                            \
+            TILE_EACH(i, n)                                                                 \
+            {                                                                               \
+                const uint32_t u = w[i / per] >> i % per * 8 * (int)sizeof(T);              \
+                if (inside && tile_inside(first + i, extent))                               \
+                    tile_global_write(p + i, &u, (int)sizeof(T), hint);                     \
+            }                                                                               \
+        }                                                                                   \
+    }                                                                                       \
+    TILE_FN void tile_store_##n##_##name##_f32(T *p, const float *x, bool inside, int hint) \
+    {                                                                                       \
+        tile_store_##n##_##name##_f32_at(p, x, inside, 0, n, hint);                         \
+    }
+CONVERTING(uint8_t, e4m3, 4, 4)
+CONVERTING(uint8_t, e4m3, 8, 4)
+CONVERTING(uint8_t, e4m3, 16, 4)
+CONVERTING(uint8_t, e5m2, 4, 4)
+CONVERTING(uint8_t, e5m2, 8, 4)
+CONVERTING(uint8_t, e5m2, 16, 4)
+CONVERTING(uint16_t, bf16, 4, 2)
+CONVERTING(uint16_t, bf16, 8, 2)
+CONVERTING(uint16_t, f16, 4, 2)
+CONVERTING(uint16_t, f16, 8, 2)
+#undef CONVERTING
+
+#define CONVERTING_E2M1(n)                                                                    \
+    TILE_FN void tile_store_##n##_e2m1_f32_at(uint8_t *p, const float *x, bool inside,        \
+                                              int64_t first, int64_t extent, int hint)        \
+    {                                                                                         \
+        uint32_t w[4];                                                                        \
+        if (n == 4)                                                                           \
+            w[0] = tile_byte_perm(tile_four_e2m1(x), 0u, 0x4420u);                            \
+        TILE_EACH(i, n / 8) w[i] = tile_eight_e2m1(x + i * 8);                                \
+        if (TILE_ALIGNED) {                                                                   \
+            if (inside && tile_inside(first, extent))                                         \
+                tile_global_write(p, w, n / 2, hint);                                         \
+        } else {                                                                              \
+            TILE_STEP(i, n, 2)                                                                \
+            {                                                                                 \
+                const uint32_t u = w[i / 8] >> i % 8 * 4;                                     \
+                if (inside && tile_inside(first + i, extent))                                 \
+                    tile_global_write(p + i / 2, &u, 1, hint);                                \
+            }                                                                                 \
+        }                                                                                     \
+    }                                                                                         \
+    TILE_FN void tile_store_##n##_e2m1_f32(uint8_t *p, const float *x, bool inside, int hint) \
+    {                                                                                         \
+        tile_store_##n##_e2m1_f32_at(p, x, inside, 0, n, hint);                               \
+    }
+CONVERTING_E2M1(4)
+CONVERTING_E2M1(8)
+CONVERTING_E2M1(16)
+CONVERTING_E2M1(32)
+#undef CONVERTING_E2M1
 
 #include "runtime/device/order.h"
 

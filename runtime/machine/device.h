@@ -241,6 +241,14 @@ TILE_FN float tile_max_f32(float a, float b)
     const float equal = tile_float(tile_bits(a) & tile_bits(b)); /* +0 of two zeros that differ */
     return a != a || b != b ? tile_float(TILE_NAN_BITS) : a == b ? equal : y;
 }
+TILE_FN float tile_max_abs_f32(float a, float b)
+{
+    return tile_max_f32(a, tile_abs(b));
+}
+TILE_FN float tile_min_abs_f32(float a, float b)
+{
+    return tile_abs(a) < b ? tile_abs(a) : b;
+}
 TILE_FN float tile_min_f32(float a, float b)
 {
     const float y = a < b ? a : b;
@@ -250,6 +258,14 @@ TILE_FN float tile_min_f32(float a, float b)
 TILE_FN float tile_floor(float x)
 {
     return floorf(x);
+}
+TILE_FN uint32_t tile_byte_perm(uint32_t a, uint32_t b, uint32_t selector)
+{
+    const uint64_t all = (uint64_t)b << 32 | a;
+    uint32_t y = 0;
+    for (int i = 0; i < 4; i++)
+        y |= (uint32_t)(all >> (selector >> 4 * i & 7u) * 8 & 0xFFu) << 8 * i;
+    return y;
 }
 TILE_FN int tile_clz_u32(uint32_t x)
 {
