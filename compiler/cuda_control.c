@@ -107,6 +107,16 @@ static void load_into_variable(Cuda *c, const Op *loop, int k)
     c->declared[next->id] = true;
 }
 
+/* Unrolled, it would fill the instruction cache and win nothing. */
+static bool is_long(const Region *body)
+{
+    enum { LONG = 12 };
+    int n = 0;
+    for (const Op *op = body->first; op; op = op->next)
+        n += op->code != OP_BIND && op->nresults && op->results[0]->type.rank > 0;
+    return n >= LONG;
+}
+
 static bool emit_for(Cuda *c, const Op *op)
 {
     const Region *body = op->regions[0];
@@ -121,6 +131,8 @@ static bool emit_for(Cuda *c, const Op *op)
     const char *i = c_name(c, body->args[0]);
     if (unrolled_rounds(op))
         line(c, "TILE_UNROLL");
+    else if (is_long(body))
+        line(c, "TILE_ROLLED");
     open_block(c, STATEMENT_LOOP, "for (%s %s = %s; %s < %s; %s += %s)", counter_type(c, op), i,
                c_name(c, op->args[0]), i, c_name(c, op->args[1]), i, c_name(c, op->args[2]));
     for (int k = 0; k < op->nresults; k++)

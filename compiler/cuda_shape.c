@@ -19,6 +19,30 @@ bool is_unrolled(const Value *v)
     return false;
 }
 
+static bool depends_on(const Value *v, const Value *index)
+{
+    if (v == index)
+        return true;
+    for (int i = 0; v->op && !v->op->nregions && i < v->op->nargs; i++)
+        if (depends_on(v->op->args[i], index))
+            return true;
+    return false;
+}
+
+/* Some tile is indexed by it. */
+static bool indexes_tile(const Region *r, const Value *index)
+{
+    for (const Op *op = r->first; op; op = op->next) {
+        for (int i = 1; op->code == OP_EXTRACT && i < op->nargs; i++)
+            if (depends_on(op->args[i], index))
+                return true;
+        for (int i = 0; i < op->nregions; i++)
+            if (indexes_tile(op->regions[i], index))
+                return true;
+    }
+    return false;
+}
+
 int64_t unrolled_rounds(const Op *loop)
 {
     int64_t lo, hi, step;
@@ -26,7 +50,7 @@ int64_t unrolled_rounds(const Op *loop)
         !value_int(loop->args[2], &step) || step <= 0)
         return 0;
     int64_t n = hi > lo ? (hi - lo + step - 1) / step : 0;
-    return n <= 16 ? n : 0;
+    return n <= 16 && indexes_tile(loop->regions[0], loop->regions[0]->args[0]) ? n : 0;
 }
 
 /* Every index is unrolled: registers can be chosen while compiling. */

@@ -1,4 +1,5 @@
 /* The words of directives and their arguments, against the table in schedule.h. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -218,11 +219,10 @@ static void wrong_arguments(ScheduleCheck *c, const Row *r, Pos pos)
 
 static bool is_choice(const Row *r, const Expr *x)
 {
+    char number[24];
+    snprintf(number, sizeof number, "%llu", (unsigned long long)x->integer);
     return (x->kind == E_NAME && word_in(x->name, r->choices)) ||
-           (x->kind == E_INT && x->integer < 1000 && r->choices[0] >= '0' && r->choices[0] <= '9' &&
-            ((x->integer == 32 && word_in("32", r->choices)) ||
-             (x->integer == 64 && word_in("64", r->choices)) ||
-             (x->integer == 128 && word_in("128", r->choices))));
+           (x->kind == E_INT && word_in(number, r->choices));
 }
 
 static void check_cluster(ScheduleCheck *c, const Row *r, const Word *w)

@@ -389,7 +389,7 @@ PAIR(bf16, uint32_t, "=r", "cvt.rn.bf16x2.f32")
 PAIR(f16, uint32_t, "=r", "cvt.rn.f16x2.f32")
 #undef PAIR
 
-/* rcp.approx.ftz.f32, PTX ISA 9.7.3.15: within one ulp; for tile_divide_all. */
+/* rcp.approx.ftz.f32, PTX ISA 9.7.3.13: within one ulp; for tile_quotient. */
 TILE_FN float tile_rcp_approx(float x)
 {
     float y;
