@@ -37,7 +37,8 @@ typedef struct Setting {
     int64_t integer;         /* INT, BOOL, MEMBER (its number), FORMAT (-1: none) */
     const Item *enumeration; /* MEMBER */
     DType dtype;
-    bool run_time; /* INT: a schedule parameter that is no constant (resident) */
+    bool run_time;           /* INT: a schedule parameter that is no constant (resident) */
+    const struct Expr *expr; /* of one: what binds it */
 } Setting;
 typedef struct SettingList {
     Setting *items;

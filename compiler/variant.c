@@ -259,6 +259,20 @@ static void give(Choice *c)
     c->each(c->context, c->kernel, &c->variant);
 }
 
+/* Does it speak of a parameter before that only a device knows? */
+static bool mentions_run_time(const Choice *c, const Expr *x)
+{
+    if (!x)
+        return false;
+    const Setting *s = x->kind == E_NAME ? setting_find(&c->variant.params, x->name) : NULL;
+    if (s && s->run_time)
+        return true;
+    for (int i = 0; i < x->args.count; i++)
+        if (mentions_run_time(c, x->args.items[i]))
+            return true;
+    return mentions_run_time(c, x->a) || mentions_run_time(c, x->b) || mentions_run_time(c, x->c);
+}
+
 static void choose_value(Choice *c, const Item *schedule, int at, const Expr *value, Wide number,
                          bool is_number)
 {
@@ -277,7 +291,8 @@ static void choose_value(Choice *c, const Item *schedule, int at, const Expr *va
         c->failed = true;
         return;
     }
-    s.run_time = c->elab.used_resident;
+    s.run_time = c->elab.used_resident || mentions_run_time(c, value);
+    s.expr = s.run_time ? value : NULL;
     Mark m = mark(c);
     remember(c, &c->variant.params, d->name, s, &t);
     choose_directive(c, schedule, at + 1);

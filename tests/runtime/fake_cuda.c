@@ -311,6 +311,15 @@ int cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CuFunction *functio
     return 0;
 }
 
+int cuOccupancyMaxActiveClusters(int *clusters, CuFunction *function, const CuLaunchConfig *config)
+{
+    IN_CONTEXT();
+    *clusters = 132 / (int)config->attributes[0].value.cluster[0];
+    record("cuClusters %s %u %u %u", function->name, config->block[0], config->shared_bytes,
+           config->attributes[0].value.cluster[0]);
+    return 0;
+}
+
 /* Kernels here take one pointer to int, which they count up, and one int, which they add. */
 int cuLaunchKernelEx(const CuLaunchConfig *config, CuFunction *function, void **arguments,
                      void **extra)
@@ -394,6 +403,14 @@ int cuMemsetD8_v2(CuAddress device, unsigned char byte, size_t size)
 {
     IN_CONTEXT();
     memset((void *)device, byte, size);
+    return 0;
+}
+
+int cuMemsetD8Async(CuAddress device, unsigned char byte, size_t size, CuStream *stream)
+{
+    IN_CONTEXT();
+    memset((void *)device, byte, size);
+    record("cuMemsetD8Async %zu stream=%p", size, (void *)stream);
     return 0;
 }
 
