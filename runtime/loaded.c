@@ -124,8 +124,8 @@ static tile_status find_resident(Call *c, const tile_phase *p, LoadedPhase *out)
 
 static tile_status take_module(Call *c, const tile_code *code, tile_module **module)
 {
-    if (code->size > 0) {
-        return tile_module_load(c->context, code->cubin, code->size, module);
+    if (code->cubin) {
+        return tile_module_load(c->context, code->cubin, (size_t)(code->end - code->cubin), module);
     }
     tile_source source = {.name = code->name, .text = code->text, .options = code->options};
     return tile_module_compile(c->context, &source, module);

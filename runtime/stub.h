@@ -69,9 +69,8 @@ typedef struct tile_static {
 /* The machine code of a plan, or CUDA text that is compiled at the first call. `serial` tells codes
  * apart that are at one address one after the other; 0: it stays for good. */
 typedef struct tile_code {
-    const char *name; /* of the source, for messages */
-    const void *cubin;
-    size_t size; /* 0: none */
+    const char *name;        /* of the source, for messages */
+    const char *cubin, *end; /* NULL: none */
     const char *text;
     const char *const *options; /* for NVRTC */
     uint64_t serial;
@@ -152,12 +151,16 @@ typedef struct tile_checked {
 } tile_checked;
 
 typedef struct tile_provider {
-    /* Builds the variant for the target, or finds that it has been; NULL: nothing is built on
-     * demand. */
-    tile_status (*build)(const tile_kernel *, tile_context *, tile_arch, const int64_t *key);
+    /* Builds the variant for the target; NULL: nothing is built on demand. `quiet`: no message if
+     * that fails. */
+    tile_status (*build)(const tile_kernel *, tile_context *, tile_arch, const int64_t *key,
+                         bool quiet);
     /* Runs the kernel on the CPU. */
     tile_status (*run)(const tile_checked *);
 } tile_provider;
+
+/* Of libraries that were built for the CPU: the interpreter. */
+extern const tile_provider tile__interpreter;
 
 /* ---- tvm-ffi ---- */
 

@@ -319,7 +319,8 @@ static tile_status fit(Call *c)
 {
     c->variant = find(c);
     if (!c->variant && c->kernel->provider && c->kernel->provider->build) {
-        tile_status status = c->kernel->provider->build(c->kernel, c->context, c->arch, c->key);
+        tile_status status = c->kernel->provider->build(c->kernel, c->context, c->arch, c->key,
+                                                        c->quiet);
         if (status != TILE_OK) {
             return status;
         }
