@@ -416,6 +416,8 @@ static const char *add_field(Host *h, tile_field f, const char *type, const char
 
 const char *host_pointer(Host *h, const Op *tensor, const char *type, const char *name)
 {
+    if (tensor->tensor->dir == PARAM_SCRATCH)
+        return host_scratch(h, host_scratch_offset(h, tensor), type, name);
     tile_field f = {.kind = TILE_FIELD_POINTER,
                     .size = 8,
                     .index = host_tensor_number(h->kernel, tensor),
@@ -559,6 +561,8 @@ tile_plan host_plan(Host *h)
         size = end > size ? end : size;
     }
     int tensors;
+    if (h->scratch < 0)
+        host_scratch_layout(h);
     name_phases(h);
     const tile_plan_tensor *list = plan_tensors(h, &tensors);
     return (tile_plan){

@@ -98,8 +98,9 @@ int host_first_resident(const Host *);
 /* Keeps the first thing that the host cannot do. */
 void host_wrong(Host *, Pos, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* host_scratch.c: where the scratch's parts are: 128 bytes for grid barriers (R13), if there are
- * any, then each scratch tensor, at multiples of 256. Sets h->scratch; a kernel without has -1. */
+/* host_scratch.c: where the scratch's parts are: first 128 bytes for grid barriers (R13), if there
+ * are any, then each scratch tensor, at multiples of 256. Sets h->scratch; a kernel without has -1.
+ * host_plan does it if nobody has. */
 void host_scratch_layout(Host *);
 /* The node of a scratch tensor's offset. */
 int host_scratch_offset(Host *, const Op *tensor);

@@ -224,46 +224,6 @@ bool jit_choose(tile_program *p, JitKernel *j, tile_arch arch, const int64_t *ke
     return variant_choose(&p->program, j->library->item, &request, v);
 }
 
-/* The builds of a variant in the engine's form. Codes get numbers that no other has. */
-static void export_build(Arena *a, const LibraryBuild *from, tile_build *to)
-{
-    static const char *const options[] = {"-DTILE_ALIGNED=0", NULL};
-    static atomic_uint_fast64_t serials = 1;
-    to->plan = from->plan;
-    for (int aligned = 0; from->cuda && aligned < 2; aligned++) {
-        if (!aligned && from->plan->aligned < 0)
-            continue;
-        tile_code *code = NEW(a, tile_code);
-        *code = (tile_code){.name = arena_format(a, "%s.cu", from->name),
-                            .text = from->cuda,
-                            .options = aligned ? NULL : options,
-                            .serial = atomic_fetch_add(&serials, 1)};
-        to->code[aligned] = code;
-    }
-}
-
-/* The list before stays: another thread may be reading it. Builds that were there keep their
- * codes. */
-static void publish(tile_program *p, JitKernel *j)
-{
-    const LibraryKernel *k = j->library;
-    const tile_variant_list *before = atomic_load(&j->state.more);
-    tile_variant_list *list = NEW(&p->arena, tile_variant_list);
-    tile_variant *items = NEW_ARRAY(&p->arena, tile_variant, k->variants.count);
-    for (int i = 0; i < k->variants.count; i++) {
-        const LibraryVariant *v = &k->variants.items[i];
-        items[i].key = v->key;
-        for (int n = 0; before && n < before->count; n++)
-            if (before->items[n].key == v->key)
-                items[i] = before->items[n];
-        for (int t = 0; t < TILE_TARGETS; t++)
-            if (v->builds[t].plan && !items[i].builds[t].plan)
-                export_build(&p->arena, &v->builds[t], &items[i].builds[t]);
-    }
-    *list = (tile_variant_list){items, k->variants.count};
-    atomic_store_explicit(&j->state.more, list, memory_order_release);
-}
-
 static tile_status build(const tile_kernel *kernel, tile_context *c, tile_arch arch,
                          const int64_t *key, bool quiet)
 {
@@ -276,7 +236,9 @@ static tile_status build(const tile_kernel *kernel, tile_context *c, tile_arch a
     if (!jit_choose(p, j, arch, key, &v) || !library_add(j->library, &p->diag, arch, &v))
         status = TILE_ERR_COMPILE;
     else
-        publish(p, j);
+        atomic_store_explicit(&j->state.more,
+                              library_list(j->library, &p->arena, atomic_load(&j->state.more)),
+                              memory_order_release);
     if (status != TILE_OK && !quiet)
         jit_failed(p, c, status);
     else
@@ -305,17 +267,9 @@ JitKernel *jit_kernel(tile_program *p, const char *name)
     JitKernel *j = NEW(&p->arena, JitKernel);
     j->library = library;
     j->program = p;
-    j->kernel = (tile_kernel){
-        .name = library->name,
-        .params = library->params,
-        .statics = library->statics,
-        .param_count = library->param_count,
-        .static_count = library->static_count,
-        .key_count = library->key_count,
-        .has_scratch = library->has_scratch,
-        .state = &j->state,
-        .provider = &on_demand,
-    };
+    library_describe(library, &j->kernel);
+    j->kernel.state = &j->state;
+    j->kernel.provider = &on_demand;
     atomic_store(&j->state.program, p);
     PUSH(&p->arena, &p->kernels, j);
     return j;

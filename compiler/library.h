@@ -57,6 +57,12 @@ static inline bool is_argument(const tile_static *s)
 /* "T[M, K]"; "table(L, f32[N])" */
 const char *library_type(Arena *, const Param *);
 
+/* library_export.c: as the engine takes them. The kernel has no variants, state and provider yet.
+ */
+void library_describe(const LibraryKernel *, tile_kernel *);
+/* All its variants; those that were in the list `before` keep their codes. */
+tile_variant_list *library_list(const LibraryKernel *, Arena *, const tile_variant_list *before);
+
 /* library_lower.c: the variant's plan and, but for the CPU, its CUDA. False after a message. */
 bool library_lower(LibraryKernel *, Diag *, tile_arch, const Variant *, LibraryBuild *);
 

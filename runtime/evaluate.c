@@ -245,6 +245,16 @@ static const tile_view *view_of(const Call *c, const tile_node *n)
     return param < 0 ? NULL : &c->views[param];
 }
 
+/* Of a table: a bit is 0 if it is in all entries. */
+static uint64_t all_addresses(const tile_view *v)
+{
+    uint64_t bits = 0;
+    for (int64_t i = 0; i < v->count; i++) {
+        bits |= (uint64_t)(uintptr_t)v->entries[i]->data + v->entries[i]->byte_offset;
+    }
+    return bits;
+}
+
 static uint64_t of_tensor(const Call *c, const tile_node *n)
 {
     const tile_view *v = view_of(c, n);
@@ -259,7 +269,7 @@ static uint64_t of_tensor(const Call *c, const tile_node *n)
     case TILE_NODE_ENTRIES:
         return (uint64_t)v->count;
     case TILE_NODE_ADDRESS:
-        return (uint64_t)(uintptr_t)v->address;
+        return v->entries ? all_addresses(v) : (uint64_t)(uintptr_t)v->address;
     default:
         return v->tensor != NULL;
     }

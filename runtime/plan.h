@@ -24,7 +24,7 @@
     X(EXTENT, 0)   /* a: tensor, b: axis; of the logical tensor (R25) */                   \
     X(STRIDE, 0)   /* a: tensor, b: axis; elements of the logical tensor, see view.c */    \
     X(ENTRIES, 0)  /* a: tensor, a table: how many */                                      \
-    X(ADDRESS, 0)  /* a: tensor; its pointer, entry 0 of a table */                        \
+    X(ADDRESS, 0)  /* a: tensor; its pointer, those of a table's entries or'ed */          \
     X(PRESENT, 0)  /* a: tensor; 1: not NULL */                                            \
     X(SCALAR, 0)   /* a: scalar of the call; its bits */                                   \
     X(BOUND, 0)    /* a dim that no tensor of the call shows: 0 (R17) */                   \

@@ -44,32 +44,6 @@ tile_status tile__prepare(Call *c)
 
 /* ---- the args struct ---- */
 
-/* TileDivisor of runtime/device/tile.h: with s the least for which 2^s >= |d|,
- * floor(n / |d|) is (high word of n * magic + n) >> s, magic = floor(2^w (2^s - |d|) / |d|) + 1. */
-typedef struct Divisor {
-    uint64_t magic;
-    int64_t divisor;
-    uint32_t magic32;
-    int32_t shift;
-} Divisor;
-
-__extension__ typedef unsigned __int128 Wide;
-
-static void put_divisor(unsigned char *at, int64_t divisor)
-{
-    uint64_t d = divisor < 0 ? 0 - (uint64_t)divisor : (uint64_t)divisor;
-    Divisor out = {.divisor = divisor};
-    while (out.shift < 63 && (uint64_t)1 << out.shift < d) {
-        out.shift++;
-    }
-    if (d > 0) {
-        uint64_t rest = ((uint64_t)1 << out.shift) - d;
-        out.magic = (uint64_t)(((Wide)rest << 64) / d + 1);
-        out.magic32 = out.shift < 32 ? (uint32_t)((rest << 32) / d + 1) : 0;
-    }
-    memcpy(at, &out, sizeof out);
-}
-
 static tile_status put_table(const Call *c, const tile_field *f, Args *a, uint32_t *entries)
 {
     int param = c->plan->tensors[f->index].param;
@@ -95,6 +69,7 @@ static tile_status put_field(const Call *c, const tile_field *f, Args *a, char *
 {
     unsigned char *at = a->bytes + f->offset;
     const char *address = NULL;
+    tile_divisor divisor;
     switch (f->kind) {
     case TILE_FIELD_POINTER:
         address = c->views[c->plan->tensors[f->index].param].address;
@@ -103,7 +78,8 @@ static tile_status put_field(const Call *c, const tile_field *f, Args *a, char *
     case TILE_FIELD_TABLE:
         return put_table(c, f, a, entries);
     case TILE_FIELD_DIVISOR:
-        put_divisor(at, (int64_t)c->values[f->node]);
+        divisor = tile__divisor((int64_t)c->values[f->node]);
+        memcpy(at, &divisor, sizeof divisor);
         return TILE_OK;
     case TILE_FIELD_SCRATCH:
         address = scratch + c->values[f->node];
