@@ -93,14 +93,14 @@ static int print_arguments(FILE *f, const Stub *s, const LibraryKernel *k)
 static void print_function(FILE *f, const Stub *s, const LibraryKernel *k)
 {
     fputc('\n', f);
-    stub_print_prototype(f, s, k, "");
+    stub_print_prototype(f, s, k, "", "");
     fputs("\n{\n", f);
     int n = print_arguments(f, s, k);
     fprintf(f, "    return tile_call(&tk_%s_kernel, context, arguments, %d, %s, stream);\n}\n",
             k->name, n, k->has_scratch ? "scratch, scratch_bytes" : "NULL, 0");
     if (k->has_scratch) {
         fputc('\n', f);
-        stub_print_prototype(f, s, k, "_scratch");
+        stub_print_prototype(f, s, k, "", "_scratch");
         fputs("\n{\n", f);
         n = print_arguments(f, s, k);
         fprintf(f,

@@ -47,9 +47,10 @@ void stub_list_codes(Stub *);
 
 /* stub_header.c: NAME.h */
 void stub_print_header(FILE *, const Stub *);
-/* "tile_status tk_cast(tile_context *context, ..)", in lines of at most 100 columns; `what` is ""
- * or "_scratch". */
-void stub_print_prototype(FILE *, const Stub *, const LibraryKernel *, const char *what);
+/* "tile_status tk_cast(tile_context *context, ..)" behind `before`, in lines of at most 100
+ * columns; `what` is "" or "_scratch". */
+void stub_print_prototype(FILE *, const Stub *, const LibraryKernel *, const char *before,
+                          const char *what);
 /* stub.c: NAME.c */
 void stub_print_source(FILE *, const Stub *);
 /* stub_tables.c: the tables of a kernel. `code` counts the codes that have been named. */

@@ -68,10 +68,11 @@ static TextList parameters(const Stub *s, const LibraryKernel *k, const char *wh
     return list;
 }
 
-void stub_print_prototype(FILE *f, const Stub *s, const LibraryKernel *k, const char *what)
+void stub_print_prototype(FILE *f, const Stub *s, const LibraryKernel *k, const char *before,
+                          const char *what)
 {
     TextList list = parameters(s, k, what);
-    int column = fprintf(f, "tile_status tk_%s%s(", k->name, what), indent = column;
+    int column = fprintf(f, "%stile_status tk_%s%s(", before, k->name, what), indent = column;
     for (int i = 0; i < list.count; i++) {
         int n = (int)strlen(list.items[i]);
         if (i > 0 && column + n + 3 > COLUMNS) {
@@ -158,17 +159,23 @@ static void print_params(FILE *f, const Stub *s, const LibraryKernel *k)
     }
 }
 
-/* "G: { 16, 32, 64, 128 }"; "" if nothing lists the static. */
-static const char *values_text(const LibraryKernel *k, const Static *st)
+/* "16, 32, 64, 128": what `instances` lists for a static or tensor; "" if nothing. */
+static const char *listed_text(const LibraryKernel *k, Name name)
 {
     const Item *instances = program_find(&k->program->instances, k->item->name.name);
     const char *text = "";
     for (int i = 0; instances && i < instances->insts.count; i++) {
         const Inst *in = &instances->insts.items[i];
-        for (int n = 0; !in->where && in->key.name == st->name.name && n < in->set.count; n++)
+        for (int n = 0; !in->where && in->key.name == name && n < in->set.count; n++)
             text = arena_format(k->arena, "%s%s%s", text, *text ? ", " : "",
                                 expr_text(k->arena, in->set.items[n]));
     }
+    return text;
+}
+
+static const char *values_text(const LibraryKernel *k, const Static *st)
+{
+    const char *text = listed_text(k, st->name.name);
     return *text || !st->init ? text : expr_text(k->arena, st->init);
 }
 
@@ -185,6 +192,15 @@ static void print_statics(FILE *f, const LibraryKernel *k)
         else
             fputc('\n', f);
     }
+    for (int i = 0; i < k->param_count; i++) {
+        const char *forms = listed_text(k, k->written[i]->name.name);
+        if (*forms)
+            fprintf(f, " *   %s: %s\n", k->params[i].name, forms);
+    }
+    const Item *instances = program_find(&k->program->instances, k->item->name.name);
+    for (int i = 0; instances && i < instances->insts.count; i++)
+        if (instances->insts.items[i].where)
+            fprintf(f, " *   where %s\n", expr_text(k->arena, instances->insts.items[i].where));
 }
 
 static void print_kernel(FILE *f, const Stub *s, const LibraryKernel *k)
@@ -201,14 +217,13 @@ static void print_kernel(FILE *f, const Stub *s, const LibraryKernel *k)
     print_statics(f, k);
     if (k->item->where)
         fprintf(f, " *\n * where %s\n", expr_text(s->arena, k->item->where));
-    fputs(" */\nTILE_API ", f);
-    stub_print_prototype(f, s, k, "");
+    fputs(" */\n", f);
+    stub_print_prototype(f, s, k, "TILE_API ", "");
     fputs(";\n", f);
     if (k->has_scratch) {
-        fputs("/* How large the scratch of such a call is; tile_scratch_init makes it usable. */\n"
-              "TILE_API ",
+        fputs("/* How large the scratch of such a call is; tile_scratch_init makes it usable. */\n",
               f);
-        stub_print_prototype(f, s, k, "_scratch");
+        stub_print_prototype(f, s, k, "TILE_API ", "_scratch");
         fputs(";\n", f);
     }
     fprintf(f, "extern TILE_API const tile_kernel tk_%s_kernel; /* for tile_call */\n", k->name);

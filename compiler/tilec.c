@@ -46,11 +46,11 @@ static const char emit_text[] =
     "\n"
     "  tilec emit kernels.tile/quant/per_token_cast.tile --arch sm90 -o cuda\n";
 static const char build_text[] =
-    "Builds a C library of every variant that the instances list: DIR/NAME.h with tile.h beside it,\n"
+    "Builds a C library of every variant that the instances list: DIR/NAME.h, tile.h beside it,\n"
     "DIR/libNAME.a and DIR/libNAME.so. Needs a C compiler; machine code comes from NVRTC or nvcc,\n"
-    "through the disk cache. Where neither is found the library carries CUDA text and compiles it at\n"
-    "the first call. With cpu among the targets it also runs in the interpreter, without a GPU.\n"
-    "docs/host.md says how the library is used.\n"
+    "through the disk cache. Where neither is found the library carries CUDA text, which is\n"
+    "compiled at the first call. With cpu among the targets it also runs in the interpreter,\n"
+    "without a GPU. docs/host.md says how the library is used.\n"
     "\n"
     "  tilec build kernels.tile/quant/per_token_cast.tile --arch sm90,cpu -o out/cast\n";
 static const char fmt_text[] =

@@ -253,6 +253,19 @@ static bool occurs(const Call *c, int slot)
     return false;
 }
 
+/* Is it a tensor that can only be there, in one form? */
+static bool is_plain(const tile_kernel *k, int slot)
+{
+    int at = k->static_count;
+    for (int i = 0; i < k->param_count; i++) {
+        const tile_param *p = &k->params[i];
+        if (p->kind != TILE_PARAM_SCALAR && at++ == slot) {
+            return !p->optional && p->form_count == 1;
+        }
+    }
+    return false;
+}
+
 /* "G=256 pow2=true": the numbers of the key, or only those that no variant has. */
 static void key_text(const Call *c, bool all, const char *between, char *text, size_t size)
 {
@@ -260,7 +273,7 @@ static void key_text(const Call *c, bool all, const char *between, char *text, s
     *text = 0;
     for (int i = 0; i < c->kernel->key_count && n < size; i++) {
         char value[NAME_SIZE];
-        if (!all && occurs(c, i)) {
+        if (all ? is_plain(c->kernel, i) : occurs(c, i)) {
             continue;
         }
         tile__key_text(c->kernel, i, c->key[i], value);

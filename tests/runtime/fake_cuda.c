@@ -271,9 +271,10 @@ int cuModuleUnload(CuModule *module)
 int cuModuleGetFunction(CuFunction **function, CuModule *module, const char *name)
 {
     IN_CONTEXT();
-    char call[80];
-    snprintf(call, sizeof call, " %s(", name);
-    if (!strstr(module->text, call)) {
+    char plain[80], emitted[96];
+    snprintf(plain, sizeof plain, " %s(", name);
+    snprintf(emitted, sizeof emitted, "TILE_KERNEL(%s,", name);
+    if (!strstr(module->text, plain) && !strstr(module->text, emitted)) {
         return CU_NOT_FOUND;
     }
     *function = calloc(1, sizeof **function);
@@ -395,7 +396,11 @@ int cuMemAlloc_v2(CuAddress *address, size_t size)
     if (size > (size_t)1 << 40) {
         return CU_OUT_OF_MEMORY;
     }
-    *address = (CuAddress)malloc(size);
+    void *memory = NULL;
+    if (posix_memalign(&memory, 256, size) != 0) {
+        return CU_OUT_OF_MEMORY;
+    }
+    *address = (CuAddress)memory;
     allocations++;
     return 0;
 }

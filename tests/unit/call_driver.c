@@ -13,7 +13,8 @@
  *   save I FILE             the bytes of tensor I of the last call
  *   wait, free              tile_synchronize, tile_context_free
  *
- * ARGUMENT is i=INTEGER, f=NUMBER, null, a tensor, or a table: "[", tensors, "]". A tensor is
+ * ARGUMENT is i=INTEGER, f=NUMBER, null, a tensor, or a table: "[", tensors, "]", or "]N" with
+ * another number of entries than there are. A tensor is
  * TYPE:SHAPE with options behind colons: float32:4x128:s=256,1. TYPE is DLPack's (float32,
  * bfloat16, uint8, bool, float8_e4m3fn, float4_e2m1fn_x2, code.bits.lanes); options are
  *
@@ -263,9 +264,13 @@ static void parse_table(tile_argument *a)
 {
     a->table.tensors = &state.entries[state.entry_count];
     a->table.count = 0;
-    for (const char *w = word(); strcmp(w, "]") != 0; w = word()) {
+    const char *w = word();
+    for (; *w != ']'; w = word()) {
         state.entries[state.entry_count++] = strcmp(w, "null") == 0 ? NULL : parse_tensor(w);
         a->table.count++;
+    }
+    if (w[1]) {
+        a->table.count = strtoll(w + 1, NULL, 0);
     }
 }
 
