@@ -171,7 +171,7 @@ $(LIBRARY): $(filter-out $(B)/obj/compiler/tilec.o,$(OBJECTS))
 	@rm -f $@
 	@ar rcs $@ $^
 
-$(RUNTIME): $(filter $(B)/obj/runtime/%.o,$(filter-out $(B)/obj/runtime/numerics/%,$(OBJECTS))) \
+$(RUNTIME): $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard runtime/*.c))) \
             $(B)/obj/gen/device_text.o
 	@rm -f $@
 	@ar rcs $@ $^
