@@ -255,7 +255,7 @@ int cuModuleLoadData(CuModule **module, const void *image)
     *module = malloc(sizeof **module);
     (*module)->text = memcpy(malloc(size), image, size);
     modules++;
-    record("cuModuleLoadData");
+    record("cuModuleLoadData%s", strstr(image, "-DTILE_ALIGNED=0") ? " unaligned" : "");
     return 0;
 }
 
