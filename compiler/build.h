@@ -44,5 +44,7 @@ extern const TextFile tile__host_headers[];
 extern const int tile__host_header_count;
 /* The text of "tile.h". */
 const char *build_header(const char *name);
+/* All of them, into a folder. */
+bool build_write_headers(const char *folder);
 
 #endif

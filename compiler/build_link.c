@@ -53,6 +53,16 @@ const char *build_header(const char *name)
     return "";
 }
 
+bool build_write_headers(const char *folder)
+{
+    bool ok = true;
+    for (int i = 0; i < tile__host_header_count; i++) {
+        const char *full = tile__host_headers[i].name, *slash = strrchr(full, '/');
+        ok = build_write(folder, slash ? slash + 1 : full, tile__host_headers[i].text) && ok;
+    }
+    return ok;
+}
+
 /* ---- programs ---- */
 
 bool build_run(const char *const *arguments)
@@ -200,41 +210,14 @@ static bool link_static(Build *b)
 
 static bool write_sources(Build *b)
 {
-    static const struct {
-        const char *file;
-        void (*print)(FILE *, const Stub *);
-    } files[] = {{"stub.c", stub_print_source}, {"code.c", stub_print_code}};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        const char *path = arena_format(b->arena, "%s/%s", b->temporary, files[i].file);
-        FILE *f = fopen(path, "w");
-        if (!f)
-            return user_error("%s: %s", path, strerror(errno));
-        files[i].print(f, &b->stub);
-        if (fclose(f) != 0)
-            return user_error("%s: %s", path, strerror(errno));
-    }
-    bool ok = true;
-    for (int i = 0; i < tile__host_header_count; i++) {
-        const char *full = tile__host_headers[i].name, *slash = strrchr(full, '/');
-        ok = build_write(b->temporary, slash ? slash + 1 : full, tile__host_headers[i].text) && ok;
-    }
+    const char *header = arena_format(b->arena, "%s.h", b->stub.name);
+    bool ok = stub_write(b->temporary, "stub.c", &b->stub, stub_print_source) &&
+              stub_write(b->temporary, "code.c", &b->stub, stub_print_code) &&
+              stub_write(b->temporary, header, &b->stub, stub_print_header) &&
+              stub_write(b->folder, header, &b->stub, stub_print_header) &&
+              build_write_headers(b->temporary) &&
+              build_write(b->folder, "tile.h", build_header("tile.h"));
     return ok;
-}
-
-/* The header goes where the stub finds it, and to the user. */
-static bool write_header(Build *b)
-{
-    const char *folders[] = {b->temporary, b->folder};
-    for (int i = 0; i < 2; i++) {
-        const char *path = arena_format(b->arena, "%s/%s.h", folders[i], b->stub.name);
-        FILE *f = fopen(path, "w");
-        if (!f)
-            return user_error("%s: %s", path, strerror(errno));
-        stub_print_header(f, &b->stub);
-        if (fclose(f) != 0)
-            return user_error("%s: %s", path, strerror(errno));
-    }
-    return build_write(b->folder, "tile.h", build_header("tile.h"));
 }
 
 bool build_link(Build *b)
@@ -246,6 +229,6 @@ bool build_link(Build *b)
         (has_cpu(b) && access(library(b, "libtilec.a"), R_OK) != 0))
         return user_error("%s: libtile_runtime.a or libtilec.a is not there: run make",
                           b->libraries);
-    return write_header(b) && write_sources(b) && compile(b, cc, "stub") &&
-           compile(b, cc, "code") && link_static(b) && link_shared(b, cc);
+    return write_sources(b) && compile(b, cc, "stub") && compile(b, cc, "code") && link_static(b) &&
+           link_shared(b, cc);
 }

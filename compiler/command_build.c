@@ -27,62 +27,6 @@ static unsigned read_targets(Command *c)
     return targets;
 }
 
-static void add_source(Command *c, Stub *s, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    PUSH(c->arena, &s->sources, slash ? slash + 1 : path);
-}
-
-static void add_files(Stub *s, const Program *p)
-{
-    for (int i = 0; i < p->units.count; i++) {
-        const Source *u = p->units.items[i]->source;
-        tile_file f = {u->name, u->text};
-        PUSH(s->arena, &s->files, f);
-    }
-}
-
-static bool add_kernel(Command *c, Stub *s, Program *p, const Item *item, int first_file)
-{
-    LibraryKernel *k = library_kernel(c->arena, p, item);
-    if (!k)
-        return false;
-    if (!variants_known(p, item)) {
-        fprintf(stderr,
-                "tilec: nothing is built for kernel %s: a static of it has neither a default nor "
-                "values in `instances`\n",
-                item->name.name);
-        return true;
-    }
-    for (int i = 0; i < s->kernels.count; i++)
-        if (strcmp(s->kernels.items[i]->name, k->name) == 0)
-            return user_error("two kernels are called %s", k->name);
-    k->first_file = first_file;
-    k->file_count = p->units.count;
-    if (!library_add_all(k, c->diag, s->targets))
-        return false;
-    if (k->variants.count > 0)
-        PUSH(c->arena, &s->kernels, k);
-    return true;
-}
-
-bool stub_add_file(Command *c, Stub *s, const char *path)
-{
-    Program *p = NEW(c->arena, Program);
-    int first_file = s->files.count;
-    bool ok = true;
-    if (!load_program(c, p, path))
-        return false;
-    add_source(c, s, path);
-    add_files(s, p);
-    for (int i = 0; i < p->kernels.count; i++) {
-        const Item *item = p->kernels.items[i];
-        if (!c->kernel || strcmp(c->kernel, item->name.name) == 0)
-            ok = add_kernel(c, s, p, item, first_file) && ok;
-    }
-    return ok;
-}
-
 /* ---- where ---- */
 
 /* "DIR/NAME" */
@@ -130,7 +74,7 @@ static bool build_all(Build *b)
     Command *c = b->command;
     bool ok = true;
     for (int i = 0; i < c->operands.count; i++)
-        ok = stub_add_file(c, &b->stub, c->operands.items[i]) && ok;
+        ok = stub_add_file(c, &b->stub, c->operands.items[i], false) && ok;
     if (!ok)
         return false;
     if (b->stub.kernels.count == 0)

@@ -315,8 +315,10 @@ static bool bare_name(Host *h, const Op *dim)
             if (op->args[i] != v || op->tensor->dir == PARAM_SCRATCH)
                 continue;
             int number = host_tensor_number(h->kernel, op);
+            /* A table may be without entries, which have the extents. */
+            bool entry = op->results[0]->type.kind == TY_TABLE && i < op->results[0]->type.rank;
             first = first < 0 ? number : first;
-            if (!op->tensor->optional)
+            if (!op->tensor->optional && !entry)
                 return know_dim(h, dim, extent_node(h, op, i), number), true;
         }
     if (first < 0)
@@ -565,7 +567,7 @@ tile_plan host_plan(Host *h)
         host_scratch_layout(h);
     name_phases(h);
     const tile_plan_tensor *list = plan_tensors(h, &tensors);
-    return (tile_plan){
+    tile_plan plan = {
         .nodes = h->nodes.items,
         .tensors = list,
         .tensor_count = tensors,
@@ -573,7 +575,6 @@ tile_plan host_plan(Host *h)
         .dim_count = h->dims.count,
         .extents = h->extents.items,
         .extent_count = h->extents.count,
-        .resident = host_first_resident(h),
         .fields = fields,
         .phases = h->phases.items,
         .node_count = h->nodes.count,
@@ -586,4 +587,6 @@ tile_plan host_plan(Host *h)
         .aligned = h->aligned,
         .scratch_bytes = h->scratch,
     };
+    host_prune(h->arena, &plan);
+    return plan;
 }

@@ -93,8 +93,6 @@ tile_plan host_plan(Host *);
 void host_checks(Host *);
 /* The axes of each tensor whose strides reach the kernel, a bit an axis. */
 uint8_t *host_strided(const Host *);
-/* The first node that depends on how many blocks the GPU holds; -1: none does. */
-int host_first_resident(const Host *);
 /* Keeps the first thing that the host cannot do. */
 void host_wrong(Host *, Pos, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
@@ -104,6 +102,9 @@ void host_wrong(Host *, Pos, const char *format, ...) __attribute__((format(prin
 void host_scratch_layout(Host *);
 /* The node of a scratch tensor's offset. */
 int host_scratch_offset(Host *, const Op *tensor);
+
+/* host_prune.c: drops nodes that nothing needs, and finds the first that depends on the GPU. */
+void host_prune(Arena *, tile_plan *);
 
 /* host_bound.c: the node of a dim that the schedule binds to an expression of grid.resident; -1
  * after host_wrong. */

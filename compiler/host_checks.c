@@ -132,12 +132,3 @@ uint8_t *host_strided(const Host *h)
     }
     return strided;
 }
-
-int host_first_resident(const Host *h)
-{
-    for (int i = 0; i < h->nodes.count; i++)
-        if (h->nodes.items[i].op == TILE_NODE_RESIDENT ||
-            h->nodes.items[i].op == TILE_NODE_PROGRAMS)
-            return i;
-    return -1;
-}

@@ -318,13 +318,15 @@ static void add_each(void *context, const Item *item, const Variant *v)
         a->failed |= !library_add(a->kernel, a->diag, a->arch, v);
 }
 
-bool library_add_all(LibraryKernel *k, Diag *diag, unsigned targets)
+bool library_add_all(LibraryKernel *k, Diag *diag, unsigned targets, bool guess)
 {
     bool ok = true;
+    guess = guess && !variants_known(k->program, k->item);
     for (int arch = 0; arch < TILE_TARGETS; arch++) {
         AddAll a = {.kernel = k, .diag = diag, .arch = (tile_arch)arch};
         if (targets >> arch & 1)
-            ok = variants_build(k->program, k->item, add_each, &a) && !a.failed && ok;
+            ok = (guess ? variants_each : variants_build)(k->program, k->item, add_each, &a) &&
+                 !a.failed && ok;
     }
     return ok;
 }

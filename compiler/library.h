@@ -45,8 +45,9 @@ LibraryKernel *library_kernel(Arena *, Program *, const Item *);
 /* Adds a variant for a target: elaborated, planned and, for a GPU, lowered to CUDA. False after a
  * message. One that is there already stays. */
 bool library_add(LibraryKernel *, Diag *, tile_arch, const Variant *);
-/* Every variant that `instances` gives, for each target whose bit is set. */
-bool library_add_all(LibraryKernel *, Diag *, unsigned targets);
+/* Every variant that `instances` gives, for each target whose bit is set. `guess`: for statics
+ * without a value typical ones are taken, so that the kernel can be looked at. */
+bool library_add_all(LibraryKernel *, Diag *, unsigned targets, bool guess);
 /* The numbers by which a call finds the variant. */
 int64_t *library_key(const LibraryKernel *, Arena *, const Variant *);
 /* Is the static an argument of the call? */

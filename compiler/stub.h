@@ -34,25 +34,30 @@ typedef struct Stub {
     unsigned targets; /* a bit each */
 } Stub;
 
-struct Command;
-/* command_build.c: the kernels of a file, with all their variants. False after messages. */
-bool stub_add_file(struct Command *, Stub *, const char *path);
+/* stub_files.c */
 
-/* "cast-2" to "cast_2" */
+struct Command;
+/* The kernels of a file, with all their variants; `guess`: library_add_all's. False after
+ * messages. */
+bool stub_add_file(struct Command *, Stub *, const char *path, bool guess);
+bool stub_write(const char *folder, const char *name, const Stub *,
+                void (*print)(FILE *, const Stub *));
+
+/* stub.c: "cast-2" to "cast_2" */
 const char *stub_symbol(Arena *, const char *name);
 /* The parameter's name as C may have it: `register_`, `stream_`. */
 const char *stub_name(Arena *, const char *name);
 /* Lists the codes that the kernels' builds need: without cubins yet. */
 void stub_list_codes(Stub *);
 
+/* NAME.c */
+void stub_print_source(FILE *, const Stub *);
 /* stub_header.c: NAME.h */
 void stub_print_header(FILE *, const Stub *);
 /* "tile_status tk_cast(tile_context *context, ..)" behind `before`, in lines of at most 100
  * columns; `what` is "" or "_scratch". */
 void stub_print_prototype(FILE *, const Stub *, const LibraryKernel *, const char *before,
                           const char *what);
-/* stub.c: NAME.c */
-void stub_print_source(FILE *, const Stub *);
 /* stub_tables.c: the tables of a kernel. `code` counts the codes that have been named. */
 void stub_print_tables(FILE *, const Stub *, const LibraryKernel *, int *code);
 /* stub_code.c: NAME_code.c, machine code and texts. Cubins are read when it is assembled. */

@@ -104,8 +104,10 @@ static const char *print_nodes(Printer *p, const tile_plan *plan)
     Text *t = text_begin(p);
     for (int i = 0; i < plan->node_count; i++) {
         const tile_node *n = &plan->nodes[i];
-        fprintf(t->file, "    /* %d */ {TILE_NODE_%s, TILE_%s, TILE_%s, %d, %d, %d, ", i,
-                node_names[n->op], scalar_names[n->type], scalar_names[n->from], n->a, n->b, n->c);
+        bool cast = n->op == TILE_NODE_CAST;
+        fprintf(t->file, "    /* %d */ {TILE_NODE_%s, TILE_%s, %s%s, %d, %d, %d, ", i,
+                node_names[n->op], scalar_names[n->type], cast ? "TILE_" : "0",
+                cast ? scalar_names[n->from] : "", n->a, n->b, n->c);
         fprintf(t->file, n->value == INT64_MIN ? "INT64_MIN},\n" : "%" PRId64 "},\n", n->value);
     }
     return table(p, "tile_node", "nodes", text_end(p, t));
@@ -230,7 +232,7 @@ static void print_param(Printer *p, Text *t, const tile_param *m)
         fprintf(t->file, "%s%s", i ? ", " : "", form_names[m->forms[i]]);
     fputs("}", t->file);
     for (int i = 0; i < m->rank; i++) {
-        fputs(i ? ", " : ", .stride = {", t->file);
+        fputs(i ? ", " : ",\n     .stride = {", t->file);
         if (m->stride[i] >= 0)
             fprintf(t->file, "%d", m->stride[i]);
         else
@@ -261,9 +263,9 @@ static void print_static(Printer *p, Text *t, const tile_static *s)
     fprintf(t->file, "    {.name = \"%s\", .kind = TILE_STATIC_%s, .shown_by = %d, .axis = %d",
             s->name, kinds[s->kind], s->shown_by, s->axis);
     if (s->type_count)
-        fprintf(t->file, ", .types = %s, .type_count = %d", list, s->type_count);
+        fprintf(t->file, ",\n     .types = %s, .type_count = %d", list, s->type_count);
     if (s->member_count)
-        fprintf(t->file, ", .members = %s, .member_count = %d", list, s->member_count);
+        fprintf(t->file, ",\n     .members = %s, .member_count = %d", list, s->member_count);
     fputs("},\n", t->file);
 }
 

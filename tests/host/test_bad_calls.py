@@ -36,7 +36,7 @@ BAD = [
     ("null tensor", cast(x="null"), "NULL", "cast: x: is null, and not optional"),
     ("null data", cast(y=Y + ":nodata"), "NULL", "cast: y: its data is null"),
     ("null shape", cast(sf=SF + ":noshape"), "NULL", "cast: sf: its shape is null"),
-    ("null table", ("add_all", "null", "float32:4x4"), "SHAPE", None),
+    ("null table", ("add_all", "[", "]2", "float32:4x4"), "NULL", "add_all: xs: entry 0 is null"),
     ("null entry", ("add_all", *table("float32:4x4", "null"), "float32:4x4"), "NULL",
      "add_all: xs: entry 1 is null"),
     ("null kernel", ("none",), "NULL", "tile_call: the kernel is null"),

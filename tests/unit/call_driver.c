@@ -180,7 +180,7 @@ static size_t bytes_of(const Tensor *x)
         last += (x->shape[i] > 0 ? x->shape[i] - 1 : 0) * (stride > 0 ? stride : -stride);
         n *= x->shape[i];
     }
-    return ((size_t)last + 1) * ((size_t)x->t.dtype.bits * x->t.dtype.lanes + 7) / 8 + 64;
+    return ((size_t)last + 1) * (((size_t)x->t.dtype.bits * x->t.dtype.lanes + 7) / 8) + 64;
 }
 
 static void upload_file(Tensor *x, const char *path)
