@@ -36,8 +36,9 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 endif
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(WERROR)
+# Position independent and hidden: generated libraries carry the runtime, and show only TILE_API.
 BASE := -std=c11 -g -D_POSIX_C_SOURCE=200809L -D_FILE_OFFSET_BITS=64 -I. -I$(GEN) \
-        -ffp-contract=off -pthread $(OPTIMIZE) $(SANITIZE)
+        -ffp-contract=off -fPIC -fvisibility=hidden -pthread $(OPTIMIZE) $(SANITIZE)
 # Lemon's parser is not ours to make clean.
 GEN_WARN := -Wall -Wno-unused $(WERROR)
 LIBS := -ledit -lm -lpthread -ldl
@@ -48,13 +49,17 @@ SOURCES := $(sort $(wildcard dsl/*.c compiler/*.c compiler/interp/*.c runtime/*.
 DEVICE_HEADERS := $(patsubst %,runtime/numerics/%.h,bits math convert) \
                   $(sort $(wildcard runtime/device/*.h)) \
                   $(patsubst %,runtime/machine/%.h,device device_async device_wgmma ops)
+# What emitted C may include, likewise.
+HOST_HEADERS := $(patsubst %,runtime/%.h,tile stub plan tvm_ffi)
 GENERATED := $(patsubst dsl/%.re,$(GEN)/%.c,$(wildcard dsl/lex.re)) \
              $(patsubst dsl/%.y,$(GEN)/%.c,$(wildcard dsl/grammar.y)) \
-             $(GEN)/device_text.c
+             $(GEN)/device_text.c $(GEN)/host_text.c
 OBJECTS := $(patsubst %.c,$(B)/obj/%.o,$(SOURCES)) \
            $(patsubst $(GEN)/%.c,$(B)/obj/gen/%.o,$(GENERATED))
 # The library is everything but the command line; test programs link against it.
 LIBRARY := $(B)/libtilec.a
+# What generated libraries stand on: of the tree only runtime/.
+RUNTIME := $(B)/libtile_runtime.a
 FAKE_CUDA := $(B)/tests/libfake_cuda.so
 UNITS := $(FAKE_CUDA) \
          $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c)) \
@@ -69,7 +74,7 @@ OWN_C = $(shell find dsl compiler runtime tests -name '*.[ch]' 2>/dev/null)
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-all: $(B)/tilec
+all: $(B)/tilec $(RUNTIME)
 
 help:
 	@echo 'make               build $(B)/tilec'
@@ -134,6 +139,10 @@ $(GEN)/device_text.c: runtime/embed.sh $(DEVICE_HEADERS)
 	@mkdir -p $(@D)
 	sh $< $(DEVICE_HEADERS) > $@
 
+$(GEN)/host_text.c: runtime/embed.sh $(HOST_HEADERS)
+	@mkdir -p $(@D)
+	EMBED_AS=host sh $< $(HOST_HEADERS) > $@
+
 # The first compilation needs the generated header; later ones know who includes it.
 $(B)/obj/%.o: %.c $(B)/flags | $(filter %/grammar.c,$(GENERATED))
 	@mkdir -p $(@D)
@@ -154,11 +163,16 @@ $(B)/obj/gen/grammar.o: $(GEN)/grammar.c $(B)/flags
 	$(CC) $(BASE) $(GEN_WARN) -MMD -MP -c $< -o $@
 
 # Its strings are longer than -Wpedantic takes.
-$(B)/obj/gen/device_text.o: $(GEN)/device_text.c $(B)/flags
+$(B)/obj/gen/%_text.o: $(GEN)/%_text.c $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(GEN_WARN) -MMD -MP -c $< -o $@
 
 $(LIBRARY): $(filter-out $(B)/obj/compiler/tilec.o,$(OBJECTS))
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(RUNTIME): $(patsubst %.c,$(B)/obj/%.o,$(sort $(wildcard runtime/*.c))) \
+            $(B)/obj/gen/device_text.o
 	@rm -f $@
 	@ar rcs $@ $^
 
@@ -214,7 +228,7 @@ check-format:
 
 clean:
 	rm -rf build/obj build/gen build/san build/fuzz build/tests build/pycache \
-	    build/pytest-cache build/tilec build/libtilec.a build/flags
+	    build/pytest-cache build/tilec build/libtilec.a build/libtile_runtime.a build/flags
 
 # Objects of test programs are kept, so that a second make has nothing to do.
 .SECONDARY:

@@ -18,10 +18,6 @@ typedef struct PairList {
     Pair *items;
     int count, capacity;
 } PairList;
-typedef struct TextList {
-    const char **items;
-    int count, capacity;
-} TextList;
 
 typedef struct Command {
     Arena *arena; /* lives as long as the process */
@@ -46,6 +42,7 @@ int command_run(Command *);
 int command_debug(Command *);
 int command_fmt(Command *);
 int command_emit(Command *);
+int command_build(Command *);
 
 /* ---- command.c ---- */
 

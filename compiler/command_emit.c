@@ -1,57 +1,11 @@
-/* tilec emit: the CUDA text of every variant, a file each. */
+/* tilec emit: the CUDA text of every variant, a file each, and the stub of each .tile file. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "compiler/command.h"
+#include "compiler/build.h"
 #include "compiler/lower.h"
-
-typedef struct Emission {
-    Command *command;
-    Program *program;
-    const char *target;
-    int files;
-    bool failed;
-} Emission;
-
-/* "per_token_cast.bf16_e4m3_f32_128_false.sm90.cu": the statics and forms that tell variants
- * apart. */
-static char *file_name(Emission *e, const Item *kernel, const Variant *v)
-{
-    Arena *a = e->command->arena;
-    char *name = arena_format(a, "%s/%s", e->command->output, kernel->name.name);
-    const SettingList *lists[2] = {&v->statics, &v->forms};
-    for (int l = 0; l < 2; l++)
-        for (int i = 0; i < lists[l]->count; i++) {
-            const Setting *s = &lists[l]->items[i];
-            if (l == 1 && s->integer == FORMAT_ROW)
-                continue;
-            const char *mark = l == 1 ? arena_format(a, "%s-", s->name) : "";
-            name = arena_format(a, "%s%c%s%s", name, l == 0 && i == 0 ? '.' : '_', mark,
-                                setting_text(a, s));
-        }
-    return arena_format(a, "%s.%s.cu", name, e->target);
-}
-
-static bool for_target(const Variant *v, const char *target)
-{
-    if (!v->schedule)
-        return true;
-    for (int i = 0; i < v->schedule->members.count; i++)
-        if (strcmp(v->schedule->members.items[i].name, target) == 0)
-            return true;
-    return v->schedule->members.count == 0;
-}
-
-static bool write_text(const char *path, const char *text)
-{
-    FILE *f = fopen(path, "w");
-    bool good = f && fputs(text, f) >= 0;
-    if (f && fclose(f) != 0)
-        good = false;
-    return good || user_error("%s: %s", path, strerror(errno));
-}
 
 char *emit_variant(Arena *arena, Diag *diag, const Program *p, const Variant *v, Kernel *k,
                    const char *target, Host **host)
@@ -60,21 +14,54 @@ char *emit_variant(Arena *arena, Diag *diag, const Program *p, const Variant *v,
     return lower_kernel(&low) ? emit_cuda(&low, target, host) : NULL;
 }
 
-static void emit_one(void *context, const Item *kernel, const Variant *v)
+/* The .cu files of a stub's kernels; their number, -1 after a message. */
+static int write_cuda(Command *c, const Stub *s)
 {
-    Emission *e = context;
-    Command *c = e->command;
-    if (!for_target(v, e->target))
-        return;
-    Arena arena = {0};
-    Host *host;
-    Kernel *k = elaborate(&arena, c->diag, e->program, kernel, v);
-    char *text = k ? emit_variant(&arena, c->diag, e->program, v, k, e->target, &host) : NULL;
-    if (!text || !write_text(file_name(e, kernel, v), text))
-        e->failed = true;
-    else
-        e->files++;
-    arena_free(&arena);
+    int files = 0;
+    for (int i = 0; i < s->kernels.count; i++) {
+        const LibraryKernel *k = s->kernels.items[i];
+        for (int v = 0; v < k->variants.count; v++)
+            for (int t = 0; t < TILE_TARGETS; t++) {
+                const LibraryBuild *b = &k->variants.items[v].builds[t];
+                if (!b->cuda)
+                    continue;
+                if (!build_write(c->output, arena_format(c->arena, "%s.cu", b->name), b->cuda))
+                    return -1;
+                files++;
+            }
+    }
+    return files;
+}
+
+/* "kernels/cast.tile" to "cast" */
+static const char *stem_of(Arena *a, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *dot = strrchr(name, '.');
+    return strcmp(name, "-") == 0 ? "stdin"
+                                  : arena_text(a, name, dot ? (size_t)(dot - name) : strlen(name));
+}
+
+static bool write_stub(Command *c, Stub *s)
+{
+    Arena *a = c->arena;
+    stub_list_codes(s);
+    return stub_write(c->output, arena_format(a, "%s.h", s->name), s, stub_print_header) &&
+           stub_write(c->output, arena_format(a, "%s.c", s->name), s, stub_print_source) &&
+           stub_write(c->output, arena_format(a, "%s_code.c", s->name), s, stub_print_code) &&
+           build_write_headers(c->output);
+}
+
+/* One .tile file; *files counts the .cu. */
+static bool emit_file(Command *c, const char *path, unsigned targets, int *files)
+{
+    Stub s = {.arena = c->arena, .name = stem_of(c->arena, path), .targets = targets};
+    s.symbol = stub_symbol(c->arena, s.name);
+    bool ok = stub_add_file(c, &s, path, true);
+    s.files.count = 0;
+    int n = write_cuda(c, &s);
+    *files += n > 0 ? n : 0;
+    return ok && n >= 0 && (n == 0 || write_stub(c, &s));
 }
 
 int command_emit(Command *c)
@@ -85,22 +72,16 @@ int command_emit(Command *c)
         return usage_error(c, "--arch sm90 or --arch sm100 is missing");
     if (mkdir(c->output, 0777) != 0 && errno != EEXIST)
         return user_error("%s: %s", c->output, strerror(errno)), EXIT_USER;
-    Emission e = {.command = c, .target = c->arch};
-    for (int i = 0; i < c->operands.count; i++) {
-        Program p;
-        e.program = &p;
-        if (!load_program(c, &p, c->operands.items[i])) {
-            e.failed = true;
-            continue;
-        }
-        for (int k = 0; k < p.kernels.count; k++)
-            if (!c->kernel || strcmp(c->kernel, p.kernels.items[k]->name.name) == 0)
-                e.failed |= !variants_each(&p, p.kernels.items[k], emit_one, &e);
-    }
-    if (!e.failed && !e.files)
+    tile_arch arch = TILE_SM90;
+    tile_arch_find(c->arch, &arch);
+    bool ok = true;
+    int files = 0;
+    for (int i = 0; i < c->operands.count; i++)
+        ok = emit_file(c, c->operands.items[i], 1u << arch, &files) && ok;
+    if (ok && !files)
         user_error("no kernel%s%s has a variant for %s", c->kernel ? " " : "",
                    c->kernel ? c->kernel : "", c->arch);
     if (c->verbose)
-        printf("%d files in %s\n", e.files, c->output);
-    return e.failed || !e.files ? EXIT_USER : 0;
+        printf("%d files in %s\n", files, c->output);
+    return ok && files ? 0 : EXIT_USER;
 }

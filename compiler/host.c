@@ -83,18 +83,84 @@ static const struct {
     tile_node_op op;
     bool of_args; /* the node's type is that of the arguments */
 } translations[] = {
-    {OP_ADD, TILE_NODE_ADD, false},  {OP_SUB, TILE_NODE_SUB, false},
-    {OP_MUL, TILE_NODE_MUL, false},  {OP_FDIV, TILE_NODE_FDIV, false},
-    {OP_MOD, TILE_NODE_MOD, false},  {OP_DIV, TILE_NODE_DIV, false},
-    {OP_MIN, TILE_NODE_MIN, false},  {OP_MAX, TILE_NODE_MAX, false},
-    {OP_AND, TILE_NODE_AND, false},  {OP_OR, TILE_NODE_OR, false},
-    {OP_XOR, TILE_NODE_XOR, false},  {OP_SHL, TILE_NODE_SHL, false},
-    {OP_SHR, TILE_NODE_SHR, false},  {OP_EQ, TILE_NODE_EQ, true},
-    {OP_NE, TILE_NODE_NE, true},     {OP_LT, TILE_NODE_LT, true},
-    {OP_LE, TILE_NODE_LE, true},     {OP_GT, TILE_NODE_GT, true},
-    {OP_GE, TILE_NODE_GE, true},     {OP_NEG, TILE_NODE_NEG, false},
-    {OP_LNOT, TILE_NODE_NOT, false}, {OP_SELECT, TILE_NODE_SELECT, false},
+    {OP_ADD, TILE_NODE_ADD, false},     {OP_SUB, TILE_NODE_SUB, false},
+    {OP_MUL, TILE_NODE_MUL, false},     {OP_FDIV, TILE_NODE_FDIV, false},
+    {OP_MOD, TILE_NODE_MOD, false},     {OP_DIV, TILE_NODE_DIV, false},
+    {OP_MIN, TILE_NODE_MIN, false},     {OP_MAX, TILE_NODE_MAX, false},
+    {OP_AND, TILE_NODE_AND, false},     {OP_OR, TILE_NODE_OR, false},
+    {OP_XOR, TILE_NODE_XOR, false},     {OP_SHL, TILE_NODE_SHL, false},
+    {OP_SHR, TILE_NODE_SHR, false},     {OP_EQ, TILE_NODE_EQ, true},
+    {OP_NE, TILE_NODE_NE, true},        {OP_LT, TILE_NODE_LT, true},
+    {OP_LE, TILE_NODE_LE, true},        {OP_GT, TILE_NODE_GT, true},
+    {OP_GE, TILE_NODE_GE, true},        {OP_NEG, TILE_NODE_NEG, false},
+    {OP_LNOT, TILE_NODE_NOT, false},    {OP_SELECT, TILE_NODE_SELECT, false},
+    {OP_BNOT, TILE_NODE_BNOT, false},   {OP_ABS, TILE_NODE_ABS, false},
+    {OP_FLOOR, TILE_NODE_FLOOR, false}, {OP_SQRT, TILE_NODE_SQRT, false},
+    {OP_ISNAN, TILE_NODE_ISNAN, true},  {OP_ISFINITE, TILE_NODE_ISFINITE, true},
 };
+
+/* A bool of `&&` and `||`, or a choice: both sides are evaluated, one is taken. */
+static int chosen(Host *h, const Op *op, int result)
+{
+    int node[3] = {host_value(h, op->args[0]), -1, -1};
+    for (int i = 0; i < 2; i++) {
+        const Op *last = op->regions[i]->last;
+        if (last->code != OP_YIELD)
+            return -1;
+        node[i + 1] = host_value(h, last->args[result]);
+    }
+    if (node[0] < 0 || node[1] < 0 || node[2] < 0)
+        return -1;
+    return host_node(h, TILE_NODE_SELECT, host_type(op->results[result]->type.dtype), node[0],
+                     node[1], node[2]);
+}
+
+/* The extent of a tensor or view: what its args say. */
+static int view_extent(Host *h, const Value *tensor, int axis)
+{
+    const Op *op = tensor->op;
+    int rank = tensor->type.rank, a, b;
+    switch (op ? op->code : OP_COUNT) {
+    case OP_TENSOR:
+        return host_value(h, op->args[axis]);
+    case OP_TABLE:
+        return view_extent(h, op->args[0], axis);
+    case OP_VIEW_RESHAPE:
+        return host_value(h, op->args[axis + 1]);
+    case OP_VIEW_TRANS:
+        return view_extent(h, op->args[0], axis < rank - 2 ? axis : 2 * rank - 3 - axis);
+    case OP_VIEW_UPSAMPLE:
+        a = view_extent(h, op->args[0], axis);
+        b = host_value(h, op->args[axis + 1]);
+        return a < 0 || b < 0 ? -1 : host_node(h, TILE_NODE_MUL, TILE_I64, a, b, 0);
+    case OP_VIEW_SLICE: {
+        int whole = view_extent(h, op->args[0], axis);
+        if (axis != op->axis || whole < 0)
+            return whole;
+        a = host_value(h, op->args[1]);
+        b = host_value(h, op->args[2]);
+        if (a < 0 || b < 0)
+            return -1;
+        int lo = host_node(h, TILE_NODE_MAX, TILE_I64, a, host_constant(h, 0), 0);
+        lo = host_node(h, TILE_NODE_MIN, TILE_I64, lo, whole, 0);
+        int hi = host_node(h, TILE_NODE_MIN, TILE_I64, b, whole, 0);
+        hi = host_node(h, TILE_NODE_MAX, TILE_I64, hi, lo, 0);
+        return host_node(h, TILE_NODE_SUB, TILE_I64, hi, lo, 0);
+    }
+    default:
+        return -1;
+    }
+}
+
+/* Is the optional tensor there? In a kernel's header or, for a variant that has it not, nowhere. */
+static int present(Host *h, const char *name)
+{
+    for (const Op *op = h->kernel->body->first; op; op = op->next)
+        if (op->code == OP_TENSOR && strcmp(op->name, name) == 0)
+            return host_node(h, TILE_NODE_PRESENT, TILE_BOOL, host_tensor_number(h->kernel, op), 0,
+                             0);
+    return typed_constant(h, TILE_BOOL, 0);
+}
 
 static int computed(Host *h, const Op *op)
 {
@@ -137,6 +203,12 @@ int host_value(Host *h, const Value *v)
     else if (op->code == OP_SCALAR)
         node = host_node(h, TILE_NODE_SCALAR, host_type(v->type.dtype),
                          scalar_number(h->kernel, op), 0, 0);
+    else if (op->code == OP_PRESENT)
+        node = present(h, op->name);
+    else if (op->code == OP_IF)
+        node = chosen(h, op, v->index);
+    else if (op->code == OP_EXTENT)
+        node = view_extent(h, op->args[0], op->axis);
     else if (op->code != OP_DIM)
         node = computed(h, op);
     if (v->id < h->ids)
@@ -225,88 +297,86 @@ static int extent_node(Host *h, const Op *tensor, int axis)
                      entries ? 0 : axis, 0);
 }
 
-/* A bare name: the first tensor that is surely there; before it those that may be. 0: none is. */
-static int bare_name(Host *h, const Value *dim)
+static void know_dim(Host *h, const Op *dim, int node, int tensor)
 {
-    int node = -1, sure = -1, first = -1;
-    for (const Op *op = h->kernel->body->first; op && sure < 0; op = op->next)
-        for (int i = 0; op->code == OP_TENSOR && i < op->nargs && sure < 0; i++)
-            if (op->args[i] == dim && op->tensor->dir != PARAM_SCRATCH) {
-                if (!op->tensor->optional)
-                    sure = extent_node(h, op, i);
-                else
-                    first = 0;
-            }
-    if (sure >= 0)
-        return sure;
+    HostDim d = {dim, node, tensor};
+    PUSH(h->arena, &h->dims, d);
+    h->node_of[dim->results[0]->id] = node + 1;
+}
+
+/* A bare name: the first tensor that is surely there; else, of those that may be, the first that
+ * is. False: it is no extent of any. */
+static bool bare_name(Host *h, const Op *dim)
+{
+    const Value *v = dim->results[0];
+    int first = -1, node;
+    for (const Op *op = h->kernel->body->first; op; op = op->next)
+        for (int i = 0; op->code == OP_TENSOR && i < op->nargs; i++) {
+            if (op->args[i] != v || op->tensor->dir == PARAM_SCRATCH)
+                continue;
+            int number = host_tensor_number(h->kernel, op);
+            /* A table may be without entries, which have the extents. */
+            bool entry = op->results[0]->type.kind == TY_TABLE && i < op->results[0]->type.rank;
+            first = first < 0 ? number : first;
+            if (!op->tensor->optional && !entry)
+                return know_dim(h, dim, extent_node(h, op, i), number), true;
+        }
     if (first < 0)
-        return -1;
+        return false;
     node = host_constant(h, 0);
     for (const Op *op = h->kernel->body->last; op; op = op->prev)
         for (int i = op->code == OP_TENSOR ? op->nargs - 1 : -1; i >= 0; i--)
-            if (op->args[i] == dim && op->tensor->dir != PARAM_SCRATCH)
+            if (op->args[i] == v && op->tensor->dir != PARAM_SCRATCH)
                 node = host_node(h, TILE_NODE_SELECT, TILE_I64,
                                  host_node(h, TILE_NODE_PRESENT, TILE_BOOL,
                                            host_tensor_number(h->kernel, op), 0, 0),
                                  extent_node(h, op, i), node);
-    return node;
+    return know_dim(h, dim, node, first), true;
 }
 
-static int affine_dim(Host *h, const Value *dim)
+static bool affine_dim(Host *h, const Op *dim)
 {
+    const Value *d = dim->results[0];
     for (const Op *op = h->kernel->body->first; op; op = op->next)
         for (int i = 0; op->code == OP_TENSOR && i < op->nargs; i++) {
             const Value *v = op->args[i];
-            if (op->tensor->dir == PARAM_SCRATCH || !depends_on(v, dim) || !only_unknown(h, v, dim))
+            if (op->tensor->dir == PARAM_SCRATCH || !depends_on(v, d) || !only_unknown(h, v, d))
                 continue;
-            Affine a = affine(h, v, dim);
-            if (a.good && a.scale >= 0)
-                return host_node(h, TILE_NODE_SOLVE, TILE_I64, a.scale,
-                                 a.offset < 0 ? host_constant(h, 0) : a.offset,
+            Affine a = affine(h, v, d);
+            if (!a.good || a.scale < 0)
+                continue;
+            int offset = a.offset < 0 ? host_constant(h, 0) : a.offset;
+            int node = host_node(h, TILE_NODE_SOLVE, TILE_I64, a.scale, offset,
                                  extent_node(h, op, i));
+            return know_dim(h, dim, node, host_tensor_number(h->kernel, op)), true;
         }
-    return -1;
+    return false;
 }
 
 static void solve_dims(Host *h)
 {
     bool again = true;
     for (const Op *op = h->kernel->body->first; op; op = op->next)
-        if (op->code == OP_DIM && !setting_find(&h->variant->params, op->name)) {
-            int node = bare_name(h, op->results[0]);
-            if (node >= 0)
-                h->node_of[op->results[0]->id] = node + 1;
-        }
-    /* What no tensor shows is bound from outside. */
-    for (const Op *op = h->kernel->body->first; op; op = op->next)
-        if (op->code == OP_DIM && setting_find(&h->variant->params, op->name)) {
-            HostBound b = {op, setting_find(&h->variant->params, op->name)};
-            PUSH(h->arena, &h->bound, b);
-            h->node_of[op->results[0]->id] = 1 + host_node(h, TILE_NODE_BOUND, TILE_I64,
-                                                           h->bound.count - 1, 0, 0);
-        }
-    while (again) {
-        again = false;
-        for (const Op *op = h->kernel->body->first; op; op = op->next) {
-            if (op->code != OP_DIM || is_known(h, op->results[0]))
-                continue;
-            int node = affine_dim(h, op->results[0]);
-            if (node < 0)
-                continue;
-            h->node_of[op->results[0]->id] = node + 1;
-            again = true;
+        if (op->code == OP_DIM && !setting_find(&h->variant->params, op->name))
+            bare_name(h, op);
+    /* What a schedule binds. */
+    for (const Op *op = h->kernel->body->first; op; op = op->next) {
+        const Setting *s = op->code == OP_DIM ? setting_find(&h->variant->params, op->name) : NULL;
+        if (s) {
+            int node = host_bound(h, op, s);
+            know_dim(h, op, node < 0 ? host_constant(h, 0) : node, -1);
         }
     }
+    while (again) {
+        again = false;
+        for (const Op *op = h->kernel->body->first; op; op = op->next)
+            again |= op->code == OP_DIM && !is_known(h, op->results[0]) && affine_dim(h, op);
+    }
     for (const Op *op = h->kernel->body->first; op; op = op->next)
-        if (op->code == OP_DIM && !is_known(h, op->results[0])) {
-            HostBound b = {op, NULL};
-            PUSH(h->arena, &h->bound, b);
-            h->node_of[op->results[0]->id] = 1 + host_node(h, TILE_NODE_BOUND, TILE_I64,
-                                                           h->bound.count - 1, 0, 0);
-        }
+        if (op->code == OP_DIM && !is_known(h, op->results[0]))
+            know_dim(h, op, host_node(h, TILE_NODE_BOUND, TILE_I64, 0, 0, 0), -1);
 }
 
-/* By name: one SCALAR, one DIM. */
 void host_start(Host *h, Arena *arena, const Kernel *k, const Variant *v)
 {
     *h = (Host){.arena = arena, .kernel = k, .variant = v, .aligned = -1, .scratch = -1};
@@ -317,6 +387,7 @@ void host_start(Host *h, Arena *arena, const Kernel *k, const Variant *v)
     for (int i = 0; i < h->ids; i++)
         if (h->node_of[i] < 0)
             h->node_of[i] = 0;
+    host_checks(h);
 }
 
 /* ---- fields ---- */
@@ -347,6 +418,8 @@ static const char *add_field(Host *h, tile_field f, const char *type, const char
 
 const char *host_pointer(Host *h, const Op *tensor, const char *type, const char *name)
 {
+    if (tensor->tensor->dir == PARAM_SCRATCH)
+        return host_scratch(h, host_scratch_offset(h, tensor), type, name);
     tile_field f = {.kind = TILE_FIELD_POINTER,
                     .size = 8,
                     .index = host_tensor_number(h->kernel, tensor),
@@ -396,7 +469,8 @@ void host_contiguous(Host *h, const Op *tensor, int axis)
     int want = host_node(h, TILE_NODE_MUL, TILE_I64, inner, extent, 0);
     tile_require r = {host_node(h, TILE_NODE_EQ, TILE_I64, outer, want, 0),
                       arena_format(h->arena, "%s: axes %d and %d follow each other in memory",
-                                   tensor->name, axis, axis + 1)};
+                                   tensor->name, axis, axis + 1),
+                      0, false};
     for (int i = 0; i < h->requires.count; i++)
         if (h->requires.items[i].node == r.node)
             return;
@@ -433,6 +507,52 @@ char *host_struct(Host *h, const char *name)
     return arena_format(h->arena, "%s} %s;\n", text, name);
 }
 
+/* The phases that bound a PROGRAMS node are known as launches only now. */
+static void name_phases(Host *h)
+{
+    int pars = 0, all = (1 << h->phases.count) - 1;
+    for (const Op *op = h->kernel->body->first; op; op = op->next)
+        pars += op->code == OP_PAR;
+    for (int i = 0; i < h->nodes.count; i++) {
+        tile_node *n = &h->nodes.items[i];
+        if (n->op == TILE_NODE_PROGRAMS && (pars != h->phases.count || !(n->a & all)))
+            n->a = all;
+    }
+}
+
+static const tile_plan_tensor *plan_tensors(Host *h, int *count)
+{
+    uint8_t *strided = host_strided(h);
+    *count = 0;
+    for (const Op *op = h->kernel->body->first; op; op = op->next)
+        *count += op->code == OP_TENSOR;
+    tile_plan_tensor *list = NEW_ARRAY(h->arena, tile_plan_tensor, *count), *t = list;
+    for (const Op *op = h->kernel->body->first; op; op = op->next) {
+        if (op->code != OP_TENSOR)
+            continue;
+        *t = (tile_plan_tensor){.param = -1,
+                                .alias = -1,
+                                .type = (uint8_t)op->results[0]->type.dtype,
+                                .format = (uint8_t)op->tensor->format,
+                                .strided = strided[t - list]};
+        for (const Op *o = h->kernel->body->first; o && op->tensor->alias; o = o->next)
+            if (o->code == OP_TENSOR && strcmp(o->name, op->tensor->alias) == 0)
+                t->alias = host_tensor_number(h->kernel, o);
+        t++;
+    }
+    return list;
+}
+
+static const tile_dim *plan_dims(Host *h)
+{
+    tile_dim *dims = NEW_ARRAY(h->arena, tile_dim, h->dims.count);
+    for (int i = 0; i < h->dims.count; i++) {
+        const HostDim *d = &h->dims.items[i];
+        dims[i] = (tile_dim){d->dim->name, d->node, d->tensor};
+    }
+    return dims;
+}
+
 tile_plan host_plan(Host *h)
 {
     tile_field *fields = NEW_ARRAY(h->arena, tile_field, h->fields.count);
@@ -442,8 +562,19 @@ tile_plan host_plan(Host *h)
         uint32_t end = fields[i].offset + fields[i].size;
         size = end > size ? end : size;
     }
-    return (tile_plan){
+    int tensors;
+    if (h->scratch < 0)
+        host_scratch_layout(h);
+    name_phases(h);
+    const tile_plan_tensor *list = plan_tensors(h, &tensors);
+    tile_plan plan = {
         .nodes = h->nodes.items,
+        .tensors = list,
+        .tensor_count = tensors,
+        .dims = plan_dims(h),
+        .dim_count = h->dims.count,
+        .extents = h->extents.items,
+        .extent_count = h->extents.count,
         .fields = fields,
         .phases = h->phases.items,
         .node_count = h->nodes.count,
@@ -456,4 +587,6 @@ tile_plan host_plan(Host *h)
         .aligned = h->aligned,
         .scratch_bytes = h->scratch,
     };
+    host_prune(h->arena, &plan);
+    return plan;
 }

@@ -16,11 +16,11 @@ typedef struct HostField {
 
 typedef struct Host Host;
 
-/* A dim that the host finds no tensor for. */
-typedef struct HostBound {
+/* A dim, the node that is its value, and the tensor that shows it. */
+typedef struct HostDim {
     const Op *dim;
-    const Setting *setting; /* NULL: the caller says it */
-} HostBound;
+    int node, tensor; /* tensor -1: a schedule binds it, or nothing shows it */
+} HostDim;
 
 struct Host {
     Arena *arena;
@@ -39,9 +39,13 @@ struct Host {
         int count, capacity;
     } phases;
     struct {
-        HostBound *items;
+        HostDim *items;
         int count, capacity;
-    } bound;
+    } dims;
+    struct {
+        tile_extent *items;
+        int count, capacity;
+    } extents;
     struct {
         tile_require *items;
         int count, capacity;
@@ -50,10 +54,12 @@ struct Host {
     int *node_of; /* by Value.id, 1 + node; 0: not computed, -1: the host cannot */
     int ids;
     int aligned, scratch; /* nodes; -1: none */
+    const char *wrong;    /* what the host cannot do, for a message; NULL: nothing */
+    Pos wrong_pos;
 };
 
-/* Solves the dims: their nodes exist from then on. Tensors and scalars are numbered in the order of
- * their OP_TENSOR and OP_SCALAR. */
+/* Solves the dims: their nodes exist from then on, and so do the checks of extents and
+ * requirements. Tensors and scalars are numbered in the order of their OP_TENSOR and OP_SCALAR. */
 void host_start(Host *, Arena *, const Kernel *, const Variant *);
 int host_tensor_number(const Kernel *, const Op *tensor);
 
@@ -82,5 +88,28 @@ const char *host_scratch(Host *, int offset, const char *type, const char *name)
 char *host_struct(Host *, const char *name);
 /* The finished plan; fields have offsets. */
 tile_plan host_plan(Host *);
+
+/* host_checks.c: lists the extents and requirements of the header. */
+void host_checks(Host *);
+/* The axes of each tensor whose strides reach the kernel, a bit an axis. */
+uint8_t *host_strided(const Host *);
+/* Keeps the first thing that the host cannot do. */
+void host_wrong(Host *, Pos, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* host_scratch.c: where the scratch's parts are: first 128 bytes for grid barriers (R13), if there
+ * are any, then each scratch tensor, at multiples of 256. Sets h->scratch; a kernel without has -1.
+ * host_plan does it if nobody has. */
+void host_scratch_layout(Host *);
+/* The node of a scratch tensor's offset. */
+int host_scratch_offset(Host *, const Op *tensor);
+
+/* host_prune.c: drops nodes that nothing needs, and finds the first that depends on the GPU. */
+void host_prune(Arena *, tile_plan *);
+
+/* host_bound.c: the node of a dim that the schedule binds to an expression of grid.resident; -1
+ * after host_wrong. */
+int host_bound(Host *, const Op *dim, const Setting *);
+/* Which phases a dim bounds, a bit each: those whose ranges depend on it, else all. */
+int host_bounds(const Kernel *, const Op *dim);
 
 #endif

@@ -30,10 +30,29 @@ static bool read_failed(Program *p, Pos from, const char *path, const char *why)
     return diag_error(p->diag, from, NULL, "%s: %s", path, why);
 }
 
+/* The number of a file in memory; -1: there is none of that name. */
+static int find_held(const Program *p, const char *path)
+{
+    for (int i = 0; i < p->held_count; i++)
+        if (strcmp(p->held[i].name, path) == 0)
+            return i;
+    return -1;
+}
+
 /* The whole file with a NUL behind it, or NULL after a message. */
 static Source *read_source(Program *p, Pos from, const char *path)
 {
     struct stat st;
+    int held = find_held(p, path);
+    if (held >= 0 || p->held_count > 0) {
+        Source *s = NEW(p->arena, Source);
+        if (held < 0)
+            return read_failed(p, from, path, "is not among the files in memory"), NULL;
+        *s = (Source){.name = p->held[held].name,
+                      .text = p->held[held].text,
+                      .length = strlen(p->held[held].text)};
+        return s;
+    }
     FILE *f = fopen(path, "rb");
     if (!f) {
         read_failed(p, from, path, strerror(errno));
@@ -97,9 +116,14 @@ static ItemList *list_of(Program *p, ItemKind kind)
     return NULL;
 }
 
-static bool file_id(const char *path, struct FileId *id)
+static bool file_id(const Program *p, const char *path, struct FileId *id)
 {
     struct stat st;
+    int held = find_held(p, path);
+    if (held >= 0) {
+        *id = (struct FileId){(dev_t)-1, (ino_t)held};
+        return true;
+    }
     if (stat(path, &st) != 0)
         return false;
     *id = (struct FileId){st.st_dev, st.st_ino};
@@ -147,7 +171,7 @@ static bool import(Program *p, const Item *it, const Importer *from, int depth)
                      ? arena_format(p->arena, "%.*s/%s", (int)(slash - importer), importer, name)
                      : name;
     struct FileId id;
-    if (file_id(path, &id)) {
+    if (file_id(p, path, &id)) {
         if (is_cycle(p, it, &id, from))
             return false;
         if (is_loaded(p, &id))
@@ -163,7 +187,7 @@ static bool add_unit(Program *p, Source *s, const Importer *outer, int depth)
 {
     int before = p->diag->errors;
     Importer self = {.source = s, .outer = outer};
-    if (file_id(s->name, &self.id))
+    if (file_id(p, s->name, &self.id))
         PUSH(p->arena, &p->files, self.id);
     Unit *u = parse_unit(p->arena, p->diag, p->names, s);
     PUSH(p->arena, &p->units, u);

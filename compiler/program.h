@@ -4,6 +4,16 @@
 
 #include "dsl/ast.h"
 
+typedef struct TextList {
+    const char **items;
+    int count, capacity;
+} TextList;
+
+/* A file in memory. */
+typedef struct HeldFile {
+    const char *name, *text;
+} HeldFile;
+
 typedef struct Program {
     Arena *arena;
     Diag *diag;
@@ -15,7 +25,9 @@ typedef struct Program {
     struct {
         struct FileId *items;
         int count, capacity;
-    } files; /* that have been read */
+    } files;              /* that have been read */
+    const HeldFile *held; /* instead of the disk, if there are any */
+    int held_count;
     ItemList consts, enums, fns, kernels, schedules, instances;
 } Program;
 
@@ -37,7 +49,8 @@ typedef struct Setting {
     int64_t integer;         /* INT, BOOL, MEMBER (its number), FORMAT (-1: none) */
     const Item *enumeration; /* MEMBER */
     DType dtype;
-    bool run_time; /* INT: a schedule parameter that is no constant (resident) */
+    bool run_time;           /* INT: a schedule parameter that is no constant (resident) */
+    const struct Expr *expr; /* of one: what binds it */
 } Setting;
 typedef struct SettingList {
     Setting *items;
@@ -61,6 +74,11 @@ const Setting *setting_find(const SettingList *, Name);
  * every schedule's first legal parameters. Returns false if a message was printed. */
 typedef void VariantFn(void *context, const Item *kernel, const Variant *);
 bool variants_each(Program *, const Item *kernel, VariantFn *, void *context);
+/* The same for what is built: a tensor whose forms are not listed is there in each that it may
+ * have, and nothing is guessed; without the values it needs a kernel has no variant. */
+bool variants_build(Program *, const Item *kernel, VariantFn *, void *context);
+/* Do the statics all have values, by `instances` or a default? */
+bool variants_known(const Program *, const Item *kernel);
 
 /* The variant for a run: `given` settings by text, e.g. {"G", "128"}; dims among them are left to
  * the caller (returned in `rest` with all that names no static, form or parameter). `present` tells

@@ -3,28 +3,26 @@
 #define TILE_RUN_CUDA_H
 
 #include "compiler/command.h"
-#include "compiler/host.h"
-#include "runtime/tile.h"
-
-enum { BARRIER_BYTES = 128 };
+#include "compiler/library.h"
 
 typedef struct CudaRun {
     RunPlan *plan;
     tile_context *context;
     void ***device; /* of every binding, its entries */
-    tile_plan host;
-    int64_t *nodes;            /* values */
-    void *args;                /* the args struct */
-    void *barrier;             /* the scratch's first words, cleared once (R13) */
-    tile_function **functions; /* of the phases */
+    LibraryKernel *library;
+    tile_kernel kernel; /* with the run's variant alone */
+    tile_argument *arguments;
+    int count;
+    void *scratch;
+    size_t scratch_bytes;
 } CudaRun;
 
 /* run_cuda.c */
 
 /* Says what the runtime said; false. */
 bool cuda_failed(CudaRun *);
-/* Puts a phase into the default stream. */
-bool cuda_launch(CudaRun *, int phase);
+/* Puts the kernel into the default stream. */
+bool cuda_launch(CudaRun *);
 
 /* run_timing.c */
 

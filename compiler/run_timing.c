@@ -51,13 +51,9 @@ static bool median_time(CudaRun *r, int n, Work *work, void *context, double *ou
     return true;
 }
 
-static bool all_phases(void *context)
+static bool whole_kernel(void *context)
 {
-    CudaRun *r = context;
-    for (int i = 0; i < r->host.phase_count; i++)
-        if (!cuda_launch(r, i))
-            return false;
-    return true;
+    return cuda_launch(context);
 }
 
 typedef struct Copy {
@@ -101,7 +97,7 @@ bool cuda_time(CudaRun *r, int n)
     for (int i = 0; i < r->plan->nbindings; i++)
         for (int k = 0; k < r->plan->bindings[i].entries; k++)
             bytes += r->plan->bindings[i].buffers[k].bytes;
-    if (!median_time(r, n, all_phases, r, &kernel) || !time_copy(r, n, bytes, &copy))
+    if (!median_time(r, n, whole_kernel, r, &kernel) || !time_copy(r, n, bytes, &copy))
         return false;
     printf("%s on %s: %.1f us, %.1f MB, %.2f TB/s; a copy of as many bytes %.1f us, ratio %.2f\n",
            r->plan->kernel->name, tile_context_device(r->context)->name, kernel * 1e6,

@@ -9,7 +9,7 @@
 
 #define VERSION "0.1"
 
-enum { CHECK = 1, RUN = 2, DEBUG = 4, FMT = 8, EMIT = 16, MAX_THREADS = 1024 };
+enum { CHECK = 1, RUN = 2, DEBUG = 4, FMT = 8, EMIT = 16, BUILD = 32, MAX_THREADS = 1024 };
 
 typedef struct Verb {
     unsigned bit;
@@ -41,10 +41,20 @@ static const char debug_text[] =
     "Runs a kernel step by step; takes commands from the terminal or from standard input.\n"
     "Type help at its prompt. The arguments are those of tilec run.\n";
 static const char emit_text[] =
-    "Writes the CUDA of every variant that the instances list, a file each, into a folder.\n"
+    "Writes the CUDA of every variant that the instances list, a file each, into a folder, and for\n"
+    "each FILE the C of its stub: X.h, X.c, X_code.c, which is compiled with the headers written\n"
+    "beside it and linked with libtile_runtime.a.\n"
     "What is not lowered yet is an error at its line.\n"
     "\n"
     "  tilec emit kernels.tile/quant/per_token_cast.tile --arch sm90 -o cuda\n";
+static const char build_text[] =
+    "Builds a C library of every variant that the instances list: DIR/NAME.h, tile.h beside it,\n"
+    "DIR/libNAME.a and DIR/libNAME.so. Needs a C compiler; machine code comes from NVRTC or nvcc,\n"
+    "through the disk cache. Where neither is found the library carries CUDA text, which is\n"
+    "compiled at the first call. With cpu among the targets it also runs in the interpreter,\n"
+    "without a GPU. docs/host.md says how the library is used.\n"
+    "\n"
+    "  tilec build kernels.tile/quant/per_token_cast.tile --arch sm90,cpu -o out/cast\n";
 static const char fmt_text[] =
     "Puts files into the one form: indentation, spaces, line breaks; comments stay. A file with\n"
     "syntax errors is left as it is. FILE may be -: from standard input to standard output.\n";
@@ -56,13 +66,14 @@ static const Verb verbs[] = {
      command_run},
     {DEBUG, "debug", "FILE [KERNEL]", "the same, step by step", debug_text, 1, 2, command_debug},
     {EMIT, "emit", "FILE...", "write the CUDA text of kernels", emit_text, 1, -1, command_emit},
+    {BUILD, "build", "FILE...", "build a C library of kernels", build_text, 1, -1, command_build},
     {FMT, "fmt", "FILE...", "format programs in place", fmt_text, 1, -1, command_fmt},
 };
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };
 
 typedef struct Option Option;
 typedef bool Take(Command *, const Option *, const char *value);
-static Take take_setting, take_input, take_output, take_seed, take_threads, take_dump,
+static Take take_setting, take_targets, take_input, take_output, take_seed, take_threads, take_dump,
             take_verbose, take_check, take_folder, take_arch, take_kernel, take_device, take_times,
             take_plan;
 
@@ -84,14 +95,18 @@ static const Option options[] = {
     {CHECK, "-d", "ast|ir", "print the tree, or the tile IR of each variant", take_dump},
     {EMIT, "-o", "DIR", "the folder to write into; made if it is not there", take_folder},
     {EMIT, "--arch", "sm90|sm100", "the target", take_arch},
-    {EMIT, "--kernel", "K", "only this kernel", take_kernel},
+    {BUILD, "-o", "DIR/NAME", "the folder, made if it is not there, and the library's name",
+     take_folder},
+    {BUILD, "--arch", "A[,B]", "the targets: sm90, sm100, cpu", take_targets},
+    {BUILD, "--threads", "N", "compile N kernels at a time (default: one a core)", take_threads},
+    {EMIT | BUILD, "--kernel", "K", "only this kernel", take_kernel},
     {RUN | DEBUG, "--plan", "sm90|sm100", "add up default sums as that target's threads do",
      take_plan},
     {RUN, "--device", "cpu|cuda", "run in the interpreter (default), or on the GPU", take_device},
     {RUN, "--time", "N", "with --device cuda: print the median time of N runs, beside a copy",
      take_times},
     {FMT, "--check", NULL, "change nothing; exit code 1 if a file is not formatted", take_check},
-    {CHECK | RUN | DEBUG, "-v", NULL, "say what was done", take_verbose},
+    {CHECK | RUN | DEBUG | BUILD, "-v", NULL, "say what was done", take_verbose},
 };
 enum { OPTION_COUNT = sizeof options / sizeof options[0] };
 /* clang-format on */
@@ -147,6 +162,13 @@ static bool take_target(Command *c, const Option *o, const char *value, const ch
 static bool take_arch(Command *c, const Option *o, const char *value)
 {
     return take_target(c, o, value, &c->arch);
+}
+
+static bool take_targets(Command *c, const Option *o, const char *value)
+{
+    (void)o;
+    c->arch = value;
+    return true;
 }
 
 static bool take_plan(Command *c, const Option *o, const char *value)
@@ -331,7 +353,7 @@ static int run_verb(Command *c, int argc, char **argv)
 {
     const char *names[VERB_COUNT], *word = argv[1];
     if (argc < 2) {
-        fputs("usage: tilec check|run|debug|emit|fmt ...\ntry: tilec --help\n", stderr);
+        fputs("usage: tilec check|run|debug|emit|build|fmt ...\ntry: tilec --help\n", stderr);
         return EXIT_USAGE;
     }
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {

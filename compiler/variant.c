@@ -18,6 +18,7 @@ typedef struct Choice {
     int found;
     int probe; /* which guess for statics that nothing gives a value */
     bool guessed;
+    bool all_forms; /* also those that do not tell variants apart */
 } Choice;
 
 const Setting *setting_find(const SettingList *list, Name name)
@@ -259,6 +260,20 @@ static void give(Choice *c)
     c->each(c->context, c->kernel, &c->variant);
 }
 
+/* Does it speak of a parameter before that only a device knows? */
+static bool mentions_run_time(const Choice *c, const Expr *x)
+{
+    if (!x)
+        return false;
+    const Setting *s = x->kind == E_NAME ? setting_find(&c->variant.params, x->name) : NULL;
+    if (s && s->run_time)
+        return true;
+    for (int i = 0; i < x->args.count; i++)
+        if (mentions_run_time(c, x->args.items[i]))
+            return true;
+    return mentions_run_time(c, x->a) || mentions_run_time(c, x->b) || mentions_run_time(c, x->c);
+}
+
 static void choose_value(Choice *c, const Item *schedule, int at, const Expr *value, Wide number,
                          bool is_number)
 {
@@ -277,7 +292,8 @@ static void choose_value(Choice *c, const Item *schedule, int at, const Expr *va
         c->failed = true;
         return;
     }
-    s.run_time = c->elab.used_resident;
+    s.run_time = c->elab.used_resident || mentions_run_time(c, value);
+    s.expr = s.run_time ? value : NULL;
     Mark m = mark(c);
     remember(c, &c->variant.params, d->name, s, &t);
     choose_directive(c, schedule, at + 1);
@@ -631,7 +647,7 @@ static void choose_tensor(Choice *c, int at)
         }
     } else {
         int forms[FORMATS], n = allowed_forms(c, p, forms);
-        if (n > 1 && !asks_format(c->program, c->kernel, p->name.name))
+        if (n > 1 && !c->all_forms && !asks_format(c->program, c->kernel, p->name.name))
             n = 1;
         if (p->optional)
             take_form(c, at, p, -1);
@@ -817,7 +833,7 @@ static bool guessed_variants(Program *p, const Item *kernel, VariantFn *each, vo
     return false;
 }
 
-bool variants_each(Program *p, const Item *kernel, VariantFn *each, void *context)
+bool variants_known(const Program *p, const Item *kernel)
 {
     const Item *instances = program_find(&p->instances, kernel->name.name);
     for (int i = 0; i < kernel->statics.count; i++) {
@@ -826,11 +842,19 @@ bool variants_each(Program *p, const Item *kernel, VariantFn *each, void *contex
         for (int k = 0; instances && k < instances->insts.count; k++)
             listed |= instances->insts.items[k].key.name == st->name.name;
         if (!listed && !st->init && strcmp(st->kind.name, "dim") && strcmp(st->kind.name, "tune"))
-            return guessed_variants(p, kernel, each, context);
+            return false;
     }
+    return true;
+}
+
+static bool known_variants(Program *p, const Item *kernel, bool all_forms, VariantFn *each,
+                           void *context)
+{
+    const Item *instances = program_find(&p->instances, kernel->name.name);
     Choice c = choice_new(p, kernel);
     int errors = p->diag->errors;
     c.elab.variant = &c.variant;
+    c.all_forms = all_forms;
     c.each = each;
     c.context = context;
     choose_static(&c, 0);
@@ -839,6 +863,17 @@ bool variants_each(Program *p, const Item *kernel, VariantFn *each, void *contex
                      "no variant of %s passes `where`: nothing is checked or built",
                      kernel->name.name);
     return !c.failed && p->diag->errors == errors;
+}
+
+bool variants_each(Program *p, const Item *kernel, VariantFn *each, void *context)
+{
+    return variants_known(p, kernel) ? known_variants(p, kernel, false, each, context)
+                                     : guessed_variants(p, kernel, each, context);
+}
+
+bool variants_build(Program *p, const Item *kernel, VariantFn *each, void *context)
+{
+    return !variants_known(p, kernel) || known_variants(p, kernel, true, each, context);
 }
 
 typedef struct Chosen {

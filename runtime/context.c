@@ -18,6 +18,9 @@ static const Arch archs[TILE_ARCH_COUNT] = {
 
 const char *tile_arch_name(tile_arch arch)
 {
+    if (arch == TILE_ARCH_CPU) {
+        return "cpu";
+    }
     return (size_t)arch < TILE_ARCH_COUNT ? archs[arch].name : NULL;
 }
 
@@ -89,6 +92,19 @@ static tile_status find_arch(tile_device_info *info)
                       info->ordinal, info->name, info->major, info->minor);
 }
 
+/* Keeps what was found as a context. */
+static tile_status make_context(const tile_context *c, tile_context **context)
+{
+    tile_context *made = malloc(sizeof *made);
+    if (!made) {
+        return tile__fail(NULL, TILE_ERR_MEMORY, "no memory for a context");
+    }
+    memcpy(made, c, sizeof *made);
+    pthread_mutex_init(&made->lock, NULL);
+    *context = made;
+    return TILE_OK;
+}
+
 tile_status tile_context_create(int device, tile_context **context)
 {
     if (!context) {
@@ -97,6 +113,10 @@ tile_status tile_context_create(int device, tile_context **context)
     *context = NULL;
     const Driver *driver;
     tile_context c = {.info.ordinal = device};
+    if (device == TILE_CPU) {
+        c.info = (tile_device_info){.name = "CPU", .arch = TILE_ARCH_CPU};
+        return make_context(&c, context);
+    }
     tile_status status = tile__driver(&driver);
     if (status != TILE_OK || (status = find_device(driver, device, &c.device)) != TILE_OK ||
         (status = read_attributes(driver, c.device, &c.info)) != TILE_OK ||
@@ -109,15 +129,11 @@ tile_status tile_context_create(int device, tile_context **context)
         return tile__driver_failed(NULL, TILE_ERR_NO_GPU, result, "taking GPU %d (%s)", device,
                                    c.info.name);
     }
-    tile_context *made = malloc(sizeof *made);
-    if (!made) {
+    status = make_context(&c, context);
+    if (status != TILE_OK) {
         driver->cuDevicePrimaryCtxRelease(c.device);
-        return tile__fail(NULL, TILE_ERR_MEMORY, "no memory for a context");
     }
-    *made = c;
-    pthread_mutex_init(&made->lock, NULL);
-    *context = made;
-    return TILE_OK;
+    return status;
 }
 
 void tile_context_free(tile_context *c)
@@ -126,11 +142,14 @@ void tile_context_free(tile_context *c)
         return;
     }
     bool pushed;
-    if (tile__enter(c, &pushed) == TILE_OK) {
+    if (!is_cpu(c) && tile__enter(c, &pushed) == TILE_OK) {
         tile__modules_free(c);
         tile__leave(c, pushed);
     }
-    c->driver->cuDevicePrimaryCtxRelease(c->device);
+    if (!is_cpu(c)) {
+        c->driver->cuDevicePrimaryCtxRelease(c->device);
+    }
+    tile__loaded_free(c);
     pthread_mutex_destroy(&c->lock);
     tile_error(c); /* a context that gets this address later has no message */
     free(c);

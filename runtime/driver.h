@@ -98,6 +98,8 @@ typedef struct CuLaunchConfig {
     X(cuFuncSetAttribute, , (CuFunction *function, int attribute, int value))                      \
     X(cuOccupancyMaxActiveBlocksPerMultiprocessor, ,                                               \
       (int *blocks, CuFunction *function, int threads, size_t shared_bytes))                       \
+    X(cuOccupancyMaxActiveClusters, ,                                                              \
+      (int *clusters, CuFunction *function, const CuLaunchConfig *config))                         \
     X(cuLaunchKernelEx, ,                                                                          \
       (const CuLaunchConfig *config, CuFunction *function, void **arguments, void **extra))        \
     X(cuStreamSynchronize, , (CuStream *stream))                                                   \
@@ -106,6 +108,8 @@ typedef struct CuLaunchConfig {
     X(cuMemcpyHtoD, _v2, (CuAddress device, const void *host, size_t size))                        \
     X(cuMemcpyDtoH, _v2, (void *host, CuAddress device, size_t size))                              \
     X(cuMemsetD8, _v2, (CuAddress device, unsigned char byte, size_t size))                        \
+    X(cuMemsetD8Async, ,                                                                           \
+      (CuAddress device, unsigned char byte, size_t size, CuStream *stream))                       \
     X(cuEventCreate, , (CuEvent **event, unsigned flags))                                          \
     X(cuEventDestroy, _v2, (CuEvent *event))                                                       \
     X(cuEventRecord, , (CuEvent *event, CuStream *stream))                                         \

@@ -1,10 +1,14 @@
 #!/bin/sh
 # Text files as C: `embed.sh NAME...`, run from the repository's root, prints build/gen/device_text.c,
-# from which the runtime gives NVRTC the headers that emitted code includes.
+# from which the runtime gives NVRTC the headers that emitted code includes. With EMBED_AS=host it
+# prints build/gen/host_text.c: those of emitted C, for the compiler.
 set -eu
 echo '/* Made by runtime/embed.sh from the headers it names. */'
+as=${EMBED_AS:-device}
 echo '#include "runtime/runtime.h"'
-echo 'const TextFile tile__device_headers[] = {'
+echo "extern const TextFile tile__${as}_headers[];"
+echo "extern const int tile__${as}_header_count;"
+echo "const TextFile tile__${as}_headers[] = {"
 for name in "$@"; do
     printf '{"%s",\n' "$name"
     # Quotes, backslashes and question marks (of trigraphs) are escaped; a line becomes a string.
@@ -12,4 +16,4 @@ for name in "$@"; do
     echo '},'
 done
 echo '};'
-echo "const int tile__device_header_count = $#;"
+echo "const int tile__${as}_header_count = $#;"

@@ -2,10 +2,13 @@
 #include "runtime/runtime.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 struct tile_timer {
     tile_context *context;
     CuEvent *start, *stop;
+    double began; /* on the CPU */
 };
 
 /* The end of a function that entered `c`. */
@@ -21,9 +24,22 @@ static tile_status finish(const tile_context *c, bool pushed, int result, tile_s
     return status;
 }
 
+/* For whoever takes the place of a GPU's memory: it is aligned as that is. */
+static tile_status alloc_host(tile_context *c, size_t size, void **address)
+{
+    if (posix_memalign(address, 256, size) == 0) {
+        return TILE_OK;
+    }
+    *address = NULL;
+    return tile__fail(c, TILE_ERR_MEMORY, "allocating %zu bytes on the CPU", size);
+}
+
 tile_status tile_alloc(tile_context *c, size_t size, void **address)
 {
     *address = NULL;
+    if (size && is_cpu(c)) {
+        return alloc_host(c, size, address);
+    }
     bool pushed;
     tile_status status = size ? tile__enter(c, &pushed) : TILE_OK;
     if (!size || status != TILE_OK) {
@@ -37,6 +53,10 @@ tile_status tile_alloc(tile_context *c, size_t size, void **address)
 
 tile_status tile_free(tile_context *c, void *address)
 {
+    if (is_cpu(c)) {
+        free(address);
+        return TILE_OK;
+    }
     bool pushed;
     tile_status status = address ? tile__enter(c, &pushed) : TILE_OK;
     if (!address || status != TILE_OK) {
@@ -53,6 +73,10 @@ tile_status tile_free(tile_context *c, void *address)
 
 tile_status tile_upload(tile_context *c, void *device, const void *host, size_t size)
 {
+    if (size && is_cpu(c)) {
+        memcpy(device, host, size);
+        return TILE_OK;
+    }
     bool pushed;
     tile_status status = size ? tile__enter(c, &pushed) : TILE_OK;
     if (!size || status != TILE_OK) {
@@ -64,6 +88,10 @@ tile_status tile_upload(tile_context *c, void *device, const void *host, size_t 
 
 tile_status tile_download(tile_context *c, void *host, const void *device, size_t size)
 {
+    if (size && is_cpu(c)) {
+        memcpy(host, device, size);
+        return TILE_OK;
+    }
     bool pushed;
     tile_status status = size ? tile__enter(c, &pushed) : TILE_OK;
     if (!size || status != TILE_OK) {
@@ -75,6 +103,10 @@ tile_status tile_download(tile_context *c, void *host, const void *device, size_
 
 tile_status tile_fill(tile_context *c, void *device, uint8_t byte, size_t size)
 {
+    if (size && is_cpu(c)) {
+        memset(device, byte, size);
+        return TILE_OK;
+    }
     bool pushed;
     tile_status status = size ? tile__enter(c, &pushed) : TILE_OK;
     if (!size || status != TILE_OK) {
@@ -84,8 +116,29 @@ tile_status tile_fill(tile_context *c, void *device, uint8_t byte, size_t size)
     return finish(c, pushed, result, TILE_ERR_COPY, "filling", size);
 }
 
+tile_status tile_scratch_init(tile_context *c, void *scratch, size_t size, tile_stream stream)
+{
+    if (size && !scratch) {
+        return tile__fail(c, TILE_ERR_NULL, "tile_scratch_init: the scratch is null");
+    }
+    if (size && is_cpu(c)) {
+        memset(scratch, 0, size);
+        return TILE_OK;
+    }
+    bool pushed;
+    tile_status status = size ? tile__enter(c, &pushed) : TILE_OK;
+    if (!size || status != TILE_OK) {
+        return status;
+    }
+    int result = c->driver->cuMemsetD8Async((CuAddress)scratch, 0, size, stream);
+    return finish(c, pushed, result, TILE_ERR_COPY, "clearing", size);
+}
+
 tile_status tile_synchronize(tile_context *c, void *stream)
 {
+    if (is_cpu(c)) {
+        return TILE_OK;
+    }
     bool pushed;
     tile_status status = tile__enter(c, &pushed);
     if (status != TILE_OK) {
@@ -110,6 +163,10 @@ tile_status tile_timer_create(tile_context *c, tile_timer **timer)
         return tile__fail(c, TILE_ERR_MEMORY, "no memory for a timer");
     }
     t->context = c;
+    if (is_cpu(c)) {
+        *timer = t;
+        return TILE_OK;
+    }
     bool pushed;
     tile_status status = tile__enter(c, &pushed);
     if (status == TILE_OK) {
@@ -143,9 +200,20 @@ void tile_timer_free(tile_timer *t)
     free(t);
 }
 
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 tile_status tile_timer_start(tile_timer *t, void *stream)
 {
     const tile_context *c = t->context;
+    if (is_cpu(c)) {
+        t->began = now();
+        return TILE_OK;
+    }
     bool pushed;
     tile_status status = tile__enter(c, &pushed);
     if (status != TILE_OK) {
@@ -163,6 +231,10 @@ tile_status tile_timer_stop(tile_timer *t, void *stream, double *seconds)
 {
     const tile_context *c = t->context;
     float milliseconds = 0;
+    if (is_cpu(c)) {
+        *seconds = now() - t->began;
+        return TILE_OK;
+    }
     bool pushed;
     tile_status status = tile__enter(c, &pushed);
     if (status != TILE_OK) {

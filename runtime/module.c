@@ -247,3 +247,30 @@ tile_status tile_function_occupancy(const tile_function *f, uint32_t threads, ui
     tile__leave(c, pushed);
     return status;
 }
+
+tile_status tile__clusters(const tile_function *f, uint32_t threads, uint32_t shared_bytes,
+                           uint32_t cluster, int *clusters)
+{
+    const tile_context *c = f->context;
+    CuLaunchAttribute attribute = {.id = CU_LAUNCH_CLUSTER, .value.cluster = {cluster, 1, 1}};
+    CuLaunchConfig config = {
+        .grid = {cluster, 1, 1},
+        .block = {threads, 1, 1},
+        .shared_bytes = shared_bytes,
+        .attributes = &attribute,
+        .attribute_count = 1,
+    };
+    bool pushed;
+    *clusters = 0;
+    tile_status status = tile__enter(c, &pushed);
+    if (status != TILE_OK) {
+        return status;
+    }
+    int result = c->driver->cuOccupancyMaxActiveClusters(clusters, f->handle, &config);
+    if (result != CU_SUCCESS) {
+        status = tile__driver_failed(c, TILE_ERR_OCCUPANCY, result,
+                                     "asking how many clusters of kernel %s fit", f->name);
+    }
+    tile__leave(c, pushed);
+    return status;
+}

@@ -1,19 +1,12 @@
 #include "runtime/plan.h"
 
-/* floor(2^width * (2^shift - d) / d) + 1, by long division. */
+__extension__ typedef unsigned __int128 Wide;
+
+/* floor(2^width * (2^shift - d) / d) + 1 */
 static uint64_t magic(uint64_t d, int shift, int width)
 {
-    uint64_t rest = shift < 64 ? ((uint64_t)1 << shift) - d : 0 - d, quotient = 0;
-    for (int i = 0; i < width; i++) {
-        bool carry = rest >> 63;
-        rest <<= 1;
-        quotient <<= 1;
-        if (carry || rest >= d) {
-            rest -= d;
-            quotient |= 1;
-        }
-    }
-    return quotient + 1;
+    uint64_t rest = ((uint64_t)1 << shift) - d;
+    return width == 32 ? (rest << 32) / d + 1 : (uint64_t)(((Wide)rest << 64) / d + 1);
 }
 
 tile_divisor tile__divisor(int64_t divisor)

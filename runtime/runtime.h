@@ -4,6 +4,7 @@
 #define TILE_RUNTIME_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "runtime/driver.h"
 #include "runtime/tile.h"
@@ -77,16 +78,25 @@ extern const int tile__device_header_count;
 
 /* ---- context.c ---- */
 
+typedef struct LoadedTable LoadedTable;
+
 struct tile_context {
-    const Driver *driver;
+    const Driver *driver; /* NULL: of the CPU */
     CuDevice device;
     CuContext *primary;
     tile_device_info info;
-    pthread_mutex_t lock; /* of the list below and of the functions in it */
+    pthread_mutex_t lock; /* of adding to what is below, and of the functions of modules */
     tile_module *modules;
+    _Atomic(LoadedTable *) loaded; /* loaded.c */
 };
 
-/* Makes the GPU's context the thread's current one. `pushed`: it was not, leave undoes it. */
+static inline bool is_cpu(const tile_context *c)
+{
+    return c && !c->driver;
+}
+
+/* Makes the GPU's context the thread's current one; fails on the CPU. `pushed`: it was not, leave
+ * undoes it. */
 tile_status tile__enter(const tile_context *, bool *pushed);
 void tile__leave(const tile_context *, bool pushed);
 
@@ -111,5 +121,12 @@ struct tile_module {
 
 /* The context must be current. */
 void tile__modules_free(tile_context *);
+/* How many clusters of so many blocks the GPU holds at a time. */
+tile_status tile__clusters(const tile_function *, uint32_t threads, uint32_t shared_bytes,
+                           uint32_t cluster, int *clusters);
+
+/* ---- loaded.c ---- */
+
+void tile__loaded_free(tile_context *);
 
 #endif

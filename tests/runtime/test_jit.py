@@ -233,7 +233,8 @@ def test_header_text_is_in_the_key(repository, environment, source, tmp_path):
         (tmp_path / "text.c").write_bytes(embedded)
         files = [*(repository / "runtime").glob("*.c"), tmp_path / "text.c",
                  repository / "tests" / "unit" / "runtime_driver.c"]
-        subprocess.run([*compiler, *files, "-ldl", "-o", tmp_path / "driver"], check=True)
+        subprocess.run([*compiler, *files, "-ldl", "-lm", "-o",
+                        tmp_path / "driver"], check=True)
         subprocess.run([tmp_path / "driver", "compile", source(), "sm90"], check=True,
                        env=environment | {"TILE_NVRTC": str(fake)}, capture_output=True)
         names |= {e.name for e in entries(tmp_path / "cache")}
