@@ -213,6 +213,7 @@ enum { BANK_GROUPS = 8 };
 
 /* Counts the passes of a warp's accesses; lanes meet by their places. */
 void bank_count(Thread *, const Region *, const void *s, int bytes);
+void bank_flush(Warp *);
 
 /* Ordinary accesses and copies must not touch an mbarrier. */
 void check_no_mbarrier(Thread *, const Region *, size_t offset, size_t bytes, const char *what);
