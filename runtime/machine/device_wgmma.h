@@ -69,7 +69,7 @@ TILE_FN uint64_t tile_wgmma_descriptor(const void *s, int lead, int stride, int 
     TILE_MACHINE_WGMMA(tile_wgmma_m64n##n##k##depth##_f32_##type##_ss, n, type, 0) \
     TILE_MACHINE_WGMMA_RS(tile_wgmma_m64n##n##k##depth##_f32_##type##_rs, n, type, 0)
 #define TILE_WGMMA_MAJORS(type, n) TILE_MACHINE_WGMMA_MAJORS_0(type, n)
-#define TILE_MACHINE_WGMMA_MAJORS_0(type, n)                                     \
+#define TILE_MACHINE_WGMMA_MAJORS_0(type, n)                                   \
     TILE_WGMMA(type, n)                                                        \
     TILE_MACHINE_WGMMA(tile_wgmma_m64n##n##k16_f32_##type##_ss_mk, n, type, 1) \
     TILE_MACHINE_WGMMA(tile_wgmma_m64n##n##k16_f32_##type##_ss_kn, n, type, 2) \

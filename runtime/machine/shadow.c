@@ -266,8 +266,8 @@ static void remember(const Access *a, Cell *c, unsigned bytes)
     c->more = node;
 }
 
-/* The same thread in the same epoch: nothing has been ordered in between. Operations of an mbarrier's
- * phase share a stamp, but they are several. */
+/* The same thread in the same epoch: nothing has been ordered in between. Operations of an
+ * mbarrier's phase share a stamp, but they are several. */
 static bool is_repeated(const Access *a, const Record *r, unsigned bytes)
 {
     bool thread = a->agent == a->self_agent && a->block == a->self_block;
