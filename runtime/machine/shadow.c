@@ -78,8 +78,14 @@ void shadow_define(Region *r, size_t offset, size_t bytes)
         return;
     for (size_t end = offset + bytes; offset < end;) {
         size_t cell = offset / CELL_BYTES;
-        r->defined[cell] = (uint8_t)(r->defined[cell] | cell_part(&offset, end));
+        r->defined[cell] = (uint8_t)((r->defined[cell] & 15) | cell_part(&offset, end));
     }
+}
+
+void shadow_swizzle(Region *r, size_t offset, size_t bytes, tile_swizzle swizzle)
+{
+    for (size_t i = offset / CELL_BYTES; i < (offset + bytes) / CELL_BYTES; i++)
+        r->defined[i] = (uint8_t)((r->defined[i] & 15) | (unsigned)(swizzle + 1) << 4);
 }
 
 void shadow_need_defined(const Access *a, size_t offset, size_t bytes)

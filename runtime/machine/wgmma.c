@@ -255,8 +255,10 @@ static void give_back(Warp *w, Registers *r)
 
 typedef struct Reader {
     Warp *warp;
+    const Operand *operand;
     Access access;
     const char *name;
+    uint64_t seen[SHARED_WINDOW / CHUNK / 64]; /* pieces of 16 bytes */
 } Reader;
 
 static size_t offset_of(Warp *w, uint32_t address, const char *name)
@@ -281,11 +283,32 @@ static void each_chunk(const Operand *o, int rows, int k,
             visit(context, operand_chunk(o, m, i), m, i);
 }
 
+/* What no descriptor means: two elements at one place, or another order of the pieces than the tensor
+ * copy that brought them has used. */
+static void check_layout(Reader *r, size_t offset)
+{
+    const Thread *t = r->access.thread;
+    uint64_t *seen = &r->seen[offset / CHUNK / 64], bit = 1ull << offset / CHUNK % 64;
+    if (*seen & bit)
+        breach(t->machine, TILE_FAULT_DESCRIPTOR, t, t->place,
+               "wgmma.mma_async: by its descriptor, elements of %s lie at one place, shared+0x%zx",
+               r->name, offset);
+    *seen |= bit;
+    int brought = r->access.region->defined[offset / CELL_BYTES] >> 4;
+    int bytes = brought > 1 ? 16 << (brought - 1) : 16;
+    if (brought && bytes != r->operand->swizzle)
+        breach(t->machine, TILE_FAULT_DESCRIPTOR, t, t->place,
+               "wgmma.mma_async: the descriptor of %s has a swizzle of %d bytes (16: none), the "
+               "tensor copy to shared+0x%zx one of %d",
+               r->name, r->operand->swizzle, offset, bytes);
+}
+
 static void stamp(void *context, uint32_t address, int mn, int k)
 {
     Reader *r = context;
     size_t offset = offset_of(r->warp, address, r->name);
     (void)mn, (void)k;
+    check_layout(r, offset);
     check_no_mbarrier(r->access.thread, r->access.region, offset, CHUNK, r->access.what);
     shadow_need_defined(&r->access, offset, CHUNK);
     shadow_touch(&r->access, offset, CHUNK);
@@ -296,7 +319,7 @@ static void stamp_operand(Warp *w, const Operand *o, int rows, int k, uint32_t n
 {
     Clock *order[ORDERS];
     Thread *t = warp_lane(w, 0);
-    Reader r = {.warp = w, .name = name};
+    Reader r = {.warp = w, .operand = o, .name = name};
     warp_meet(w, order);
     r.access = access_of(t, &w->block->shared, TOUCH_ASYNC_READ, what);
     r.access.agent = w->wgmma->agent;
