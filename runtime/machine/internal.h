@@ -335,7 +335,7 @@ Thread *warp_lane(const Warp *, int lane);
     for (Thread *t = warp_lane(w, 0); t < warp_lane(w, 0) + (w)->lanes; t++) \
         if ((w)->live >> t->lane & 1)
 void warp_exit(Thread *);
-/* The access order that all lanes of the warp know. */
+/* What all lanes of the warp know; the old clocks are dropped. */
 void warp_meet(Warp *, Clock *order[ORDERS]);
 
 /* ---- group.c: what the warps of a warpgroup do alike (PTX ISA 9.7.15.1) ---- */

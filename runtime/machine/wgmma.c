@@ -31,6 +31,7 @@ typedef struct WgmmaState {
     uint32_t agent;
     Registers *registers[MOST_ARRAYS];
     int arrays;
+    Clock *order[ORDERS]; /* what all lanes know, at an issue */
 } WgmmaState;
 
 typedef struct WgmmaOp {
@@ -283,8 +284,8 @@ static void each_chunk(const Operand *o, int rows, int k,
             visit(context, operand_chunk(o, m, i), m, i);
 }
 
-/* What no descriptor means: two elements at one place, or another order of the pieces than the tensor
- * copy that brought them has used. */
+/* What no descriptor means: two elements at one place, or another order of the pieces than the
+ * tensor copy that brought them has used. */
 static void check_layout(Reader *r, size_t offset)
 {
     const Thread *t = r->access.thread;
@@ -317,19 +318,15 @@ static void stamp(void *context, uint32_t address, int mn, int k)
 static void stamp_operand(Warp *w, const Operand *o, int rows, int k, uint32_t number,
                           const char *name, const char *what)
 {
-    Clock *order[ORDERS];
     Thread *t = warp_lane(w, 0);
     Reader r = {.warp = w, .operand = o, .name = name};
-    warp_meet(w, order);
     r.access = access_of(t, &w->block->shared, TOUCH_ASYNC_READ, what);
     r.access.agent = w->wgmma->agent;
     r.access.epoch = number;
     r.access.self_agent = NO_AGENT; /* not ordered behind earlier instructions: 8.9.1.1 */
     for (int i = 0; i < ORDERS; i++)
-        r.access.order[i] = order[i];
+        r.access.order[i] = w->wgmma->order[i];
     each_chunk(o, rows, k, stamp, &r);
-    for (int i = 0; i < ORDERS; i++)
-        clock_drop(&order[i]);
 }
 
 typedef struct Matrix {
@@ -491,6 +488,7 @@ static bool finish_wgmma(Warp *w)
         breach(m, TILE_FAULT_FENCE, t, t->place, "wgmma.mma_async with no wgmma.fence before it");
     AsyncOp *async = issue(w, in);
     WgmmaOp *op = async->wgmma;
+    warp_meet(w, s->order);
     check_operand(w, in->b, in->majors & 2, bytes, "B", &op->b);
     stamp_operand(w, &op->b, in->n, k, async->number, "B", "wgmma.mma_async reads B at");
     if (!in->from_registers) {
@@ -635,6 +633,8 @@ void wgmma_free(Warp *w)
     WgmmaState *s = w->wgmma;
     while (s && s->arrays)
         forget(s, 0);
+    for (int i = 0; s && i < ORDERS; i++)
+        clock_drop(&s->order[i]);
     if (s)
         free(s->group);
     free(s);
