@@ -101,10 +101,17 @@ static int64_t stride(const RunPlan *p, int tensor, int axis)
     return n;
 }
 
+/* Blocks that are resident on the machine model: any number would do. */
+enum { MACHINE_RESIDENT = 6 };
+
 static bool resident(CudaRun *r, int phase, int64_t *out)
 {
     const tile_phase *p = &r->host.phases[phase];
     int blocks;
+    if (!r->functions) {
+        *out = MACHINE_RESIDENT;
+        return true;
+    }
     if (tile_function_occupancy(r->functions[phase], p->threads, p->shared_bytes, &blocks) !=
         TILE_OK)
         return cuda_failed(r);
@@ -207,8 +214,7 @@ static bool evaluate(CudaRun *r, int i)
     return true;
 }
 
-/* Do all vector accesses fit? Asked before the functions are there. */
-static bool is_aligned(CudaRun *r)
+bool cuda_is_aligned(CudaRun *r)
 {
     r->nodes = NEW_ARRAY(r->plan->arena, int64_t, r->host.node_count + 1);
     for (int i = 0; i < r->host.node_count; i++)
@@ -217,13 +223,13 @@ static bool is_aligned(CudaRun *r)
     return r->host.aligned < 0 || r->nodes[r->host.aligned];
 }
 
-/* Fills the args struct. */
-static bool gather(CudaRun *r)
+bool cuda_gather(CudaRun *r)
 {
     int entries = 0;
     r->nodes = NEW_ARRAY(r->plan->arena, int64_t, r->host.node_count + 1);
     size_t size = r->host.args_size + (r->host.tables ? TILE_TABLE_ENTRIES * sizeof(void *) : 0);
     r->args = arena_alloc(r->plan->arena, size);
+    r->args_bytes = size;
     for (int i = 0; i < r->host.node_count; i++)
         if (!evaluate(r, i))
             return false;
@@ -311,12 +317,12 @@ static bool run_on(CudaRun *r)
     if (!upload(r))
         return false;
     tile_source source = {.name = arena_format(p->arena, "%s.cu", p->kernel->name), .text = text};
-    if (!is_aligned(r))
+    if (!cuda_is_aligned(r))
         source.options = any;
     if (tile_module_compile(r->context, &source, &module) != TILE_OK)
         return cuda_failed(r);
     int times = p->command->times;
-    return find_functions(r, module) && gather(r) && run_phases_timed(r) && download(r) &&
+    return find_functions(r, module) && cuda_gather(r) && run_phases_timed(r) && download(r) &&
            (!times || cuda_time(r, times));
 }
 

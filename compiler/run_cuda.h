@@ -15,14 +15,19 @@ typedef struct CudaRun {
     tile_plan host;
     int64_t *nodes;            /* values */
     void *args;                /* the args struct */
+    size_t args_bytes;
     void *barrier;             /* the scratch's first words, cleared once (R13) */
-    tile_function **functions; /* of the phases */
+    tile_function **functions; /* of the phases; NULL on the machine model */
 } CudaRun;
 
 /* run_cuda.c */
 
 /* Says what the runtime said; false. */
 bool cuda_failed(CudaRun *);
+/* Do all vector accesses fit? Asked before the functions are there. */
+bool cuda_is_aligned(CudaRun *);
+/* Fills the args struct. */
+bool cuda_gather(CudaRun *);
 /* Puts a phase into the default stream. */
 bool cuda_launch(CudaRun *, int phase);
 
