@@ -195,7 +195,7 @@ static bool evaluate(CudaRun *r, int i)
         x = floor_divide(v[n->c] - v[n->b], v[n->a]);
         break;
     case TILE_NODE_NEG:
-        x = -v[n->a];
+        x = n->type == TILE_F32 ? v[n->a] ^ 0x80000000 : -v[n->a];
         break;
     case TILE_NODE_NOT:
         x = !v[n->a];

@@ -13,8 +13,8 @@ typedef struct CudaRun {
     tile_context *context;
     void ***device; /* of every binding, its entries */
     tile_plan host;
-    int64_t *nodes;            /* values */
-    void *args;                /* the args struct */
+    int64_t *nodes; /* values */
+    void *args;     /* the args struct */
     size_t args_bytes;
     void *barrier;             /* the scratch's first words, cleared once (R13) */
     tile_function **functions; /* of the phases; NULL on the machine model */

@@ -5,11 +5,12 @@
 #include "compiler/run_cuda.h"
 #include "runtime/machine/machine.h"
 
-static unsigned flags_of(ParamDir dir)
+/* Inputs are not written; what no file has defined is not read. */
+static unsigned flags_of(const Binding *b, int entry)
 {
-    return dir == PARAM_IN    ? TILE_BUFFER_READ_ONLY
-           : dir == PARAM_OUT ? TILE_BUFFER_UNDEFINED
-                              : 0;
+    if (b->tensor->tensor->dir == PARAM_IN)
+        return TILE_BUFFER_READ_ONLY;
+    return b->buffers[entry].defined ? 0 : TILE_BUFFER_UNDEFINED;
 }
 
 /* The buffers of the run are global memory as they are. */
@@ -25,9 +26,9 @@ static bool register_buffers(CudaRun *r, tile_machine *m)
             r->device[i][k] = b->buffers[k].data;
             if (b->entries > 1)
                 name = arena_format(p->arena, "%s[%d]", b->tensor->name, k);
-            if (b->buffers[k].bytes && !tile_machine_buffer(m, b->buffers[k].data,
-                                                            b->buffers[k].bytes, name,
-                                                            flags_of(b->tensor->tensor->dir)))
+            if (b->buffers[k].bytes &&
+                !tile_machine_buffer(m, b->buffers[k].data, b->buffers[k].bytes, name,
+                                     flags_of(b, k)))
                 return user_error("no memory for %s on the machine", name);
         }
     }
@@ -70,8 +71,8 @@ static bool run_on(CudaRun *r, tile_machine *m)
     bool good = tile_machine_load(m, &source, &code) && cuda_gather(r);
     for (int i = 0; i < r->host.phase_count && good; i++)
         good = launch(r, m, code, i);
-    return good || (tile_machine_fault(m) != TILE_FAULT_NONE &&
-                    user_error("%s", tile_machine_report(m)));
+    return good ||
+           (tile_machine_fault(m) != TILE_FAULT_NONE && user_error("%s", tile_machine_report(m)));
 }
 
 bool run_machine(RunPlan *plan)
