@@ -32,6 +32,7 @@ typedef struct Command {
     const char *arch, *kernel; /* --arch, --kernel */
     int times;                 /* --time */
     const char *device;        /* --device: "cpu" or "cuda" */
+    const char *machine;       /* --machine: the model's target; NULL: not asked for */
     const char *plan;          /* --plan: whose sums the interpreter replays; NULL: trees */
     const char *dump;          /* -d: "ast", "ir" or NULL */
 } Command;
@@ -162,6 +163,11 @@ char *emit_variant(Arena *, Diag *, const Program *, const Variant *, Kernel *, 
 
 /* The run on the first GPU; plan->seconds is the time of the kernels there. */
 bool run_cuda(RunPlan *);
+
+/* ---- run_machine.c ---- */
+
+/* The same on the machine model. */
+bool run_machine(RunPlan *);
 
 /* ---- debug.c ---- */
 

@@ -160,8 +160,8 @@ int command_run(Command *c)
     RunOptions options = run_options(c);
     int code = run_prepare(&plan, c);
     bool cuda = c->device && strcmp(c->device, "cuda") == 0;
-    if (!code && cuda)
-        code = run_cuda(&plan) && run_finish(&plan) ? 0 : EXIT_USER;
+    if (!code && (cuda || c->machine))
+        code = (cuda ? run_cuda : run_machine)(&plan) && run_finish(&plan) ? 0 : EXIT_USER;
     else if (!code &&
              !(run_execute(&plan, &options) && run_aliases(&plan, &options) && run_finish(&plan)))
         code = EXIT_USER;

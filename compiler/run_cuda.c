@@ -21,10 +21,8 @@ static bool is_scratch(const Binding *b)
 static bool upload(CudaRun *r)
 {
     RunPlan *p = r->plan;
-    r->device = NEW_ARRAY(p->arena, void **, p->nbindings);
     for (int i = 0; i < p->nbindings; i++) {
         const Binding *binding = &p->bindings[i];
-        r->device[i] = NEW_ARRAY(p->arena, void *, binding->entries + 1);
         for (int k = 0; k < binding->entries && !is_scratch(binding); k++) {
             const Buffer *b = &binding->buffers[k];
             if (tile_alloc(r->context, b->bytes, &r->device[i][k]) != TILE_OK ||
@@ -187,7 +185,7 @@ static bool run_timed(CudaRun *r)
     return good && (tile_synchronize(r->context, NULL) == TILE_OK || cuda_failed(r));
 }
 
-static bool run_on(CudaRun *r)
+bool cuda_prepare(CudaRun *r)
 {
     RunPlan *p = r->plan;
     tile_arch arch = tile_context_device(r->context)->arch;
@@ -196,11 +194,22 @@ static bool run_on(CudaRun *r)
         return false;
     library_describe(r->library, &r->kernel);
     r->kernel.variants = *library_list(r->library, p->arena, NULL);
-    if (!upload(r))
+    r->device = NEW_ARRAY(p->arena, void **, p->nbindings);
+    for (int i = 0; i < p->nbindings; i++)
+        r->device[i] = NEW_ARRAY(p->arena, void *, p->bindings[i].entries + 1);
+    if (!(r->machine ? machine_takes(r) : upload(r)))
         return false;
     gather(r);
-    int times = p->command->times;
-    return take_scratch(r) && run_timed(r) && download(r) && (!times || cuda_time(r, times));
+    return take_scratch(r);
+}
+
+void cuda_finish(CudaRun *r)
+{
+    for (int i = 0; r->device && !r->machine && i < r->plan->nbindings; i++)
+        for (int k = 0; k < r->plan->bindings[i].entries; k++)
+            tile_free(r->context, r->device[i][k]);
+    tile_free(r->context, r->scratch);
+    tile_context_free(r->context);
 }
 
 bool run_cuda(RunPlan *plan)
@@ -210,11 +219,9 @@ bool run_cuda(RunPlan *plan)
         return user_error("--device cuda takes a .tile file");
     if (tile_context_create(0, &r.context) != TILE_OK)
         return cuda_failed(&r);
-    bool good = run_on(&r);
-    for (int i = 0; r.device && i < plan->nbindings; i++)
-        for (int k = 0; r.device[i] && k < plan->bindings[i].entries; k++)
-            tile_free(r.context, r.device[i][k]);
-    tile_free(r.context, r.scratch);
-    tile_context_free(r.context);
+    int times = plan->command->times;
+    bool good = cuda_prepare(&r) && run_timed(&r) && download(&r) &&
+                (!times || cuda_time(&r, times));
+    cuda_finish(&r);
     return good;
 }

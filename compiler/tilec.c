@@ -75,7 +75,7 @@ typedef struct Option Option;
 typedef bool Take(Command *, const Option *, const char *value);
 static Take take_setting, take_targets, take_input, take_output, take_seed, take_threads, take_dump,
             take_verbose, take_check, take_folder, take_arch, take_kernel, take_device, take_times,
-            take_plan;
+            take_plan, take_machine;
 
 struct Option {
     unsigned verbs;
@@ -103,6 +103,8 @@ static const Option options[] = {
     {RUN | DEBUG, "--plan", "sm90|sm100", "add up default sums as that target's threads do",
      take_plan},
     {RUN, "--device", "cpu|cuda", "run in the interpreter (default), or on the GPU", take_device},
+    {RUN, "--machine", "sm90|sm100", "run the CUDA text on the machine model of that target",
+     take_machine},
     {RUN, "--time", "N", "with --device cuda: print the median time of N runs, beside a copy",
      take_times},
     {FMT, "--check", NULL, "change nothing; exit code 1 if a file is not formatted", take_check},
@@ -187,6 +189,15 @@ static bool take_device(Command *c, const Option *o, const char *value)
 {
     c->device = value;
     if (strcmp(value, "cpu") == 0 || strcmp(value, "cuda") == 0)
+        return true;
+    usage_error(c, "%s %s: write %s %s", o->name, value, o->name, o->value);
+    return false;
+}
+
+static bool take_machine(Command *c, const Option *o, const char *value)
+{
+    c->machine = value;
+    if (strcmp(value, "sm90") == 0 || strcmp(value, "sm100") == 0)
         return true;
     usage_error(c, "%s %s: write %s %s", o->name, value, o->name, o->value);
     return false;

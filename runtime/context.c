@@ -93,7 +93,7 @@ static tile_status find_arch(tile_device_info *info)
 }
 
 /* Keeps what was found as a context. */
-static tile_status make_context(const tile_context *c, tile_context **context)
+static tile_status keep(const tile_context *c, tile_context **context)
 {
     tile_context *made = malloc(sizeof *made);
     if (!made) {
@@ -105,35 +105,39 @@ static tile_status make_context(const tile_context *c, tile_context **context)
     return TILE_OK;
 }
 
+tile_status tile__context_create(const Driver *driver, int device, tile_context **context)
+{
+    tile_context c = {.driver = driver, .info.ordinal = device};
+    tile_status status = find_device(driver, device, &c.device);
+    if (status != TILE_OK || (status = read_attributes(driver, c.device, &c.info)) != TILE_OK ||
+        (status = find_arch(&c.info)) != TILE_OK) {
+        return status;
+    }
+    int result = driver->cuDevicePrimaryCtxRetain(&c.primary, c.device);
+    if (result != CU_SUCCESS) {
+        return tile__driver_failed(NULL, TILE_ERR_NO_GPU, result, "taking GPU %d (%s)", device,
+                                   c.info.name);
+    }
+    status = keep(&c, context);
+    if (status != TILE_OK) {
+        driver->cuDevicePrimaryCtxRelease(c.device);
+    }
+    return status;
+}
+
 tile_status tile_context_create(int device, tile_context **context)
 {
     if (!context) {
         return tile__fail(NULL, TILE_ERR_NULL, "tile_context_create: context is null");
     }
     *context = NULL;
-    const Driver *driver;
-    tile_context c = {.info.ordinal = device};
     if (device == TILE_CPU) {
-        c.info = (tile_device_info){.name = "CPU", .arch = TILE_ARCH_CPU};
-        return make_context(&c, context);
+        const tile_context cpu = {.info = {.name = "CPU", .arch = TILE_ARCH_CPU}};
+        return keep(&cpu, context);
     }
+    const Driver *driver;
     tile_status status = tile__driver(&driver);
-    if (status != TILE_OK || (status = find_device(driver, device, &c.device)) != TILE_OK ||
-        (status = read_attributes(driver, c.device, &c.info)) != TILE_OK ||
-        (status = find_arch(&c.info)) != TILE_OK) {
-        return status;
-    }
-    c.driver = driver;
-    int result = driver->cuDevicePrimaryCtxRetain(&c.primary, c.device);
-    if (result != CU_SUCCESS) {
-        return tile__driver_failed(NULL, TILE_ERR_NO_GPU, result, "taking GPU %d (%s)", device,
-                                   c.info.name);
-    }
-    status = make_context(&c, context);
-    if (status != TILE_OK) {
-        driver->cuDevicePrimaryCtxRelease(c.device);
-    }
-    return status;
+    return status == TILE_OK ? tile__context_create(driver, device, context) : status;
 }
 
 void tile_context_free(tile_context *c)

@@ -105,9 +105,9 @@ tile_status tile__driver_failed(const tile_context *context, tile_status otherwi
     va_start(list, format);
     print(what, sizeof what, format, list);
     va_end(list);
-    const Driver *driver;
+    const Driver *driver = context ? context->driver : NULL;
     const char *name = NULL, *text = NULL;
-    if (tile__driver(&driver) == TILE_OK) {
+    if (driver || tile__driver(&driver) == TILE_OK) {
         driver->cuGetErrorName(result, &name);
         driver->cuGetErrorString(result, &text);
     }

@@ -85,6 +85,22 @@ tile_status tile_module_load(tile_context *c, const void *cubin, size_t size, ti
     return *module ? TILE_OK : load(c, &key, cubin, size, module);
 }
 
+/* For a driver that compiles text itself. */
+static tile_status load_text(tile_context *c, const tile_source *source, tile_module **module)
+{
+    CacheKey key;
+    Sha256 h;
+    tile__sha256_start(&h);
+    tile__sha256_add(&h, source->name, strlen(source->name) + 1);
+    tile__sha256_add(&h, source->text, strlen(source->text) + 1);
+    for (int i = 0; source->options && source->options[i]; i++) {
+        tile__sha256_add(&h, source->options[i], strlen(source->options[i]) + 1);
+    }
+    tile__sha256_end(&h, key.bytes);
+    *module = find_module(c, &key);
+    return *module ? TILE_OK : load(c, &key, source, strlen(source->text), module);
+}
+
 tile_status tile_module_compile(tile_context *c, const tile_source *source, tile_module **module)
 {
     CacheKey key;
@@ -92,6 +108,9 @@ tile_status tile_module_compile(tile_context *c, const tile_source *source, tile
     *module = NULL;
     if (!c) {
         return tile__fail(NULL, TILE_ERR_NULL, "tile_module_compile: the context is null");
+    }
+    if (c->takes_text) {
+        return load_text(c, source, module);
     }
     tile_status status = tile__source_key(c, source, c->info.arch, false, &key);
     if (status == TILE_OK && (*module = find_module(c, &key)) != NULL) {

@@ -85,6 +85,7 @@ struct tile_context {
     CuDevice device;
     CuContext *primary;
     tile_device_info info;
+    bool takes_text;      /* the driver compiles it itself: its modules are tile_source */
     pthread_mutex_t lock; /* of adding to what is below, and of the functions of modules */
     tile_module *modules;
     _Atomic(LoadedTable *) loaded; /* loaded.c */
@@ -95,6 +96,8 @@ static inline bool is_cpu(const tile_context *c)
     return c && !c->driver;
 }
 
+/* A context on that driver's GPU. */
+tile_status tile__context_create(const Driver *, int device, tile_context **);
 /* Makes the GPU's context the thread's current one; fails on the CPU. `pushed`: it was not, leave
  * undoes it. */
 tile_status tile__enter(const tile_context *, bool *pushed);

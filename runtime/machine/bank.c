@@ -67,6 +67,12 @@ void bank_count(Thread *t, const Region *r, const void *s, int bytes)
     BankGroup *g = group_of(w, t->machine, t, bytes);
     g->lanes |= 1u << t->lane;
     g->address[t->lane] = (uint32_t)region_offset(r, s);
-    if (g->lanes == w->live)
+    if ((w->live & ~g->lanes) == 0)
         finish(t->machine, g);
+}
+
+void bank_flush(Warp *w)
+{
+    for (int i = 0; i < BANK_GROUPS; i++)
+        finish(w->block->machine, &w->bank[i]);
 }

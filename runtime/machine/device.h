@@ -16,7 +16,9 @@ TileMachineLink *tile__machine;
 /* ---- kernels ---- */
 
 /* A kernel's own name stays free for the function that has its body. */
-#define TILE_KERNEL(entry, args_type, threads_, blocks_)                                       \
+#define TILE_KERNEL(entry, args_type, threads_, blocks_) \
+    TILE_MACHINE_KERNEL(entry, args_type, threads_, blocks_)
+#define TILE_MACHINE_KERNEL(entry, args_type, threads_, blocks_)                               \
     static void entry(const args_type a);                                                      \
     static void entry##__start(const void *args)                                               \
     {                                                                                          \

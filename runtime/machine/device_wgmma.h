@@ -61,12 +61,15 @@ TILE_FN uint64_t tile_wgmma_descriptor(const void *s, int lead, int stride, int 
         tile__machine->wgmma(d, n, TILE_WGMMA_##type, a, 0, b, accumulate, majors); \
     }
 
-#define TILE_WGMMA(type, n) TILE_MACHINE_WGMMA_1(type, n, TILE_WGMMA_K_##type)
+/* Arguments may be macros themselves. */
+#define TILE_WGMMA(type, n) TILE_MACHINE_WGMMA_0(type, n)
+#define TILE_MACHINE_WGMMA_0(type, n) TILE_MACHINE_WGMMA_1(type, n, TILE_WGMMA_K_##type)
 #define TILE_MACHINE_WGMMA_1(type, n, depth) TILE_MACHINE_WGMMA_2(type, n, depth)
 #define TILE_MACHINE_WGMMA_2(type, n, depth)                                       \
     TILE_MACHINE_WGMMA(tile_wgmma_m64n##n##k##depth##_f32_##type##_ss, n, type, 0) \
     TILE_MACHINE_WGMMA_RS(tile_wgmma_m64n##n##k##depth##_f32_##type##_rs, n, type, 0)
-#define TILE_WGMMA_MAJORS(type, n)                                             \
+#define TILE_WGMMA_MAJORS(type, n) TILE_MACHINE_WGMMA_MAJORS_0(type, n)
+#define TILE_MACHINE_WGMMA_MAJORS_0(type, n)                                   \
     TILE_WGMMA(type, n)                                                        \
     TILE_MACHINE_WGMMA(tile_wgmma_m64n##n##k16_f32_##type##_ss_mk, n, type, 1) \
     TILE_MACHINE_WGMMA(tile_wgmma_m64n##n##k16_f32_##type##_ss_kn, n, type, 2) \

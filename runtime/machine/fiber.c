@@ -67,8 +67,8 @@ enum { SAVED = 6, AT_START = 3, AT_ARGUMENT = 2 };
 
 static void *first_frame(char *top, void (*start)(void *), void *argument)
 {
-    void **sp = (void **)top - 2 - SAVED; /* the entry begins with sp a multiple of 16 */
-    memset(sp, 0, (SAVED + 2) * sizeof *sp);
+    void **sp = (void **)top - 3 - SAVED; /* the entry begins with sp a multiple of 16 */
+    memset(sp, 0, (SAVED + 3) * sizeof *sp);
     memcpy(&sp[AT_START], &start, sizeof start);
     sp[AT_ARGUMENT] = argument;
     void (*entry)(void) = tile__fiber_entry;

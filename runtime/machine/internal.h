@@ -139,7 +139,8 @@ typedef struct Region {
     char *base;
     size_t bytes;
     Cell *cell;       /* NULL: nobody may write it */
-    uint8_t *defined; /* a bit a byte of a cell; NULL: all of it is */
+    uint8_t *defined; /* a bit a byte of a cell; NULL: all of it is. Above them, of shared memory,
+                         1 + the swizzle of the tensor copy that brought it, or 0 */
     const char *name;
     unsigned flags;
     Block *block;     /* of shared memory; NULL: global */
@@ -170,6 +171,8 @@ void region_forget(Region *);
 void shadow_touch(const Access *, size_t offset, size_t bytes);
 void shadow_need_defined(const Access *, size_t offset, size_t bytes);
 void shadow_define(Region *, size_t offset, size_t bytes);
+/* Notes which tensor copy's swizzle orders these bytes; shadow_define forgets it. */
+void shadow_swizzle(Region *, size_t offset, size_t bytes, tile_swizzle);
 /* A thread's access; virtual agents change the stamp. */
 Access access_of(Thread *, Region *, Touch, const char *what);
 #define NO_AGENT 0xFFFFFFFFu
@@ -213,6 +216,7 @@ enum { BANK_GROUPS = 8 };
 
 /* Counts the passes of a warp's accesses; lanes meet by their places. */
 void bank_count(Thread *, const Region *, const void *s, int bytes);
+void bank_flush(Warp *);
 
 /* Ordinary accesses and copies must not touch an mbarrier. */
 void check_no_mbarrier(Thread *, const Region *, size_t offset, size_t bytes, const char *what);
@@ -331,7 +335,7 @@ Thread *warp_lane(const Warp *, int lane);
     for (Thread *t = warp_lane(w, 0); t < warp_lane(w, 0) + (w)->lanes; t++) \
         if ((w)->live >> t->lane & 1)
 void warp_exit(Thread *);
-/* The access order that all lanes of the warp know. */
+/* What all lanes of the warp know; the old clocks are dropped. */
 void warp_meet(Warp *, Clock *order[ORDERS]);
 
 /* ---- group.c: what the warps of a warpgroup do alike (PTX ISA 9.7.15.1) ---- */

@@ -54,6 +54,8 @@ enum {
 bool tile_machine_buffer(tile_machine *, void *data, size_t bytes, const char *name,
                          unsigned flags);
 void tile_machine_remove(tile_machine *, void *data);
+/* The bytes, within one buffer, have been written from outside. */
+void tile_machine_define(tile_machine *, void *data, size_t bytes);
 
 /* ---- kernels ---- */
 
@@ -64,6 +66,10 @@ bool tile_machine_load(tile_machine *, const tile_source *source, tile_machine_c
 /* Runs a kernel to its end; of grid, block and cluster only x counts. False: a fault. */
 bool tile_machine_launch(tile_machine *, tile_machine_code *code, const char *entry,
                          const tile_launch_config *config, const void *args, size_t args_bytes);
+
+/* A context of tile.h whose GPU is the machine; it goes before the machine does. Memory that is
+ * given to kernels is from tile_alloc or registered above. */
+tile_status tile_machine_context(tile_machine *, tile_context **context);
 
 /* ---- what came of it ---- */
 

@@ -19,6 +19,12 @@ static int position(const Machine *m, const char *p)
     return low;
 }
 
+static bool holds(const Region *r, const char *p, size_t bytes)
+{
+    return p >= r->base && (size_t)(p - r->base) <= r->bytes &&
+           bytes <= r->bytes - (size_t)(p - r->base);
+}
+
 bool tile_machine_buffer(tile_machine *machine, void *data, size_t bytes, const char *name,
                          unsigned flags)
 {
@@ -67,6 +73,14 @@ void tile_machine_remove(tile_machine *machine, void *data)
     m->found = NULL;
 }
 
+void tile_machine_define(tile_machine *machine, void *data, size_t bytes)
+{
+    Machine *m = &machine->machine;
+    int i = position(m, data) - 1;
+    if (i >= 0 && holds(&m->buffer[i], data, bytes))
+        shadow_define(&m->buffer[i], region_offset(&m->buffer[i], data), bytes);
+}
+
 void memory_free(Machine *m)
 {
     for (int i = 0; i < m->buffers; i++)
@@ -81,12 +95,6 @@ void memory_forget(Machine *m)
 }
 
 /* ---- addresses ---- */
-
-static bool holds(const Region *r, const char *p, size_t bytes)
-{
-    return p >= r->base && (size_t)(p - r->base) <= r->bytes &&
-           bytes <= r->bytes - (size_t)(p - r->base);
-}
 
 size_t region_offset(const Region *r, const void *p)
 {

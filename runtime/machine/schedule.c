@@ -292,8 +292,10 @@ static void cluster_free(Cluster *c)
 static void block_exit(Machine *m, Block *b)
 {
     mbarrier_check_exit(b);
-    for (int i = 0; i < b->warps; i++)
+    for (int i = 0; i < b->warps; i++) {
         wgmma_check_exit(&b->warp[i]);
+        bank_flush(&b->warp[i]);
+    }
     group_check_exit(b);
     remote_check_exit(b);
     engine_finish(m, b);

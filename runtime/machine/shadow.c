@@ -78,8 +78,14 @@ void shadow_define(Region *r, size_t offset, size_t bytes)
         return;
     for (size_t end = offset + bytes; offset < end;) {
         size_t cell = offset / CELL_BYTES;
-        r->defined[cell] = (uint8_t)(r->defined[cell] | cell_part(&offset, end));
+        r->defined[cell] = (uint8_t)((r->defined[cell] & 15) | cell_part(&offset, end));
     }
+}
+
+void shadow_swizzle(Region *r, size_t offset, size_t bytes, tile_swizzle swizzle)
+{
+    for (size_t i = offset / CELL_BYTES; i < (offset + bytes) / CELL_BYTES; i++)
+        r->defined[i] = (uint8_t)((r->defined[i] & 15) | (unsigned)(swizzle + 1) << 4);
 }
 
 void shadow_need_defined(const Access *a, size_t offset, size_t bytes)
@@ -266,11 +272,20 @@ static void remember(const Access *a, Cell *c, unsigned bytes)
     c->more = node;
 }
 
+/* The same thread in the same epoch: nothing has been ordered in between. Operations of an
+ * mbarrier's phase share a stamp, but they are several. */
+static bool is_repeated(const Access *a, const Record *r, unsigned bytes)
+{
+    bool thread = a->agent == a->self_agent && a->block == a->self_block;
+    return same_stamp(a, r, bytes) && r->lanes >> a->agent % 32 & 1 &&
+           (thread || !conflict(a->touch, a->touch));
+}
+
 /* True: the access is remembered already, by a record that gets its lane too. */
 static bool visit(const Access *a, Record *r, unsigned bytes, size_t offset, bool *forget)
 {
     *forget = false;
-    if (same_stamp(a, r, bytes)) {
+    if (same_stamp(a, r, bytes) && !conflict(a->touch, a->touch)) {
         r->lanes |= 1u << a->agent % 32;
         r->place = a->place & 0xFFFFFF;
         return true;
@@ -288,8 +303,8 @@ static void touch_cell(const Access *a, Cell *c, unsigned bytes, size_t offset)
         Record *r = &c->record[i];
         if (r->touch == TOUCH_NONE)
             continue;
-        if (same_stamp(a, r, bytes) && r->lanes >> a->agent % 32 & 1)
-            return; /* nothing has been ordered in between: it would be another epoch */
+        if (is_repeated(a, r, bytes))
+            return;
         there |= visit(a, r, bytes, offset, &forget);
         if (forget)
             r->touch = TOUCH_NONE;

@@ -237,6 +237,7 @@ static void load_to(Thread *t, const tile_tensor_map_spec *s, const int32_t *at,
     check_no_mbarrier(t, to, op->count, bytes, write.what);
     shadow_touch(&write, op->count, bytes);
     shadow_define(to, op->count, bytes);
+    shadow_swizzle(to, op->count, bytes, s->swizzle);
     mbarrier_bind(b, bytes, t->place);
     async_start(op);
 }

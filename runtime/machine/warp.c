@@ -97,6 +97,7 @@ void warp_exit(Thread *t)
 void warp_meet(Warp *w, Clock *order[ORDERS])
 {
     for (int i = 0; i < ORDERS; i++) {
+        clock_drop(&order[i]);
         order[i] = clock_share(warp_lane(w, 0)->clock[i]);
         EACH_LANE(t, w)
         clock_meet(&order[i], t->clock[i]);

@@ -31,6 +31,7 @@ typedef struct WgmmaState {
     uint32_t agent;
     Registers *registers[MOST_ARRAYS];
     int arrays;
+    Clock *order[ORDERS]; /* what all lanes know, at an issue */
 } WgmmaState;
 
 typedef struct WgmmaOp {
@@ -255,8 +256,10 @@ static void give_back(Warp *w, Registers *r)
 
 typedef struct Reader {
     Warp *warp;
+    const Operand *operand;
     Access access;
     const char *name;
+    uint64_t seen[SHARED_WINDOW / CHUNK / 64]; /* pieces of 16 bytes */
 } Reader;
 
 static size_t offset_of(Warp *w, uint32_t address, const char *name)
@@ -281,11 +284,32 @@ static void each_chunk(const Operand *o, int rows, int k,
             visit(context, operand_chunk(o, m, i), m, i);
 }
 
+/* What no descriptor means: two elements at one place, or another order of the pieces than the
+ * tensor copy that brought them has used. */
+static void check_layout(Reader *r, size_t offset)
+{
+    const Thread *t = r->access.thread;
+    uint64_t *seen = &r->seen[offset / CHUNK / 64], bit = 1ull << offset / CHUNK % 64;
+    if (*seen & bit)
+        breach(t->machine, TILE_FAULT_DESCRIPTOR, t, t->place,
+               "wgmma.mma_async: by its descriptor, elements of %s lie at one place, shared+0x%zx",
+               r->name, offset);
+    *seen |= bit;
+    int brought = r->access.region->defined[offset / CELL_BYTES] >> 4;
+    int bytes = brought > 1 ? 16 << (brought - 1) : 16;
+    if (brought && bytes != r->operand->swizzle)
+        breach(t->machine, TILE_FAULT_DESCRIPTOR, t, t->place,
+               "wgmma.mma_async: the descriptor of %s has a swizzle of %d bytes (16: none), the "
+               "tensor copy to shared+0x%zx one of %d",
+               r->name, r->operand->swizzle, offset, bytes);
+}
+
 static void stamp(void *context, uint32_t address, int mn, int k)
 {
     Reader *r = context;
     size_t offset = offset_of(r->warp, address, r->name);
     (void)mn, (void)k;
+    check_layout(r, offset);
     check_no_mbarrier(r->access.thread, r->access.region, offset, CHUNK, r->access.what);
     shadow_need_defined(&r->access, offset, CHUNK);
     shadow_touch(&r->access, offset, CHUNK);
@@ -294,19 +318,15 @@ static void stamp(void *context, uint32_t address, int mn, int k)
 static void stamp_operand(Warp *w, const Operand *o, int rows, int k, uint32_t number,
                           const char *name, const char *what)
 {
-    Clock *order[ORDERS];
     Thread *t = warp_lane(w, 0);
-    Reader r = {.warp = w, .name = name};
-    warp_meet(w, order);
+    Reader r = {.warp = w, .operand = o, .name = name};
     r.access = access_of(t, &w->block->shared, TOUCH_ASYNC_READ, what);
     r.access.agent = w->wgmma->agent;
     r.access.epoch = number;
     r.access.self_agent = NO_AGENT; /* not ordered behind earlier instructions: 8.9.1.1 */
     for (int i = 0; i < ORDERS; i++)
-        r.access.order[i] = order[i];
+        r.access.order[i] = w->wgmma->order[i];
     each_chunk(o, rows, k, stamp, &r);
-    for (int i = 0; i < ORDERS; i++)
-        clock_drop(&order[i]);
 }
 
 typedef struct Matrix {
@@ -468,6 +488,7 @@ static bool finish_wgmma(Warp *w)
         breach(m, TILE_FAULT_FENCE, t, t->place, "wgmma.mma_async with no wgmma.fence before it");
     AsyncOp *async = issue(w, in);
     WgmmaOp *op = async->wgmma;
+    warp_meet(w, s->order);
     check_operand(w, in->b, in->majors & 2, bytes, "B", &op->b);
     stamp_operand(w, &op->b, in->n, k, async->number, "B", "wgmma.mma_async reads B at");
     if (!in->from_registers) {
@@ -612,6 +633,8 @@ void wgmma_free(Warp *w)
     WgmmaState *s = w->wgmma;
     while (s && s->arrays)
         forget(s, 0);
+    for (int i = 0; s && i < ORDERS; i++)
+        clock_drop(&s->order[i]);
     if (s)
         free(s->group);
     free(s);

@@ -1,0 +1,68 @@
+/* tilec run --machine: the same run as --device cuda, on the machine model. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "compiler/run_cuda.h"
+
+/* Inputs are not written; what no file has defined is not read. */
+static unsigned flags_of(const Binding *b, int entry)
+{
+    if (b->tensor->tensor->dir == PARAM_IN)
+        return TILE_BUFFER_READ_ONLY;
+    return b->buffers[entry].defined ? 0 : TILE_BUFFER_UNDEFINED;
+}
+
+bool machine_takes(CudaRun *r)
+{
+    RunPlan *p = r->plan;
+    for (int i = 0; i < p->nbindings; i++) {
+        const Binding *b = &p->bindings[i];
+        const char *name = b->tensor->name;
+        for (int k = 0; k < b->entries && b->tensor->tensor->dir != PARAM_SCRATCH; k++) {
+            r->device[i][k] = b->buffers[k].data;
+            if (b->entries > 1)
+                name = arena_format(p->arena, "%s[%d]", b->tensor->name, k);
+            if (b->buffers[k].bytes &&
+                !tile_machine_buffer(r->machine, b->buffers[k].data, b->buffers[k].bytes, name,
+                                     flags_of(b, k)))
+                return user_error("no memory for %s on the machine", name);
+        }
+    }
+    return true;
+}
+
+/* What the machine has to say is said as it is, without the runtime's words before it. */
+static bool launch(CudaRun *r)
+{
+    if (tile_call(&r->kernel, r->context, r->arguments, r->count, r->scratch, r->scratch_bytes,
+                  NULL) == TILE_OK)
+        return true;
+    return tile_machine_fault(r->machine) == TILE_FAULT_NONE
+               ? cuda_failed(r)
+               : user_error("%s", tile_machine_report(r->machine));
+}
+
+bool run_machine(RunPlan *plan)
+{
+    CudaRun r = {.plan = plan};
+    tile_machine_options options = {.seed = plan->command->seed,
+                                    .source = plan->command->operands.items[0]};
+    if (!plan->item)
+        return user_error("--machine takes a .tile file");
+    if (!tile_arch_find(plan->command->machine, &options.arch))
+        return user_error("--machine %s: there is no such target", plan->command->machine);
+    r.machine = tile_machine_create(&options);
+    if (!r.machine)
+        return user_error("no memory for the machine");
+    double start = seconds_now();
+    bool good = tile_machine_context(r.machine, &r.context) == TILE_OK;
+    if (good) {
+        good = cuda_prepare(&r) && launch(&r);
+        cuda_finish(&r);
+    } else {
+        cuda_failed(&r);
+    }
+    tile_machine_free(r.machine);
+    plan->seconds = seconds_now() - start;
+    return good;
+}
