@@ -28,7 +28,7 @@ typedef struct Command {
     uint64_t seed;
     int threads;
     bool verbose, check_only;
-    const char *output;        /* emit -o: a folder */
+    const char *output;        /* emit -o: a folder; layout -o: a file */
     const char *arch, *kernel; /* --arch, --kernel */
     int times;                 /* --time */
     const char *device;        /* --device: "cpu" or "cuda" */
@@ -43,6 +43,7 @@ int command_debug(Command *);
 int command_fmt(Command *);
 int command_emit(Command *);
 int command_build(Command *);
+int command_layout(Command *);
 
 /* ---- command.c ---- */
 

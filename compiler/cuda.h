@@ -7,7 +7,6 @@
 #include "compiler/lower.h"
 #include "compiler/ranges.h"
 #include "compiler/statement.h"
-#include "compiler/swizzle.h"
 
 /* A number that is known while compiling, or a C expression; `node`: how the host knows it. */
 typedef struct Number {
@@ -146,6 +145,11 @@ void buffer_read(Cuda *, Buffer *);
 
 /* The register of element 0 of vector `o`, as a C expression. */
 char *vector_register(Cuda *, const Layout *, const Vectors *, const char *o);
+
+/* ---- cuda_note.c: what was moved, where someone asks ---- */
+void note_conversion(Cuda *, const Value *, const Layout *from, const Layout *to, MovementWay);
+/* A load, store or atomic of a tile in that layout; no vectors: element by element. */
+void note_access(Cuda *, const Op *, const Layout *, const Vectors *);
 
 /* ---- cuda_live.c: marks what the phase needs ---- */
 void find_live(Cuda *, const Op *par);

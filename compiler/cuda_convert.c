@@ -395,8 +395,10 @@ const char *converted(Cuda *c, const Value *arg, const Layout *to)
     if (before)
         return before;
     const char *out = NULL;
+    MovementWay way = MOVE_SHUFFLES;
     int n = same_warps(from, to) ? shuffles(from, to) : -1;
     if (layout_same_threads(from, to)) {
+        way = MOVE_REGISTERS;
         out = new_temp(c, "turned");
         line(c, "%s %s[%lld];", type, out, (long long)layout_span(to, OWN_REG));
         if (!permute(c, &arg->type, name, from, out, to))
@@ -404,8 +406,11 @@ const char *converted(Cuda *c, const Value *arg, const Layout *to)
     } else if (n >= 0 && n <= MOST_SHUFFLES && c->plan->unit.lanes > 1) {
         out = by_shuffles(c, arg, name, from, to);
     }
-    if (!out)
+    if (!out) {
+        way = MOVE_SHARED;
         out = by_shared(c, arg, name, from, to, new_temp(c, "turned"));
+    }
+    note_conversion(c, arg, from, to, way);
     /* A carried variable has other values later. */
     if (arg->op) {
         Conversion k = {arg, *to, out, c->out.block};

@@ -9,7 +9,16 @@
 
 #define VERSION "0.1"
 
-enum { CHECK = 1, RUN = 2, DEBUG = 4, FMT = 8, EMIT = 16, BUILD = 32, MAX_THREADS = 1024 };
+enum {
+    CHECK = 1,
+    RUN = 2,
+    DEBUG = 4,
+    FMT = 8,
+    EMIT = 16,
+    BUILD = 32,
+    LAYOUT = 64,
+    MAX_THREADS = 1024
+};
 
 typedef struct Verb {
     unsigned bit;
@@ -53,6 +62,13 @@ static const char build_text[] =
     "without a GPU. docs/host.md says how the library is used.\n"
     "\n"
     "  tilec build kernels.tile/quant/per_token_cast.tile --arch sm90,cpu -o out/cast\n";
+static const char about_layout[] =
+    "Says who holds which element of VALUE, and how it is loaded, stored and converted. VALUE is\n"
+    "the name of a `let` or `var`, or a tensor, whose loaded and stored tiles are shown. Without\n"
+    "VALUE all that have a layout are listed. With -o a picture is drawn, of VALUE or of all.\n"
+    "The variant is the first of the instances that agrees with -s.\n"
+    "\n"
+    "  tilec layout kernels.tile/quant/per_token_cast.tile per_token_cast v -s G=32 -o v.svg\n";
 static const char fmt_text[] =
     "Puts files into the one form: indentation, spaces, line breaks; comments stay. A file with\n"
     "syntax errors is left as it is. FILE may be -: from standard input to standard output.\n";
@@ -65,6 +81,8 @@ static const Verb verbs[] = {
     {DEBUG, "debug", "FILE [KERNEL]", "the same, step by step", debug_text, 1, 2, command_debug},
     {EMIT, "emit", "FILE...", "write the CUDA text of kernels", emit_text, 1, -1, command_emit},
     {BUILD, "build", "FILE...", "build a C library of kernels", build_text, 1, -1, command_build},
+    {LAYOUT, "layout", "FILE [KERNEL [VALUE]]", "show which thread holds which element",
+     about_layout, 1, 3, command_layout},
     {FMT, "fmt", "FILE...", "format programs in place", fmt_text, 1, -1, command_fmt},
 };
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };
@@ -82,7 +100,7 @@ struct Option {
 };
 
 static const Option options[] = {
-    {CHECK | RUN | DEBUG, "-s", "NAME=VALUE",
+    {CHECK | RUN | DEBUG | LAYOUT, "-s", "NAME=VALUE",
      "set a static, scalar, dim, schedule parameter, or a tensor's storage format", take_setting},
     {RUN | DEBUG, "-i", "NAME=FILE", "read tensor NAME from an .npy file; 'xs[0]=FILE' in a table",
      take_input},
@@ -92,12 +110,14 @@ static const Option options[] = {
      take_threads},
     {CHECK, "-d", "ast|ir", "print the tree, or the tile IR of each variant", take_dump},
     {EMIT, "-o", "DIR", "the folder to write into; made if it is not there", take_folder},
+    {LAYOUT, "-o", "PICTURE.svg", "draw a picture", take_folder},
     {EMIT, "--arch", "sm90|sm100", "the target", take_arch},
     {BUILD, "-o", "DIR/NAME", "the folder, made if it is not there, and the library's name",
      take_folder},
     {BUILD, "--arch", "A[,B]", "the targets: sm90, sm100, cpu", take_targets},
     {BUILD, "--threads", "N", "compile N kernels at a time (default: one a core)", take_threads},
     {EMIT | BUILD, "--kernel", "K", "only this kernel", take_kernel},
+    {LAYOUT, "--arch", "sm90|sm100", "the target (default sm90)", take_arch},
     {RUN | DEBUG, "--plan", "sm90|sm100", "add up default sums as that target's threads do",
      take_plan},
     {RUN, "--device", "cpu|cuda", "run in the interpreter (default), or on the GPU", take_device},
@@ -260,7 +280,7 @@ static void help(void)
     for (int i = 0; i < VERB_COUNT; i++) {
         char text[64];
         snprintf(text, sizeof text, "%s %s", verbs[i].name, verbs[i].operands);
-        printf("  %-20s %s\n", text, verbs[i].summary);
+        printf("  %-28s %s\n", text, verbs[i].summary);
     }
     puts("\n  tilec VERB --help    what a verb takes\n"
          "  tilec --version      the version\n\n"
@@ -351,7 +371,8 @@ static int run_verb(Command *c, int argc, char **argv)
 {
     const char *names[VERB_COUNT], *word = argv[1];
     if (argc < 2) {
-        fputs("usage: tilec check|run|debug|emit|build|fmt ...\ntry: tilec --help\n", stderr);
+        fputs("usage: tilec check|run|debug|emit|build|layout|fmt ...\ntry: tilec --help\n",
+              stderr);
         return EXIT_USAGE;
     }
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
