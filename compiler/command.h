@@ -19,7 +19,8 @@ typedef struct PairList {
     int count, capacity;
 } PairList;
 
-typedef struct Command {
+typedef struct Command Command;
+struct Command {
     Arena *arena; /* lives as long as the process */
     Diag *diag;
     const char *verb;
@@ -34,7 +35,11 @@ typedef struct Command {
     const char *device;        /* --device: "cpu" or "cuda" */
     const char *plan;          /* --plan: whose sums the interpreter replays; NULL: trees */
     const char *dump;          /* -d: "ast", "ir" or NULL */
-} Command;
+    PairList pitches, offsets; /* --pitch, --offset: of tensors on the GPU, in elements */
+    int fill;                  /* --fill: a byte that outputs hold at first */
+    const char *batch;         /* --batch: a file of runs */
+    int (*run_verb)(Command *, int argc, char **argv); /* tilec.c: a whole command line */
+};
 
 /* Each returns the process's exit code. */
 int command_check(Command *);
@@ -158,6 +163,10 @@ struct Host;
  * IR is lowered. */
 char *emit_variant(Arena *, Diag *, const Program *, const Variant *, Kernel *, const char *target,
                    struct Host **);
+
+/* ---- command_batch.c ---- */
+
+int command_batch(Command *);
 
 /* ---- run_cuda.c ---- */
 

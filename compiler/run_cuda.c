@@ -27,9 +27,13 @@ static bool upload(CudaRun *r)
         r->device[i] = NEW_ARRAY(p->arena, void *, binding->entries + 1);
         for (int k = 0; k < binding->entries && !is_scratch(binding); k++) {
             const Buffer *b = &binding->buffers[k];
-            if (tile_alloc(r->context, b->bytes, &r->device[i][k]) != TILE_OK ||
-                tile_upload(r->context, r->device[i][k], b->data, b->bytes) != TILE_OK)
+            DevicePlace place;
+            if (!device_place(p, b, &place))
+                return false;
+            if (tile_alloc(r->context, place.bytes, &r->device[i][k]) != TILE_OK)
                 return cuda_failed(r);
+            if (!place_upload(r, &place, b, r->device[i][k]))
+                return false;
         }
     }
     return true;
@@ -43,8 +47,9 @@ static bool download(CudaRun *r)
         bool written = binding->tensor->tensor->dir != PARAM_IN && !is_scratch(binding);
         for (int k = 0; k < binding->entries && written; k++) {
             const Buffer *b = &binding->buffers[k];
-            if (tile_download(r->context, b->data, r->device[i][k], b->bytes) != TILE_OK)
-                return cuda_failed(r);
+            DevicePlace place;
+            if (!device_place(p, b, &place) || !place_download(r, &place, b, r->device[i][k]))
+                return false;
         }
     }
     return true;
@@ -90,9 +95,11 @@ static DLTensor *tensor_of(CudaRun *r, const Buffer *b, void *address)
 {
     Arena *a = r->plan->arena;
     DLTensor *t = NEW(a, DLTensor);
+    DevicePlace place;
+    device_place(r->plan, b, &place);
     int64_t *shape = NEW_ARRAY(a, int64_t, b->rank + 1), *strides = NULL;
     memcpy(shape, b->extent, sizeof *shape * (size_t)b->rank);
-    *t = (DLTensor){.data = address,
+    *t = (DLTensor){.data = address ? (char *)address + place.offset_bytes : NULL,
                     .device = {kDLCUDA, 0},
                     .ndim = b->rank,
                     .dtype = element_type(b->dtype),
@@ -105,6 +112,13 @@ static DLTensor *tensor_of(CudaRun *r, const Buffer *b, void *address)
         strides[1] = (b->extent[0] + unit - 1) / unit * unit;
         shape[1] = quads ? (b->extent[1] + 3) / 4 : b->extent[1];
         t->dtype = quads ? (DLDataType){kDLInt, 32, 1} : t->dtype;
+    }
+    if (place.row != (b->rank ? b->extent[b->rank - 1] : 1)) {
+        strides = NEW_ARRAY(a, int64_t, b->rank);
+        strides[b->rank - 1] = 1;
+        strides[b->rank - 2] = place.row;
+        for (int i = b->rank - 3; i >= 0; i--)
+            strides[i] = strides[i + 1] * b->extent[i + 1];
     }
     t->strides = strides;
     return t;
@@ -203,11 +217,23 @@ static bool run_on(CudaRun *r)
     return take_scratch(r) && run_timed(r) && download(r) && (!times || cuda_time(r, times));
 }
 
+static bool are_tensors(const RunPlan *p, const PairList *list, const char *option)
+{
+    for (int i = 0; i < list->count; i++)
+        if (binding_of(p, list->items[i].name) < 0)
+            return user_error("%s %s: %s has no such tensor", option, list->items[i].name,
+                              p->kernel->name);
+    return true;
+}
+
 bool run_cuda(RunPlan *plan)
 {
     CudaRun r = {.plan = plan};
     if (!plan->item)
         return user_error("--device cuda takes a .tile file");
+    if (!are_tensors(plan, &plan->command->pitches, "--pitch") ||
+        !are_tensors(plan, &plan->command->offsets, "--offset"))
+        return false;
     if (tile_context_create(0, &r.context) != TILE_OK)
         return cuda_failed(&r);
     bool good = run_on(&r);

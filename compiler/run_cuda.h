@@ -17,6 +17,22 @@ typedef struct CudaRun {
     size_t scratch_bytes;
 } CudaRun;
 
+/* Where a buffer lies on the device: --pitch and --offset. */
+typedef struct DevicePlace {
+    bool loose;  /* not as the buffer is */
+    int64_t row; /* elements from one row to the next */
+    int64_t offset, rows;
+    size_t offset_bytes, row_bytes, data_bytes, bytes; /* data_bytes: of a row */
+} DevicePlace;
+
+/* run_place.c */
+
+bool device_place(const RunPlan *, const Buffer *, DevicePlace *);
+/* `device` is the begin of the allocation of .bytes. */
+bool place_upload(CudaRun *, const DevicePlace *, const Buffer *, void *device);
+/* False too if the kernel has written between rows. */
+bool place_download(CudaRun *, const DevicePlace *, const Buffer *, const void *device);
+
 /* run_cuda.c */
 
 /* Says what the runtime said; false. */

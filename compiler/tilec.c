@@ -91,7 +91,7 @@ typedef struct Option Option;
 typedef bool Take(Command *, const Option *, const char *value);
 static Take take_setting, take_targets, take_input, take_output, take_seed, take_threads, take_dump,
             take_verbose, take_check, take_folder, take_arch, take_kernel, take_device, take_times,
-            take_plan;
+            take_plan, take_pitch, take_offset, take_fill, take_batch;
 
 struct Option {
     unsigned verbs;
@@ -123,6 +123,13 @@ static const Option options[] = {
     {RUN, "--device", "cpu|cuda", "run in the interpreter (default), or on the GPU", take_device},
     {RUN, "--time", "N", "with --device cuda: print the median time of N runs, beside a copy",
      take_times},
+    {RUN, "--pitch", "NAME=N", "on the GPU, N elements from a row of a tensor to the next",
+     take_pitch},
+    {RUN, "--offset", "NAME=N", "on the GPU, it begins N elements behind an aligned address",
+     take_offset},
+    {RUN, "--fill", "BYTE", "what every byte of an output is at first (default 0)", take_fill},
+    {RUN, "--batch", "FILE", "the runs that FILE has, a line each; stops where the GPU fails",
+     take_batch},
     {FMT, "--check", NULL, "change nothing; exit code 1 if a file is not formatted", take_check},
     {CHECK | RUN | DEBUG | BUILD, "-v", NULL, "say what was done", take_verbose},
 };
@@ -229,6 +236,31 @@ static bool take_times(Command *c, const Option *o, const char *value)
     if (!take_number(c, o, value, 100000, &n))
         return false;
     c->times = (int)n;
+    return true;
+}
+
+static bool take_pitch(Command *c, const Option *o, const char *value)
+{
+    return take_pair(c, o, value, &c->pitches);
+}
+
+static bool take_offset(Command *c, const Option *o, const char *value)
+{
+    return take_pair(c, o, value, &c->offsets);
+}
+
+static bool take_fill(Command *c, const Option *o, const char *value)
+{
+    uint64_t n = 0;
+    bool ok = take_number(c, o, value, 255, &n);
+    c->fill = (int)n;
+    return ok;
+}
+
+static bool take_batch(Command *c, const Option *o, const char *value)
+{
+    (void)o;
+    c->batch = value;
     return true;
 }
 
@@ -360,7 +392,7 @@ static int read_arguments(Command *c, const Verb *v, int argc, char **argv)
         if (!o->take(c, o, value))
             return EXIT_USAGE;
     }
-    if (c->operands.count < v->least)
+    if (c->operands.count < v->least && !c->batch)
         return usage_error(c, "usage: tilec %s %s", v->name, v->operands);
     if (v->most >= 0 && c->operands.count > v->most)
         return usage_error(c, "unexpected argument %s", c->operands.items[v->most]);
@@ -407,7 +439,7 @@ int main(int argc, char **argv)
 {
     Arena arena = {0};
     Diag diag = {.arena = &arena, .out = stderr, .color = wants_color()};
-    Command c = {.arena = &arena, .diag = &diag};
+    Command c = {.arena = &arena, .diag = &diag, .run_verb = run_verb};
     signal(SIGPIPE, SIG_IGN);
     int code = run_verb(&c, argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout)) {
