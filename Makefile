@@ -41,7 +41,7 @@ BASE := -std=c11 -g -D_POSIX_C_SOURCE=200809L -D_FILE_OFFSET_BITS=64 -I. -I$(GEN
         -ffp-contract=off -fPIC -fvisibility=hidden -pthread $(OPTIMIZE) $(SANITIZE)
 # Lemon's parser is not ours to make clean.
 GEN_WARN := -Wall -Wno-unused $(WERROR)
-LIBS := -ledit -lm -lpthread -ldl
+LIBS := -lm -lpthread -ldl
 
 SOURCES := $(sort $(wildcard dsl/*.c compiler/*.c compiler/interp/*.c runtime/*.c \
                              runtime/machine/*.c runtime/numerics/*.c))

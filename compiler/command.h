@@ -19,7 +19,8 @@ typedef struct PairList {
     int count, capacity;
 } PairList;
 
-typedef struct Command {
+typedef struct Command Command;
+struct Command {
     Arena *arena; /* lives as long as the process */
     Diag *diag;
     const char *verb;
@@ -28,14 +29,18 @@ typedef struct Command {
     uint64_t seed;
     int threads;
     bool verbose, check_only;
-    const char *output;        /* emit -o: a folder */
+    const char *output;        /* emit -o: a folder; layout -o: a file */
     const char *arch, *kernel; /* --arch, --kernel */
     int times;                 /* --time */
     const char *device;        /* --device: "cpu" or "cuda" */
     const char *machine;       /* --machine: the model's target; NULL: not asked for */
     const char *plan;          /* --plan: whose sums the interpreter replays; NULL: trees */
     const char *dump;          /* -d: "ast", "ir" or NULL */
-} Command;
+    PairList pitches, offsets; /* --pitch, --offset: of tensors on the GPU, in elements */
+    int fill;                  /* --fill: a byte that outputs hold at first */
+    const char *batch;         /* --batch: a file of runs */
+    int (*run_verb)(Command *, int argc, char **argv); /* tilec.c: a whole command line */
+};
 
 /* Each returns the process's exit code. */
 int command_check(Command *);
@@ -44,6 +49,7 @@ int command_debug(Command *);
 int command_fmt(Command *);
 int command_emit(Command *);
 int command_build(Command *);
+int command_layout(Command *);
 
 /* ---- command.c ---- */
 
@@ -158,6 +164,10 @@ struct Host;
  * IR is lowered. */
 char *emit_variant(Arena *, Diag *, const Program *, const Variant *, Kernel *, const char *target,
                    struct Host **);
+
+/* ---- command_batch.c ---- */
+
+int command_batch(Command *);
 
 /* ---- run_cuda.c ---- */
 

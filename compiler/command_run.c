@@ -157,9 +157,13 @@ static void tell(RunPlan *plan)
 int command_run(Command *c)
 {
     RunPlan plan;
+    if (c->batch)
+        return command_batch(c);
+    bool cuda = c->device && strcmp(c->device, "cuda") == 0;
+    if (!cuda && !c->machine && c->pitches.count + c->offsets.count)
+        return usage_error(c, "--pitch and --offset need --device cuda or --machine");
     RunOptions options = run_options(c);
     int code = run_prepare(&plan, c);
-    bool cuda = c->device && strcmp(c->device, "cuda") == 0;
     if (!code && (cuda || c->machine))
         code = (cuda ? run_cuda : run_machine)(&plan) && run_finish(&plan) ? 0 : EXIT_USER;
     else if (!code &&

@@ -143,16 +143,13 @@ char *place_text(Cuda *, const Type *, const Layout *);
 void buffer_write(Cuda *, Buffer *);
 void buffer_read(Cuda *, Buffer *);
 
-/* How registers of a layout come in vectors along a dim: `n` neighbours, `count` times. */
-typedef struct Vectors {
-    int64_t n, count;
-    int mode;     /* the register mode that they run in; -1: n is 1 */
-    bool leading; /* neighbours are neighbouring registers */
-} Vectors;
-Vectors vectors_along(const Layout *, int dim, int64_t most);
-/* The register of element 0 of vector `o`, as a C expression, and how far its neighbours are. */
+/* The register of element 0 of vector `o`, as a C expression. */
 char *vector_register(Cuda *, const Layout *, const Vectors *, const char *o);
-int64_t vector_step(const Layout *, const Vectors *);
+
+/* ---- cuda_note.c: what was moved, where someone asks ---- */
+void note_conversion(Cuda *, const Value *, const Layout *from, const Layout *to, MovementWay);
+/* A load, store or atomic of a tile in that layout; no vectors: element by element. */
+void note_access(Cuda *, const Op *, const Layout *, const Vectors *);
 
 /* ---- cuda_live.c: marks what the phase needs ---- */
 void find_live(Cuda *, const Op *par);

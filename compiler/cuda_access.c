@@ -391,7 +391,9 @@ bool emit_load(Cuda *c, const Op *op)
     declare(c, r);
     const char *name = c_name(c, r);
     bool checked = *p.inside || p.first || layout_is_masked(l);
-    if (p.several && !(is_local(v) && checked)) {
+    bool several = p.several && !(is_local(v) && checked);
+    note_access(c, op, l, several ? &p.vectors : NULL);
+    if (several) {
         tell(c, op, v, l, false);
         load_vectors(c, op, &p, name, pad);
         return true;
@@ -583,7 +585,9 @@ bool emit_store(Cuda *c, const Op *op)
     if (t == DT_E2M1 && !p.several)
         return cuda_fail(c, op, "a store of single e2m1 elements");
     bool checked = *p.inside || p.first || layout_is_masked(l);
-    if (p.several && !(is_local(v) && checked)) {
+    bool several = p.several && !(is_local(v) && checked);
+    note_access(c, op, l, several ? &p.vectors : NULL);
+    if (several) {
         tell(c, op, v, l, true);
         store_vectors(c, op, &p, name, narrows);
         return true;
@@ -627,6 +631,8 @@ bool emit_atomic(Cuda *c, const Op *op)
         when = both(c, when, format_text(c, "tile_inside(%s, %s)", p.first, p.extent));
     if (op->nresults)
         return cuda_fail(c, op, "the old value of atomic_add");
+    if (!one)
+        note_access(c, op, l, NULL);
     tell(c, op, v, l, true);
     line(c, "TILE_EACH(r, %lld) %s%s%stile_%satomic_add_%s(%s, %s%s);",
          (long long)(one ? 1 : layout_span(l, OWN_REG)), *when ? "if (" : "", when,

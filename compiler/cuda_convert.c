@@ -18,46 +18,11 @@ void buffer_read(Cuda *c, Buffer *b)
     statement_effect(&c->out, (Effect){.buffer = b});
 }
 
-/* ---- vectors ---- */
-
-static int64_t product_before(const Layout *l, int mode)
-{
-    int64_t n = 1;
-    for (int i = 0; i < mode; i++)
-        if (l->mode[i].owner == l->mode[mode].owner)
-            n *= l->mode[i].extent;
-    return n;
-}
-
-Vectors vectors_along(const Layout *l, int dim, int64_t most)
-{
-    Vectors v = {1, layout_span(l, OWN_REG), -1, true};
-    for (int i = 0; i < l->count; i++) {
-        const Mode *m = &l->mode[i];
-        if (m->owner != OWN_REG || m->dim != dim || m->stride != 1)
-            continue;
-        /* A mask may end inside of a vector: then single elements move. */
-        int64_t n = 1;
-        while (2 * n <= most && m->extent % (2 * n) == 0 &&
-               (m->mask < 0 || l->limit[m->mask] % (2 * n) == 0))
-            n *= 2;
-        if (n > 1)
-            v = (Vectors){n, v.count / n, i, product_before(l, i) == 1};
-        break;
-    }
-    return v;
-}
-
-int64_t vector_step(const Layout *l, const Vectors *v)
-{
-    return v->mode < 0 ? 1 : product_before(l, v->mode);
-}
-
 char *vector_register(Cuda *c, const Layout *l, const Vectors *v, const char *o)
 {
     if (v->mode < 0)
         return format_text(c, "%s", o);
-    int64_t before = product_before(l, v->mode);
+    int64_t before = vector_step(l, v);
     if (before == 1)
         return format_text(c, "%s * %lld", o, (long long)v->n);
     return format_text(c, "%s / %lld * %lld + %s %% %lld", o, (long long)before,
@@ -322,110 +287,17 @@ static const char *by_shuffles(Cuda *c, const Value *arg, const char *name, cons
 
 /* ---- through shared memory ---- */
 
-/* Elements lie in chunks of 16 bytes along `fast`; chunk k of line n is at k ^ (n >> shift & mask).
- */
-typedef struct SharedPlace {
-    const Type *type;
-    int fast;
-    int64_t chunk, chunks; /* elements of a chunk, chunks of a line */
-    int shift;
-    int64_t mask; /* 0: no swizzle */
-} SharedPlace;
-
-/* The number of the line that an element is in: its index along the other dims. */
-static int64_t line_number(const SharedPlace *p, const Layout *l, int64_t reg, int64_t lane,
-                           int64_t warp)
-{
-    int64_t n = 0;
-    for (int d = 0; d < p->type->rank; d++)
-        if (d != p->fast)
-            n = n * p->type->dims[d] + layout_index(l, d, reg, lane, warp);
-    return n;
-}
-
-static int64_t byte_of(const SharedPlace *p, const Layout *l, int size, int64_t reg, int64_t lane)
-{
-    int64_t n = line_number(p, l, reg, lane, 0);
-    int64_t x = layout_index(l, p->fast, reg, lane, 0);
-    int64_t chunk = x / p->chunk ^ (n >> p->shift & p->mask);
-    return ((n * p->chunks + chunk) * p->chunk + x % p->chunk) * size;
-}
-
-/* How many bank cycles the accesses of one warp take beyond the least, over all its registers:
- * a 16-byte access is four phases of 8 lanes, one of 8 bytes two of 16. */
-static int64_t conflicts(const SharedPlace *p, const Layout *l, int size, const Vectors *v)
-{
-    int64_t bytes = v->n * size, lanes = bytes >= 16 ? 8 : bytes == 8 ? 16 : 32, extra = 0;
-    int64_t step = 1;
-    for (int i = 0; v->mode >= 0 && i < v->mode; i++)
-        if (l->mode[i].owner == OWN_REG)
-            step *= l->mode[i].extent;
-    for (int64_t o = 0; o < v->count; o++) {
-        int64_t reg = v->mode < 0 ? o : o / step * step * v->n + o % step;
-        for (int64_t first = 0; first < 32; first += lanes) {
-            int64_t word[32][32];
-            int used[32] = {0}, most = 1;
-            for (int64_t lane = first; lane < first + lanes; lane++) {
-                if (!layout_holds(l, reg, lane, 0))
-                    continue;
-                int64_t at = byte_of(p, l, size, reg, lane);
-                for (int64_t b = at / 4; b < (at + bytes + 3) / 4; b++) {
-                    int bank = (int)(b % 32), k = 0;
-                    while (k < used[bank] && word[bank][k] != b)
-                        k++;
-                    if (k == used[bank] && k < 32)
-                        word[bank][used[bank]++] = b;
-                    most = used[bank] > most ? used[bank] : most;
-                }
-            }
-            extra += most - 1;
-        }
-    }
-    return extra;
-}
-
-/* Axis `fast` of the tile lies along memory; the swizzle with the fewest conflicts. */
-static int64_t find_place(SharedPlace *p, const Type *t, int fast, const Layout *from,
-                          const Layout *to, Vectors *put, Vectors *get)
-{
-    int size = dtype_info[t->dtype].size;
-    int64_t most = 16 / size ? 16 / size : 1, best = -1;
-    *p = (SharedPlace){.type = t, .fast = fast};
-    p->chunk = most;
-    while (t->dims[fast] % p->chunk)
-        p->chunk /= 2;
-    p->chunks = t->dims[fast] / p->chunk;
-    *put = vectors_along(from, fast, p->chunk);
-    *get = vectors_along(to, fast, p->chunk);
-    SharedPlace tried = *p;
-    int64_t widest = 1;
-    while (widest * 2 <= 8 && p->chunks % (widest * 2) == 0)
-        widest *= 2;
-    for (int shift = 0; shift < 8; shift++)
-        for (tried.mask = 0; tried.mask < widest; tried.mask = 2 * tried.mask + 1) {
-            tried.shift = shift;
-            if (shift && !tried.mask)
-                continue;
-            int64_t n = conflicts(&tried, from, size, put) + conflicts(&tried, to, size, get);
-            if (best < 0 || n < best) {
-                best = n;
-                *p = tried;
-            }
-        }
-    return best + 4 * (put->count + get->count);
-}
-
 static char *place_of(Cuda *c, const SharedPlace *p, const Layout *l, const char *reg)
 {
     char *n = format_text(c, "0"), *x = coordinate(c, l, p->fast, reg);
     int64_t stride = 1;
-    for (int d = p->type->rank - 1; d >= 0; d--) {
+    for (int d = p->type.rank - 1; d >= 0; d--) {
         if (d == p->fast)
             continue;
         char *i = coordinate(c, l, d, reg);
         if (strcmp(i, "0"))
             n = sum_of(c, n, stride == 1 ? i : format_text(c, "(%s) * %lld", i, (long long)stride));
-        stride *= p->type->dims[d];
+        stride *= p->type.dims[d];
     }
     int64_t width = p->chunk * p->chunks;
     if (!p->mask)
@@ -482,22 +354,8 @@ static const char *by_shared(Cuda *c, const Value *arg, const char *name, const 
 {
     Type t = arg->type;
     t.dtype = held(c, arg);
-    SharedPlace best = {0};
     Vectors put = {0}, get = {0};
-    int64_t least = -1;
-    for (int fast = t.rank - 1; fast >= 0; fast--) {
-        SharedPlace p;
-        Vectors v, w;
-        if (t.dims[fast] == 1 && least >= 0)
-            continue;
-        int64_t cost = find_place(&p, &t, fast, from, to, &v, &w);
-        if (least < 0 || cost < least) {
-            least = cost;
-            best = p;
-            put = v;
-            get = w;
-        }
-    }
+    SharedPlace best = find_shared_place(&t, from, to, &put, &get);
     Buffer *b = statement_buffer(&c->out, new_temp(c, "turn"), c_type(t.dtype),
                                  (size_t)type_elements(&t) * dtype_info[t.dtype].size);
     move(c, &best, from, &put, b, t.dtype, name, true);
@@ -537,8 +395,10 @@ const char *converted(Cuda *c, const Value *arg, const Layout *to)
     if (before)
         return before;
     const char *out = NULL;
+    MovementWay way = MOVE_SHUFFLES;
     int n = same_warps(from, to) ? shuffles(from, to) : -1;
     if (layout_same_threads(from, to)) {
+        way = MOVE_REGISTERS;
         out = new_temp(c, "turned");
         line(c, "%s %s[%lld];", type, out, (long long)layout_span(to, OWN_REG));
         if (!permute(c, &arg->type, name, from, out, to))
@@ -546,8 +406,11 @@ const char *converted(Cuda *c, const Value *arg, const Layout *to)
     } else if (n >= 0 && n <= MOST_SHUFFLES && c->plan->unit.lanes > 1) {
         out = by_shuffles(c, arg, name, from, to);
     }
-    if (!out)
+    if (!out) {
+        way = MOVE_SHARED;
         out = by_shared(c, arg, name, from, to, new_temp(c, "turned"));
+    }
+    note_conversion(c, arg, from, to, way);
     /* A carried variable has other values later. */
     if (arg->op) {
         Conversion k = {arg, *to, out, c->out.block};
@@ -627,7 +490,7 @@ Buffer *laid_down(Cuda *c, const Value *v)
     const Layout *l = is_uniform(v) ? &spread : layout_of(c, v);
     Buffer *b = statement_buffer(&c->out, new_temp(c, "tile"), c_type(type),
                                  (size_t)type_elements(t) * dtype_info[type].size);
-    SharedPlace p = {.type = t, .fast = t->rank - 1, .chunk = t->dims[t->rank - 1], .chunks = 1};
+    SharedPlace p = {.type = *t, .fast = t->rank - 1, .chunk = t->dims[t->rank - 1], .chunks = 1};
     Vectors one = {1, layout_span(l, OWN_REG), -1, true};
     const char *name = c_name(c, v);
     if (is_uniform(v)) {

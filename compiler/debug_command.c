@@ -1,5 +1,5 @@
 /* The debugger's commands, and where they come from: a terminal with line editing, or a script. */
-#include <editline/readline.h>
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -331,14 +331,53 @@ static char *script_line(Debugger *d)
     return line;
 }
 
+/* libedit's readline and add_history. It is looked for where a terminal asks for it, so that tilec
+ * starts where there is none. */
+typedef struct Editor {
+    bool asked;
+    char *(*read)(const char *prompt);
+    int (*add_history)(const char *line);
+} Editor;
+
+static void find_editor(Editor *e)
+{
+    void *library = dlopen("libedit.so.2", RTLD_NOW);
+    void *read = library ? dlsym(library, "readline") : NULL;
+    void *add = library ? dlsym(library, "add_history") : NULL;
+    e->asked = true;
+    if (!read || !add)
+        return;
+    memcpy(&e->read, &read, sizeof read);
+    memcpy(&e->add_history, &add, sizeof add);
+}
+
+static char *plain_line(Debugger *d)
+{
+    char *line = NULL;
+    size_t room = 0;
+    fputs("(tilec) ", d->out);
+    fflush(d->out);
+    if (getline(&line, &room, stdin) < 0) {
+        free(line);
+        return NULL;
+    }
+    line[strcspn(line, "\r\n")] = '\0';
+    return line;
+}
+
 static char *read_line(Debugger *d)
 {
+    static Editor editor;
     fflush(d->out);
     if (!d->interactive)
         return script_line(d);
-    char *line = readline("(tilec) ");
+    if (!editor.asked)
+        find_editor(&editor);
+    if (!editor.read)
+        return plain_line(d);
+    char *line = editor.read("(tilec) ");
     if (line && *line)
-        add_history(line);
+        editor.add_history(line);
     return line;
 }
 

@@ -3,6 +3,7 @@
 #define TILE_LOWER_H
 
 #include "compiler/layout.h"
+#include "compiler/movement.h"
 #include "compiler/program.h"
 
 /* What the schedule says of one phase. */
@@ -30,6 +31,7 @@ struct Lowered {
     bool *placed;          /* by Value.id: layout is decided */
     const Layout **summed; /* by Value.id of a planned sum's result: its arg's layout */
     int layouts;           /* how many ids the arrays above have room for */
+    Movements *movements;  /* where the emitter notes what it moves; NULL: nowhere */
 };
 
 /* lower.c: phases, then the passes below, in order; nothing is emitted. False after a message. */

@@ -25,15 +25,19 @@ static bool upload(CudaRun *r)
         const Binding *binding = &p->bindings[i];
         for (int k = 0; k < binding->entries && !is_scratch(binding); k++) {
             const Buffer *b = &binding->buffers[k];
-            if (tile_alloc(r->context, b->bytes, &r->device[i][k]) != TILE_OK ||
-                tile_upload(r->context, r->device[i][k], b->data, b->bytes) != TILE_OK)
+            DevicePlace place;
+            if (!device_place(p, b, &place))
+                return false;
+            if (tile_alloc(r->context, place.bytes, &r->device[i][k]) != TILE_OK)
                 return cuda_failed(r);
+            if (!place_upload(r, &place, b, r->device[i][k]))
+                return false;
         }
     }
     return true;
 }
 
-static bool download(CudaRun *r)
+bool cuda_download(CudaRun *r)
 {
     RunPlan *p = r->plan;
     for (int i = 0; i < p->nbindings; i++) {
@@ -41,8 +45,9 @@ static bool download(CudaRun *r)
         bool written = binding->tensor->tensor->dir != PARAM_IN && !is_scratch(binding);
         for (int k = 0; k < binding->entries && written; k++) {
             const Buffer *b = &binding->buffers[k];
-            if (tile_download(r->context, b->data, r->device[i][k], b->bytes) != TILE_OK)
-                return cuda_failed(r);
+            DevicePlace place;
+            if (!device_place(p, b, &place) || !place_download(r, &place, b, r->device[i][k]))
+                return false;
         }
     }
     return true;
@@ -88,9 +93,11 @@ static DLTensor *tensor_of(CudaRun *r, const Buffer *b, void *address)
 {
     Arena *a = r->plan->arena;
     DLTensor *t = NEW(a, DLTensor);
+    DevicePlace place;
+    device_place(r->plan, b, &place);
     int64_t *shape = NEW_ARRAY(a, int64_t, b->rank + 1), *strides = NULL;
     memcpy(shape, b->extent, sizeof *shape * (size_t)b->rank);
-    *t = (DLTensor){.data = address,
+    *t = (DLTensor){.data = address ? (char *)address + place.offset_bytes : NULL,
                     .device = {kDLCUDA, 0},
                     .ndim = b->rank,
                     .dtype = element_type(b->dtype),
@@ -103,6 +110,13 @@ static DLTensor *tensor_of(CudaRun *r, const Buffer *b, void *address)
         strides[1] = (b->extent[0] + unit - 1) / unit * unit;
         shape[1] = quads ? (b->extent[1] + 3) / 4 : b->extent[1];
         t->dtype = quads ? (DLDataType){kDLInt, 32, 1} : t->dtype;
+    }
+    if (place.row != (b->rank ? b->extent[b->rank - 1] : 1)) {
+        strides = NEW_ARRAY(a, int64_t, b->rank);
+        strides[b->rank - 1] = 1;
+        strides[b->rank - 2] = place.row;
+        for (int i = b->rank - 3; i >= 0; i--)
+            strides[i] = strides[i + 1] * b->extent[i + 1];
     }
     t->strides = strides;
     return t;
@@ -197,7 +211,7 @@ bool cuda_prepare(CudaRun *r)
     r->device = NEW_ARRAY(p->arena, void **, p->nbindings);
     for (int i = 0; i < p->nbindings; i++)
         r->device[i] = NEW_ARRAY(p->arena, void *, p->bindings[i].entries + 1);
-    if (!(r->machine ? machine_takes(r) : upload(r)))
+    if (!upload(r) || (r->machine && !machine_describe(r)))
         return false;
     gather(r);
     return take_scratch(r);
@@ -205,11 +219,20 @@ bool cuda_prepare(CudaRun *r)
 
 void cuda_finish(CudaRun *r)
 {
-    for (int i = 0; r->device && !r->machine && i < r->plan->nbindings; i++)
+    for (int i = 0; r->device && i < r->plan->nbindings; i++)
         for (int k = 0; k < r->plan->bindings[i].entries; k++)
             tile_free(r->context, r->device[i][k]);
     tile_free(r->context, r->scratch);
     tile_context_free(r->context);
+}
+
+static bool are_tensors(const RunPlan *p, const PairList *list, const char *option)
+{
+    for (int i = 0; i < list->count; i++)
+        if (binding_of(p, list->items[i].name) < 0)
+            return user_error("%s %s: %s has no such tensor", option, list->items[i].name,
+                              p->kernel->name);
+    return true;
 }
 
 bool run_cuda(RunPlan *plan)
@@ -217,10 +240,13 @@ bool run_cuda(RunPlan *plan)
     CudaRun r = {.plan = plan};
     if (!plan->item)
         return user_error("--device cuda takes a .tile file");
+    if (!are_tensors(plan, &plan->command->pitches, "--pitch") ||
+        !are_tensors(plan, &plan->command->offsets, "--offset"))
+        return false;
     if (tile_context_create(0, &r.context) != TILE_OK)
         return cuda_failed(&r);
     int times = plan->command->times;
-    bool good = cuda_prepare(&r) && run_timed(&r) && download(&r) &&
+    bool good = cuda_prepare(&r) && run_timed(&r) && cuda_download(&r) &&
                 (!times || cuda_time(&r, times));
     cuda_finish(&r);
     return good;

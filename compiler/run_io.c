@@ -188,7 +188,11 @@ bool run_allocate(RunPlan *plan)
         }
     }
     for (int k = 0; k < plan->nbindings; k++)
-        if (plan->bindings[k].tensor->tensor->dir == PARAM_OUT && !has_file(plan, k))
-            copy_alias(plan, &plan->bindings[k]);
+        if (plan->bindings[k].tensor->tensor->dir == PARAM_OUT && !has_file(plan, k)) {
+            Binding *b = &plan->bindings[k];
+            for (int e = 0; e < b->entries && plan->command->fill; e++)
+                memset(b->buffers[e].data, plan->command->fill, b->buffers[e].bytes);
+            copy_alias(plan, b);
+        }
     return true;
 }

@@ -12,19 +12,21 @@ static unsigned flags_of(const Binding *b, int entry)
     return b->buffers[entry].defined ? 0 : TILE_BUFFER_UNDEFINED;
 }
 
-bool machine_takes(CudaRun *r)
+bool machine_describe(CudaRun *r)
 {
     RunPlan *p = r->plan;
     for (int i = 0; i < p->nbindings; i++) {
         const Binding *b = &p->bindings[i];
         const char *name = b->tensor->name;
-        for (int k = 0; k < b->entries && b->tensor->tensor->dir != PARAM_SCRATCH; k++) {
-            r->device[i][k] = b->buffers[k].data;
+        for (int k = 0; k < b->entries; k++) {
+            DevicePlace place;
+            void *data = r->device[i][k];
             if (b->entries > 1)
                 name = arena_format(p->arena, "%s[%d]", b->tensor->name, k);
-            if (b->buffers[k].bytes &&
-                !tile_machine_buffer(r->machine, b->buffers[k].data, b->buffers[k].bytes, name,
-                                     flags_of(b, k)))
+            if (!data || !device_place(p, &b->buffers[k], &place))
+                continue;
+            tile_machine_remove(r->machine, data);
+            if (!tile_machine_buffer(r->machine, data, place.bytes, name, flags_of(b, k)))
                 return user_error("no memory for %s on the machine", name);
         }
     }
@@ -57,7 +59,7 @@ bool run_machine(RunPlan *plan)
     double start = seconds_now();
     bool good = tile_machine_context(r.machine, &r.context) == TILE_OK;
     if (good) {
-        good = cuda_prepare(&r) && launch(&r);
+        good = cuda_prepare(&r) && launch(&r) && cuda_download(&r);
         cuda_finish(&r);
     } else {
         cuda_failed(&r);

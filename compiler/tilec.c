@@ -9,7 +9,16 @@
 
 #define VERSION "0.1"
 
-enum { CHECK = 1, RUN = 2, DEBUG = 4, FMT = 8, EMIT = 16, BUILD = 32, MAX_THREADS = 1024 };
+enum {
+    CHECK = 1,
+    RUN = 2,
+    DEBUG = 4,
+    FMT = 8,
+    EMIT = 16,
+    BUILD = 32,
+    LAYOUT = 64,
+    MAX_THREADS = 1024
+};
 
 typedef struct Verb {
     unsigned bit;
@@ -55,6 +64,13 @@ static const char build_text[] =
     "without a GPU. docs/host.md says how the library is used.\n"
     "\n"
     "  tilec build kernels.tile/quant/per_token_cast.tile --arch sm90,cpu -o out/cast\n";
+static const char about_layout[] =
+    "Says who holds which element of VALUE, and how it is loaded, stored and converted. VALUE is\n"
+    "the name of a `let` or `var`, or a tensor, whose loaded and stored tiles are shown. Without\n"
+    "VALUE all that have a layout are listed. With -o a picture is drawn, of VALUE or of all.\n"
+    "The variant is the first of the instances that agrees with -s.\n"
+    "\n"
+    "  tilec layout kernels.tile/quant/per_token_cast.tile per_token_cast v -s G=32 -o v.svg\n";
 static const char fmt_text[] =
     "Puts files into the one form: indentation, spaces, line breaks; comments stay. A file with\n"
     "syntax errors is left as it is. FILE may be -: from standard input to standard output.\n";
@@ -67,6 +83,8 @@ static const Verb verbs[] = {
     {DEBUG, "debug", "FILE [KERNEL]", "the same, step by step", debug_text, 1, 2, command_debug},
     {EMIT, "emit", "FILE...", "write the CUDA text of kernels", emit_text, 1, -1, command_emit},
     {BUILD, "build", "FILE...", "build a C library of kernels", build_text, 1, -1, command_build},
+    {LAYOUT, "layout", "FILE [KERNEL [VALUE]]", "show which thread holds which element",
+     about_layout, 1, 3, command_layout},
     {FMT, "fmt", "FILE...", "format programs in place", fmt_text, 1, -1, command_fmt},
 };
 enum { VERB_COUNT = sizeof verbs / sizeof verbs[0] };
@@ -75,7 +93,7 @@ typedef struct Option Option;
 typedef bool Take(Command *, const Option *, const char *value);
 static Take take_setting, take_targets, take_input, take_output, take_seed, take_threads, take_dump,
             take_verbose, take_check, take_folder, take_arch, take_kernel, take_device, take_times,
-            take_plan, take_machine;
+            take_plan, take_machine, take_pitch, take_offset, take_fill, take_batch;
 
 struct Option {
     unsigned verbs;
@@ -84,7 +102,7 @@ struct Option {
 };
 
 static const Option options[] = {
-    {CHECK | RUN | DEBUG, "-s", "NAME=VALUE",
+    {CHECK | RUN | DEBUG | LAYOUT, "-s", "NAME=VALUE",
      "set a static, scalar, dim, schedule parameter, or a tensor's storage format", take_setting},
     {RUN | DEBUG, "-i", "NAME=FILE", "read tensor NAME from an .npy file; 'xs[0]=FILE' in a table",
      take_input},
@@ -94,12 +112,14 @@ static const Option options[] = {
      take_threads},
     {CHECK, "-d", "ast|ir", "print the tree, or the tile IR of each variant", take_dump},
     {EMIT, "-o", "DIR", "the folder to write into; made if it is not there", take_folder},
+    {LAYOUT, "-o", "PICTURE.svg", "draw a picture", take_folder},
     {EMIT, "--arch", "sm90|sm100", "the target", take_arch},
     {BUILD, "-o", "DIR/NAME", "the folder, made if it is not there, and the library's name",
      take_folder},
     {BUILD, "--arch", "A[,B]", "the targets: sm90, sm100, cpu", take_targets},
     {BUILD, "--threads", "N", "compile N kernels at a time (default: one a core)", take_threads},
     {EMIT | BUILD, "--kernel", "K", "only this kernel", take_kernel},
+    {LAYOUT, "--arch", "sm90|sm100", "the target (default sm90)", take_arch},
     {RUN | DEBUG, "--plan", "sm90|sm100", "add up default sums as that target's threads do",
      take_plan},
     {RUN, "--device", "cpu|cuda", "run in the interpreter (default), or on the GPU", take_device},
@@ -107,6 +127,13 @@ static const Option options[] = {
      take_machine},
     {RUN, "--time", "N", "with --device cuda: print the median time of N runs, beside a copy",
      take_times},
+    {RUN, "--pitch", "NAME=N", "on the GPU, N elements from a row of a tensor to the next",
+     take_pitch},
+    {RUN, "--offset", "NAME=N", "on the GPU, it begins N elements behind an aligned address",
+     take_offset},
+    {RUN, "--fill", "BYTE", "what every byte of an output is at first (default 0)", take_fill},
+    {RUN, "--batch", "FILE", "the runs that FILE has, a line each; stops where the GPU fails",
+     take_batch},
     {FMT, "--check", NULL, "change nothing; exit code 1 if a file is not formatted", take_check},
     {CHECK | RUN | DEBUG | BUILD, "-v", NULL, "say what was done", take_verbose},
 };
@@ -225,6 +252,31 @@ static bool take_times(Command *c, const Option *o, const char *value)
     return true;
 }
 
+static bool take_pitch(Command *c, const Option *o, const char *value)
+{
+    return take_pair(c, o, value, &c->pitches);
+}
+
+static bool take_offset(Command *c, const Option *o, const char *value)
+{
+    return take_pair(c, o, value, &c->offsets);
+}
+
+static bool take_fill(Command *c, const Option *o, const char *value)
+{
+    uint64_t n = 0;
+    bool ok = take_number(c, o, value, 255, &n);
+    c->fill = (int)n;
+    return ok;
+}
+
+static bool take_batch(Command *c, const Option *o, const char *value)
+{
+    (void)o;
+    c->batch = value;
+    return true;
+}
+
 static bool take_seed(Command *c, const Option *o, const char *value)
 {
     return take_number(c, o, value, UINT64_MAX, &c->seed);
@@ -273,7 +325,7 @@ static void help(void)
     for (int i = 0; i < VERB_COUNT; i++) {
         char text[64];
         snprintf(text, sizeof text, "%s %s", verbs[i].name, verbs[i].operands);
-        printf("  %-20s %s\n", text, verbs[i].summary);
+        printf("  %-28s %s\n", text, verbs[i].summary);
     }
     puts("\n  tilec VERB --help    what a verb takes\n"
          "  tilec --version      the version\n\n"
@@ -353,7 +405,7 @@ static int read_arguments(Command *c, const Verb *v, int argc, char **argv)
         if (!o->take(c, o, value))
             return EXIT_USAGE;
     }
-    if (c->operands.count < v->least)
+    if (c->operands.count < v->least && !c->batch)
         return usage_error(c, "usage: tilec %s %s", v->name, v->operands);
     if (v->most >= 0 && c->operands.count > v->most)
         return usage_error(c, "unexpected argument %s", c->operands.items[v->most]);
@@ -364,7 +416,8 @@ static int run_verb(Command *c, int argc, char **argv)
 {
     const char *names[VERB_COUNT], *word = argv[1];
     if (argc < 2) {
-        fputs("usage: tilec check|run|debug|emit|build|fmt ...\ntry: tilec --help\n", stderr);
+        fputs("usage: tilec check|run|debug|emit|build|layout|fmt ...\ntry: tilec --help\n",
+              stderr);
         return EXIT_USAGE;
     }
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
@@ -399,7 +452,7 @@ int main(int argc, char **argv)
 {
     Arena arena = {0};
     Diag diag = {.arena = &arena, .out = stderr, .color = wants_color()};
-    Command c = {.arena = &arena, .diag = &diag};
+    Command c = {.arena = &arena, .diag = &diag, .run_verb = run_verb};
     signal(SIGPIPE, SIG_IGN);
     int code = run_verb(&c, argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout)) {

@@ -106,7 +106,7 @@ def test_format(files, repository):
 
 
 @pytest.mark.parametrize("missing, package", [("re2c", "re2c"), ("lemon", "lemon"),
-                                              ("gcc", "gcc"), ("gcc", "libedit-dev")])
+                                              ("gcc", "gcc"), ("gcc", "libedit2")])
 def test_a_missing_tool_is_named(repository, tmp_path, missing, package):
     """With every tool but one, the message is one line with the command that installs it."""
     for tool in ("sh", "basename", "gcc", "re2c", "lemon"):

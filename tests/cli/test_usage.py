@@ -48,7 +48,7 @@ def test_wrong_command_lines(shell, arguments, texts):
 
 
 @pytest.mark.parametrize("arguments, texts", [
-    ("--help", ["check FILE", "run FILE", "debug FILE", "fmt FILE", "exit codes"]),
+    ("--help", ["check FILE", "run FILE", "debug FILE", "layout FILE", "fmt FILE", "exit codes"]),
     ("-h", ["usage: tilec VERB"]),
     ("check --help", ["usage: tilec check FILE", "-s NAME=VALUE", "-d ast|ir"]),
     ("run --help", ["-s NAME=VALUE", "-i NAME=FILE", "-o NAME=FILE", "--seed N",

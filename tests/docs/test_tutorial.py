@@ -1,10 +1,10 @@
-"""Every command of docs/tutorial.md works and prints what the page shows.
+"""Every command of these pages works and prints what the page shows.
 
     ```sh                     commands, in one shell in one folder; `sh setup` is not run here
     ```text                   behind them: what they print
     ```python NAME, ```tile file NAME    files that the reader writes
 
-    build/venv/bin/python tests/docs/test_tutorial.py     writes what is printed into the page
+    build/venv/bin/python tests/docs/test_tutorial.py     writes what is printed into the pages
 """
 import os
 import pathlib
@@ -12,10 +12,12 @@ import subprocess
 import sys
 import tempfile
 
+import pytest
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from blocks import ROOT, TILEC, Page  # noqa: E402
 
-PAGE = ROOT / "docs" / "tutorial.md"
+PAGES = [ROOT / "docs" / "tutorial.md", ROOT / "docs" / "layouts.md"]
 MARK = "--- end of block ---"
 
 
@@ -56,8 +58,9 @@ def commands(page):
             yield b, after if after is not None and after.language == "text" else None
 
 
-def test_tutorial():
-    page = Page(PAGE)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_commands(path):
+    page = Page(path)
     printed = outputs(page)
     pairs = list(commands(page))
     assert len(printed) == len(pairs)
@@ -65,8 +68,8 @@ def test_tutorial():
         assert text == (shown.text if shown else ""), f"{block!r}: {block.text}"
 
 
-def update():
-    page = Page(PAGE)
+def update(path):
+    page = Page(path)
     text = page.text
     for (block, shown), printed in reversed(list(zip(commands(page), outputs(page)))):
         if shown:
@@ -74,8 +77,9 @@ def update():
             text = text[:m.start(3)] + printed + text[m.end(3):]
         elif printed:
             print(f"{block!r} prints:\n{printed}")
-    PAGE.write_text(text)
+    path.write_text(text)
 
 
 if __name__ == "__main__":
-    update()
+    for name in PAGES:
+        update(name)

@@ -27,9 +27,7 @@ compiles() {
 find_missing() {
     packages=
     if ! command -v "$cc" >/dev/null || ! compiles ''; then
-        packages="$(basename "$cc") libc6-dev libedit-dev"
-    elif ! compiles '#include <histedit.h>'; then
-        packages=libedit-dev
+        packages="$(basename "$cc") libc6-dev libedit2"
     fi
     command -v re2c >/dev/null || packages="$packages re2c"
     command -v lemon >/dev/null || packages="$packages lemon"

@@ -1,0 +1,153 @@
+#include "compiler/swizzle.h"
+
+/* ---- vectors ---- */
+
+static int64_t registers_before(const Layout *l, int mode)
+{
+    int64_t n = 1;
+    for (int i = 0; i < mode; i++)
+        if (l->mode[i].owner == OWN_REG)
+            n *= l->mode[i].extent;
+    return n;
+}
+
+Vectors vectors_along(const Layout *l, int dim, int64_t most)
+{
+    Vectors v = {1, layout_span(l, OWN_REG), -1, true};
+    for (int i = 0; i < l->count; i++) {
+        const Mode *m = &l->mode[i];
+        if (m->owner != OWN_REG || m->dim != dim || m->stride != 1)
+            continue;
+        /* A mask may end inside of a vector: then single elements move. */
+        int64_t n = 1;
+        while (2 * n <= most && m->extent % (2 * n) == 0 &&
+               (m->mask < 0 || l->limit[m->mask] % (2 * n) == 0))
+            n *= 2;
+        if (n > 1)
+            v = (Vectors){n, v.count / n, i, registers_before(l, i) == 1};
+        break;
+    }
+    return v;
+}
+
+int64_t vector_step(const Layout *l, const Vectors *v)
+{
+    return v->mode < 0 ? 1 : registers_before(l, v->mode);
+}
+
+int64_t vector_first(const Layout *l, const Vectors *v, int64_t o)
+{
+    int64_t step = vector_step(l, v);
+    return o / step * step * v->n + o % step;
+}
+
+/* ---- places ---- */
+
+/* The number of the line that an element is in: its index along the other dims. */
+static int64_t line_number(const SharedPlace *p, const Layout *l, int64_t reg, int64_t lane,
+                           int64_t warp)
+{
+    int64_t n = 0;
+    for (int d = 0; d < p->type.rank; d++)
+        if (d != p->fast)
+            n = n * p->type.dims[d] + layout_index(l, d, reg, lane, warp);
+    return n;
+}
+
+int64_t shared_byte(const SharedPlace *p, const Layout *l, int64_t reg, int64_t lane, int64_t warp)
+{
+    int64_t n = line_number(p, l, reg, lane, warp);
+    int64_t x = layout_index(l, p->fast, reg, lane, warp);
+    int64_t chunk = x / p->chunk ^ (n >> p->shift & p->mask);
+    return ((n * p->chunks + chunk) * p->chunk + x % p->chunk) * dtype_info[p->type.dtype].size;
+}
+
+/* ---- banks ---- */
+
+int64_t phase_lanes(int64_t bytes)
+{
+    return bytes >= 16 ? 8 : bytes == 8 ? 16 : 32;
+}
+
+int phase_turns(const SharedPlace *p, const Layout *l, const Vectors *v, int64_t o, int64_t first)
+{
+    int64_t bytes = v->n * dtype_info[p->type.dtype].size, reg = vector_first(l, v, o);
+    int64_t word[32][32];
+    int used[32] = {0}, most = 1;
+    for (int64_t lane = first; lane < first + phase_lanes(bytes); lane++) {
+        if (!layout_holds(l, reg, lane, 0))
+            continue;
+        int64_t at = shared_byte(p, l, reg, lane, 0);
+        for (int64_t b = at / 4; b < (at + bytes + 3) / 4; b++) {
+            int bank = (int)(b % 32), k = 0;
+            while (k < used[bank] && word[bank][k] != b)
+                k++;
+            if (k == used[bank] && k < 32)
+                word[bank][used[bank]++] = b;
+            most = used[bank] > most ? used[bank] : most;
+        }
+    }
+    return most;
+}
+
+int64_t bank_conflicts(const SharedPlace *p, const Layout *l, const Vectors *v)
+{
+    int64_t lanes = phase_lanes(v->n * dtype_info[p->type.dtype].size), extra = 0;
+    for (int64_t o = 0; o < v->count; o++)
+        for (int64_t first = 0; first < 32; first += lanes)
+            extra += phase_turns(p, l, v, o, first) - 1;
+    return extra;
+}
+
+/* Axis `fast` of the tile lies along memory; the swizzle with the fewest conflicts. Gives its cost:
+ * an access is worth four turns. */
+static int64_t find_swizzle(SharedPlace *p, const Type *t, int fast, const Layout *from,
+                            const Layout *to, Vectors *put, Vectors *get)
+{
+    int size = dtype_info[t->dtype].size;
+    int64_t most = 16 / size ? 16 / size : 1, best = -1;
+    *p = (SharedPlace){.type = *t, .fast = fast};
+    p->chunk = most;
+    while (t->dims[fast] % p->chunk)
+        p->chunk /= 2;
+    p->chunks = t->dims[fast] / p->chunk;
+    *put = vectors_along(from, fast, p->chunk);
+    *get = vectors_along(to, fast, p->chunk);
+    SharedPlace tried = *p;
+    int64_t widest = 1;
+    while (widest * 2 <= 8 && p->chunks % (widest * 2) == 0)
+        widest *= 2;
+    for (int shift = 0; shift < 8; shift++)
+        for (tried.mask = 0; tried.mask < widest; tried.mask = 2 * tried.mask + 1) {
+            tried.shift = shift;
+            if (shift && !tried.mask)
+                continue;
+            int64_t n = bank_conflicts(&tried, from, put) + bank_conflicts(&tried, to, get);
+            if (best < 0 || n < best) {
+                best = n;
+                *p = tried;
+            }
+        }
+    return best + 4 * (put->count + get->count);
+}
+
+SharedPlace find_shared_place(const Type *t, const Layout *from, const Layout *to, Vectors *put,
+                              Vectors *get)
+{
+    SharedPlace best = {0};
+    int64_t least = -1;
+    for (int fast = t->rank - 1; fast >= 0; fast--) {
+        SharedPlace p;
+        Vectors v, w;
+        if (t->dims[fast] == 1 && least >= 0)
+            continue;
+        int64_t cost = find_swizzle(&p, t, fast, from, to, &v, &w);
+        if (least < 0 || cost < least) {
+            least = cost;
+            best = p;
+            *put = v;
+            *get = w;
+        }
+    }
+    return best;
+}
