@@ -273,8 +273,8 @@ TILE_FN uint64_t tile_wgmma_descriptor(const void *s, int lead, int stride, int 
                   TILE_WGMMA_TYPES_##type, TILE_WGMMA_SS_##type)            \
     TILE_WGMMA_RS(tile_wgmma_m64n##n##k##depth##_f32_##type##_rs, n, depth, \
                   TILE_WGMMA_TYPES_##type, TILE_WGMMA_RS_##type)
-#define TILE_WGMMA_MAJORS(type, n) TILE_WGMMA_MAJORS(type, n)
-#define TILE_WGMMA_MAJORS(type, n)                                                            \
+#define TILE_WGMMA_MAJORS(type, n) TILE_WGMMA_MAJORS_0(type, n)
+#define TILE_WGMMA_MAJORS_0(type, n)                                                          \
     TILE_WGMMA(type, n)                                                                       \
     TILE_WGMMA_SS(tile_wgmma_m64n##n##k16_f32_##type##_ss_mk, n, 16, TILE_WGMMA_TYPES_##type, \
                   ", 1, 0")                                                                   \

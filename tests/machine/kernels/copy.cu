@@ -3,9 +3,7 @@
 #include "runtime/device/tile.h"
 #include "runtime/device/async.h"
 
-#ifndef NO_ENUM
 enum { ROW = 2048, AT_DONE = 2 * ROW };
-#endif
 
 typedef struct copy_args {
     const char *x;

@@ -3,9 +3,7 @@
 #include "runtime/device/tile.h"
 #include "runtime/device/async.h"
 
-#ifndef NO_ENUM
 enum { HALF = 64 * 64 * 2, AT_FULL = 2 * HALF, AT_EMPTY = AT_FULL + 8 };
-#endif
 
 typedef struct multicast_args {
     TileTensorMap x; /* boxes of 64 x 64 */

@@ -3,10 +3,8 @@
 #include "runtime/device/tile.h"
 #include "runtime/device/async.h"
 
-#ifndef NO_ENUM
 enum { ROW = 512, STAGES = 3, AT_SUM = STAGES * ROW, AT_FULL = AT_SUM + ROW,
        AT_EMPTY = AT_FULL + 8 * STAGES };
-#endif
 
 typedef struct ring_args {
     const float *x;

@@ -1,5 +1,6 @@
 /* A box of a tensor into shared memory, what lies there into raw, and from there to another tensor.
- * DIMS, BYTES (of the box), REDUCE (1: it is added to what is there). */
+ * DIMS, BYTES (of the box), REDUCE (1: it is added to what is there), EXPECT (bytes, if they are less).
+ */
 #include "runtime/device/tile.h"
 #include "runtime/device/async.h"
 
@@ -9,6 +10,9 @@
 #endif
 #ifndef REDUCE
 #define REDUCE 0
+#endif
+#ifndef EXPECT
+#define EXPECT BYTES
 #endif
 #ifndef ENTRY
 #define ENTRY tensor
@@ -43,7 +47,7 @@ TILE_KERNEL(ENTRY, tensor_args, 128, 0)
     }
     tile_sync();
     if (tile_thread() == 0) {
-        tile_mbarrier_arrive_expect_tx(full, BYTES);
+        tile_mbarrier_arrive_expect_tx(full, EXPECT);
         NAME(tile_tensor_load_, DIMS)(shared, &a.in, full, COORDINATES(a.from));
     }
     tile_mbarrier_wait(full, 0);

@@ -25,7 +25,6 @@ TILE_WGMMA_MAJORS(TYPE, N)
 TILE_WGMMA(TYPE, N)
 #endif
 
-#ifndef NO_ENUM
 enum { B_AT = 32768 };
 
 /* An operand: its image, bytes from one k step to the next, and the descriptor's numbers. */
@@ -54,7 +53,6 @@ TILE_FN uint64_t descriptor(const char *s, Matrix m, int64_t step)
 {
     return tile_wgmma_descriptor(s + step * m.step, (int)m.lead, (int)m.stride, (int)m.swizzle);
 }
-#endif
 
 TILE_KERNEL(ENTRY, wgmma_args, 128, 1)
 {
