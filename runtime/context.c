@@ -101,6 +101,9 @@ static tile_status keep(const tile_context *c, tile_context **context)
     }
     memcpy(made, c, sizeof *made);
     pthread_mutex_init(&made->lock, NULL);
+    for (int i = 0; i < LOADING_LOCKS; i++) {
+        pthread_mutex_init(&made->loading[i], NULL);
+    }
     *context = made;
     return TILE_OK;
 }
@@ -155,6 +158,9 @@ void tile_context_free(tile_context *c)
     }
     tile__loaded_free(c);
     pthread_mutex_destroy(&c->lock);
+    for (int i = 0; i < LOADING_LOCKS; i++) {
+        pthread_mutex_destroy(&c->loading[i]);
+    }
     tile_error(c); /* a context that gets this address later has no message */
     free(c);
 }

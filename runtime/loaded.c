@@ -66,12 +66,11 @@ static LoadedTable *roomy_table(tile_context *c)
     return t;
 }
 
-/* Adds it, unless another thread was faster. */
+/* Adds what nobody has; NULL: no memory. */
 static const Loaded *add(tile_context *c, Loaded *l)
 {
     pthread_mutex_lock(&c->lock);
-    const Loaded *other = find(c, l->code);
-    LoadedTable *t = other ? NULL : roomy_table(c);
+    LoadedTable *t = roomy_table(c);
     if (t) {
         put(t, l);
     }
@@ -79,7 +78,7 @@ static const Loaded *add(tile_context *c, Loaded *l)
     if (!t) {
         free(l);
     }
-    return t ? l : other;
+    return t ? l : NULL;
 }
 
 void tile__loaded_free(tile_context *c)
@@ -145,12 +144,8 @@ static tile_status load(Call *c, const tile_code *code, Loaded *l)
     return status;
 }
 
-tile_status tile__load(Call *c, const tile_code *code)
+static tile_status load_new(Call *c, const tile_code *code)
 {
-    c->loaded = find(c->context, code);
-    if (c->loaded) {
-        return TILE_OK;
-    }
     Loaded *l = calloc(1, sizeof *l);
     if (!l) {
         return tile__call_failed(c, TILE_ERR_MEMORY, "no memory for its code");
@@ -164,4 +159,18 @@ tile_status tile__load(Call *c, const tile_code *code)
     }
     c->loaded = add(c->context, l);
     return c->loaded ? TILE_OK : tile__call_failed(c, TILE_ERR_MEMORY, "no memory for its code");
+}
+
+tile_status tile__load(Call *c, const tile_code *code)
+{
+    c->loaded = find(c->context, code);
+    if (c->loaded) {
+        return TILE_OK;
+    }
+    pthread_mutex_t *lock = &c->context->loading[hash(code) % LOADING_LOCKS];
+    pthread_mutex_lock(lock);
+    c->loaded = find(c->context, code);
+    tile_status status = c->loaded ? TILE_OK : load_new(c, code);
+    pthread_mutex_unlock(lock);
+    return status;
 }

@@ -80,6 +80,9 @@ extern const int tile__device_header_count;
 
 typedef struct LoadedTable LoadedTable;
 
+/* Threads that need one code wait for the first of them; others seldom do. */
+enum { LOADING_LOCKS = 16 };
+
 struct tile_context {
     const Driver *driver; /* NULL: of the CPU */
     CuDevice device;
@@ -89,6 +92,7 @@ struct tile_context {
     pthread_mutex_t lock; /* of adding to what is below, and of the functions of modules */
     tile_module *modules;
     _Atomic(LoadedTable *) loaded; /* loaded.c */
+    pthread_mutex_t loading[LOADING_LOCKS];
 };
 
 static inline bool is_cpu(const tile_context *c)

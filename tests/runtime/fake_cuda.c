@@ -1,7 +1,7 @@
 /* A CUDA driver and an NVRTC that need no GPU: TILE_CUDA_DRIVER and TILE_NVRTC name this library.
  *
- * GPU memory is malloc's, "machine code" is the source behind a magic word, a launch is a line in
- * the log. Set from outside:
+ * GPU memory is malloc's, "machine code" is the source behind a magic word, or a real compiler's,
+ * which has any kernel; a launch is a line in the log. Set from outside:
  *
  *   FAKE_LOG=FILE        every call is appended, with what it was given
  *   FAKE_FAIL=F=N,G=M    F returns N, G returns M
@@ -248,14 +248,16 @@ int cuCtxPopCurrent_v2(CuContext **context)
 int cuModuleLoadData(CuModule **module, const void *image)
 {
     IN_CONTEXT();
-    if (memcmp(image, magic, sizeof magic - 1) != 0) {
+    bool real = memcmp(image, "\177ELF", 4) == 0;
+    if (!real && memcmp(image, magic, sizeof magic - 1) != 0) {
         return CU_INVALID_IMAGE;
     }
-    size_t size = strlen(image) + 1;
+    const char *text = real ? "" : image;
+    size_t size = strlen(text) + 1;
     *module = malloc(sizeof **module);
-    (*module)->text = memcpy(malloc(size), image, size);
+    (*module)->text = memcpy(malloc(size), text, size);
     modules++;
-    record("cuModuleLoadData%s", strstr(image, "-DTILE_ALIGNED=0") ? " unaligned" : "");
+    record("cuModuleLoadData%s", strstr(text, "-DTILE_ALIGNED=0") ? " unaligned" : "");
     return 0;
 }
 
@@ -274,7 +276,7 @@ int cuModuleGetFunction(CuFunction **function, CuModule *module, const char *nam
     char plain[80], emitted[96];
     snprintf(plain, sizeof plain, " %s(", name);
     snprintf(emitted, sizeof emitted, "TILE_KERNEL(%s,", name);
-    if (!strstr(module->text, plain) && !strstr(module->text, emitted)) {
+    if (*module->text && !strstr(module->text, plain) && !strstr(module->text, emitted)) {
         return CU_NOT_FOUND;
     }
     *function = calloc(1, sizeof **function);

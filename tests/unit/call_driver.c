@@ -11,6 +11,7 @@
  *   sealed N NAME ARGUMENT.. end    N calls where a lock or a system call kills the process
  *   threads N NAME ARGUMENT.. end   the call from N threads at once
  *   save I FILE             the bytes of tensor I of the last call
+ *   clock                   milliseconds since the start, or the clock before
  *   wait, free              tile_synchronize, tile_context_free
  *
  * ARGUMENT is i=INTEGER, f=NUMBER, null, a tensor, or a table: "[", tensors, "]", or "]N" with
@@ -311,7 +312,7 @@ static const tile_kernel *kernel(const char *name)
 {
     char text[256];
     const tile_kernel *k = NULL;
-    if (strcmp(name, "none") == 0) {
+    if (strcmp(name, "none") == 0 || (!state.program && !state.library)) {
         return NULL;
     }
     if (state.program) {
@@ -519,6 +520,14 @@ static void do_save(void)
     free(bytes);
 }
 
+static void do_clock(void)
+{
+    static double before;
+    double t = now();
+    printf("clock: %.2f\n", (t - before) / 1e6);
+    before = t;
+}
+
 static void do_wait(void)
 {
     say("wait", api.tile_synchronize(state.context, NULL));
@@ -547,7 +556,8 @@ int main(int count, char **arguments)
     } words[] = {{"library", do_library}, {"program", do_program}, {"context", do_context},
                  {"scratch", do_scratch}, {"call", do_call},       {"need", do_need},
                  {"bench", do_bench},     {"sealed", do_sealed},   {"threads", do_threads},
-                 {"save", do_save},       {"wait", do_wait},       {"free", do_free}};
+                 {"save", do_save},       {"wait", do_wait},       {"free", do_free},
+                 {"clock", do_clock}};
     state.next = arguments + (count > 0);
     while (*state.next) {
         const char *name = word();
