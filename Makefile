@@ -47,13 +47,14 @@ SOURCES := $(sort $(wildcard dsl/*.c compiler/*.c compiler/interp/*.c runtime/*.
                              runtime/machine/*.c runtime/numerics/*.c))
 # What emitted CUDA may include: it goes into the binary as text.
 DEVICE_HEADERS := $(patsubst %,runtime/numerics/%.h,bits math convert) \
-                  $(sort $(wildcard runtime/device/*.h)) \
-                  $(patsubst %,runtime/machine/%.h,device device_async device_wgmma ops)
+                  $(sort $(wildcard runtime/device/*.h))
+# What it includes more where it is compiled for the machine model.
+MACHINE_HEADERS := $(patsubst %,runtime/machine/%.h,device device_async device_wgmma ops)
 # What emitted C may include, likewise.
 HOST_HEADERS := $(patsubst %,runtime/%.h,tile stub plan tvm_ffi)
 GENERATED := $(patsubst dsl/%.re,$(GEN)/%.c,$(wildcard dsl/lex.re)) \
              $(patsubst dsl/%.y,$(GEN)/%.c,$(wildcard dsl/grammar.y)) \
-             $(GEN)/device_text.c $(GEN)/host_text.c
+             $(patsubst %,$(GEN)/%_text.c,device machine host)
 OBJECTS := $(patsubst %.c,$(B)/obj/%.o,$(SOURCES)) \
            $(patsubst $(GEN)/%.c,$(B)/obj/gen/%.o,$(GENERATED))
 # The library is everything but the command line; test programs link against it.
@@ -138,6 +139,10 @@ $(GEN)/grammar.c $(GEN)/grammar.h &: dsl/grammar.y | $(B)/flags
 $(GEN)/device_text.c: runtime/embed.sh $(DEVICE_HEADERS)
 	@mkdir -p $(@D)
 	sh $< $(DEVICE_HEADERS) > $@
+
+$(GEN)/machine_text.c: runtime/embed.sh $(MACHINE_HEADERS)
+	@mkdir -p $(@D)
+	EMBED_AS=machine sh $< $(MACHINE_HEADERS) > $@
 
 $(GEN)/host_text.c: runtime/embed.sh $(HOST_HEADERS)
 	@mkdir -p $(@D)

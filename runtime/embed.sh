@@ -1,7 +1,7 @@
 #!/bin/sh
 # Text files as C: `embed.sh NAME...`, run from the repository's root, prints build/gen/device_text.c,
-# from which the runtime gives NVRTC the headers that emitted code includes. With EMBED_AS=host it
-# prints build/gen/host_text.c: those of emitted C, for the compiler.
+# from which the runtime gives NVRTC the headers that emitted code includes. EMBED_AS=machine and
+# EMBED_AS=host print the other lists: headers of the machine model, and those of emitted C.
 set -eu
 echo '/* Made by runtime/embed.sh from the headers it names. */'
 as=${EMBED_AS:-device}

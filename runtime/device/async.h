@@ -1,5 +1,5 @@
 /* What works beside the threads, and how they meet: mbarriers, bulk and tensor copies, cp.async,
- * clusters, proxy fences, setmaxnreg. Included behind tile.h by kernels that need it.
+ * clusters, proxy fences, setmaxnreg. Included by kernels that need it.
  *
  * A function is one instruction, with its section of PTX ISA 9.1 beside it. Pointers are generic;
  * `s` and `b` lie in the block's shared memory. A uint32_t that is called an address is one of
@@ -8,6 +8,8 @@
  */
 #ifndef TILE_ASYNC_H
 #define TILE_ASYNC_H
+
+#include "runtime/device/tile.h"
 
 #ifdef TILE_MACHINE
 #include "runtime/machine/device_async.h"

@@ -1,4 +1,4 @@
-/* Matrices: ldmatrix, stmatrix, wgmma. Included behind tile.h by kernels that need it.
+/* Matrices: ldmatrix, stmatrix, wgmma. Included by kernels that need it.
  *
  * wgmma functions are made where they are used, for there are hundreds:
  *
@@ -16,6 +16,8 @@
  */
 #ifndef TILE_WGMMA_H
 #define TILE_WGMMA_H
+
+#include "runtime/device/tile.h"
 
 #ifdef TILE_MACHINE
 #include "runtime/machine/device_wgmma.h"

@@ -16,6 +16,10 @@
 
 extern char **environ;
 
+/* build/gen/machine_text.c */
+extern const TextFile tile__machine_headers[];
+extern const int tile__machine_header_count;
+
 /* No optimisation that reorders places much; arrays that nobody sets hold a pattern. */
 static const char *const flags[] = {"-std=gnu11",
                                     "-DTILE_MACHINE",
@@ -80,6 +84,14 @@ static void add_compiler(Sha256 *h)
     }
 }
 
+static void add_headers(Sha256 *h, const TextFile *list, int count)
+{
+    for (int i = 0; i < count; i++) {
+        add_text(h, list[i].name);
+        add_text(h, list[i].text);
+    }
+}
+
 static CacheKey key_of(const tile_source *source)
 {
     CacheKey key;
@@ -91,10 +103,8 @@ static CacheKey key_of(const tile_source *source)
         add_text(&h, flags[i]);
     for (int i = 0; source->options && source->options[i]; i++)
         add_text(&h, source->options[i]);
-    for (int i = 0; i < tile__device_header_count; i++) {
-        add_text(&h, tile__device_headers[i].name);
-        add_text(&h, tile__device_headers[i].text);
-    }
+    add_headers(&h, tile__device_headers, tile__device_header_count);
+    add_headers(&h, tile__machine_headers, tile__machine_header_count);
     add_text(&h, source->name);
     add_text(&h, source->text);
     tile__sha256_end(&h, key.bytes);
@@ -151,11 +161,11 @@ static void make_folders(char *path, size_t from)
     }
 }
 
-static bool write_headers(const char *folder)
+static bool write_headers(const char *folder, const TextFile *list, int count)
 {
     char path[PATH_SIZE];
-    for (int i = 0; i < tile__device_header_count; i++) {
-        const TextFile *f = &tile__device_headers[i];
+    for (int i = 0; i < count; i++) {
+        const TextFile *f = &list[i];
         join(path, folder, f->name);
         make_folders(path, strlen(folder) + 1);
         if (!write_file(path, f->text, strlen(f->text)))
@@ -221,7 +231,9 @@ static bool compile(Machine *m, const tile_source *source, const char *folder)
     size_t size;
     join(path, folder, source->name);
     make_folders(path, strlen(folder) + 1);
-    if (!write_headers(folder) || !write_file(path, source->text, strlen(source->text)))
+    if (!write_headers(folder, tile__device_headers, tile__device_header_count) ||
+        !write_headers(folder, tile__machine_headers, tile__machine_header_count) ||
+        !write_file(path, source->text, strlen(source->text)))
         return load_failed(m, "%s: cannot write to %s", source->name, folder);
     if (run_compiler(source, folder, true) || run_compiler(source, folder, false))
         return true;
