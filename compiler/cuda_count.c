@@ -73,8 +73,8 @@ static void occur_in_shared(Cuda *c, const Held *h, const char *name, const char
     shared_put(c, h, b);
     line(c, "int %s = 0;", last);
     const char *held = holds_text(c, &h->layout, "r");
-    line(c, "TILE_EACH(r, %lld) %s%s%s%s = tile_max_i32(%s, %s);", m, held ? "if (" : "",
-         held ? held : "", held ? ") " : "", last, last, at);
+    const char *when = *held ? format_text(c, "if (%s) ", held) : "";
+    line(c, "TILE_EACH(r, %lld) %s%s = tile_max_i32(%s, %s);", m, when, last, last, at);
     buffer_read(c, b);
     open_block(c, STATEMENT_BLOCK, "for (int j = 0; j < %s; j++)", last);
     line(c, "const %s other = tile_shared_load_%s(%s + j);", c_type(h->type.dtype),
