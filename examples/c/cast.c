@@ -1,4 +1,4 @@
-/* Quantises a tensor with a library of `tilec build`: on the GPU if there is one, else on the CPU. */
+/* Quantises a tensor with a library of `tilec build`: on a GPU if there is one, else on the CPU. */
 #include <stdio.h>
 #include "cast.h"
 
