@@ -68,7 +68,7 @@ UNITS := $(FAKE_CUDA) \
 HARNESSES := $(patsubst tests/fuzz/%.c,$(B)/harness/%,$(wildcard tests/fuzz/*.c))
 # What the harnesses share: the generator of programs.
 GENERATOR := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/generate/*.c))
-OWN_C = $(shell find dsl compiler runtime tests -name '*.[ch]' 2>/dev/null)
+OWN_C = $(shell find dsl compiler runtime tests examples -name '*.[ch]' 2>/dev/null)
 
 .PHONY: all demo test check deps debug units fuzz harnesses bench-interp gpu-test bench format check-format \
         clean help FORCE

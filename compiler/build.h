@@ -17,7 +17,7 @@ typedef struct Build {
     const char *libraries; /* where libtile_runtime.a and libtilec.a are */
     const char *temporary; /* a folder of our own, removed at the end */
     CudaTool tool;
-    const char *nvcc;
+    const char *nvcc, *nvcc_version;
 } Build;
 
 /* ---- build_code.c ---- */

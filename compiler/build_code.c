@@ -96,30 +96,94 @@ static const char *flat_text(const Build *b, const char *text)
     return flat;
 }
 
-static bool with_nvcc(const Build *b, int number, const char **message)
+/* The whole of a small file; "" if it cannot be read. */
+static const char *read_small(const Build *b, const char *path)
 {
-    const StubCode *c = &b->stub.codes.items[number];
-    const char *arch = arch_of(c) == TILE_SM90 ? "-arch=sm_90a" : "-arch=sm_100a";
-    const char *name = arena_format(b->arena, "%d.cu", number);
-    const char *log = file_of(b, number, "log");
-    *message = arena_format(b->arena, "%s refused %s", b->nvcc, c->name);
-    if (!build_write(b->temporary, name, flat_text(b, c->cuda)))
-        return false;
-    const char *command = arena_format(
-        b->arena, "'%s' -cubin %s --fmad=false -std=c++17 -lineinfo %s -I'%s' -o '%s' '%s' 2>'%s'",
-        b->nvcc, arch, c->unaligned ? "-DTILE_ALIGNED=0" : "", b->temporary,
-        file_of(b, number, "cubin"), file_of(b, number, "cu"), log);
-    const char *const arguments[] = {"sh", "-c", command, NULL};
-    if (build_run(arguments))
-        return true;
-    FILE *f = fopen(log, "r");
-    char text[2048];
-    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
+    char text[4096];
+    FILE *f = fopen(path, "r");
+    size_t n = f ? fread(text, 1, sizeof text, f) : 0;
     if (f)
         fclose(f);
-    text[n] = 0;
-    *message = arena_format(b->arena, "%s refused %s:\n%s", b->nvcc, c->name, text);
+    return arena_text(b->arena, text, n);
+}
+
+static const char *nvcc_flags(const Build *b, const StubCode *c)
+{
+    return arena_format(b->arena, "-cubin -arch=%s --fmad=false -std=c++17 -lineinfo%s",
+                        arch_of(c) == TILE_SM90 ? "sm_90a" : "sm_100a",
+                        c->unaligned ? " -DTILE_ALIGNED=0" : "");
+}
+
+static CacheKey nvcc_key(const Build *b, const StubCode *c)
+{
+    const char *const texts[] = {"nvcc", b->nvcc_version, nvcc_flags(b, c), c->cuda};
+    Sha256 h;
+    CacheKey key;
+    tile__sha256_start(&h);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        tile__sha256_add(&h, texts[i], strlen(texts[i]) + 1);
+    for (int i = 0; i < tile__device_header_count; i++) {
+        const TextFile *header = &tile__device_headers[i];
+        tile__sha256_add(&h, header->name, strlen(header->name) + 1);
+        tile__sha256_add(&h, header->text, strlen(header->text) + 1);
+    }
+    tile__sha256_end(&h, key.bytes);
+    return key;
+}
+
+static bool run_nvcc(const Build *b, int number, const char **message)
+{
+    const StubCode *c = &b->stub.codes.items[number];
+    const char *log = file_of(b, number, "log");
+    const char *command = arena_format(b->arena, "'%s' %s -I'%s' -o '%s' '%s' 2>'%s'", b->nvcc,
+                                       nvcc_flags(b, c), b->temporary, file_of(b, number, "cubin"),
+                                       file_of(b, number, "cu"), log);
+    if (!build_write(b->temporary, arena_format(b->arena, "%d.cu", number), flat_text(b, c->cuda)))
+        return false;
+    if (system(command) == 0)
+        return true;
+    *message = arena_format(b->arena, "%s refused %s:\n%s", b->nvcc, c->name, read_small(b, log));
     return false;
+}
+
+/* What the compiler left for the cache. */
+static void keep_cubin(const CacheKey *key, const char *path)
+{
+    FILE *f = fopen(path, "rb");
+    char *bytes = NULL;
+    long size = f && fseek(f, 0, SEEK_END) == 0 ? ftell(f) : -1;
+    if (size > 0 && fseek(f, 0, SEEK_SET) == 0)
+        bytes = malloc((size_t)size);
+    if (bytes && fread(bytes, 1, (size_t)size, f) == (size_t)size)
+        tile__cache_write(key, "cubin", bytes, (size_t)size);
+    free(bytes);
+    if (f)
+        fclose(f);
+}
+
+static bool with_nvcc(const Build *b, int number, const char **message)
+{
+    CacheKey key = nvcc_key(b, &b->stub.codes.items[number]);
+    const char *path = file_of(b, number, "cubin");
+    void *bytes;
+    size_t size;
+    if (tile__cache_read(&key, "cubin", &bytes, &size)) {
+        bool good = put_file(path, bytes, size);
+        free(bytes);
+        return good;
+    }
+    if (!run_nvcc(b, number, message))
+        return false;
+    keep_cubin(&key, path);
+    return true;
+}
+
+/* "Build cuda_13.0.r13.0/compiler.1", for the keys of the cache. */
+static void ask_nvcc(Build *b)
+{
+    const char *file = file_of(b, 0, "version");
+    const char *command = arena_format(b->arena, "'%s' --version >'%s' 2>&1", b->nvcc, file);
+    b->nvcc_version = system(command) == 0 ? read_small(b, file) : b->nvcc;
 }
 
 /* ---- all texts ---- */
@@ -210,6 +274,8 @@ bool build_compile(Build *b)
         return true;
     if (b->tool == TOOL_NVCC && !write_device_headers(b))
         return false;
+    if (b->tool == TOOL_NVCC)
+        ask_nvcc(b);
     Shared *s = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (s == MAP_FAILED)
         return user_error("out of memory");
@@ -225,6 +291,6 @@ bool build_compile(Build *b)
     ok = ok && atomic_load(&s->done) == count;
     munmap(s, size);
     if (failed)
-        return user_error("%d of %d kernels were not compiled", failed, count);
+        return user_error("%d of %d codes were not compiled", failed, count);
     return ok || user_error("compiling was interrupted");
 }

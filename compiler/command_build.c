@@ -64,9 +64,10 @@ static void tell(const Build *b)
     int variants = 0;
     for (int i = 0; i < b->stub.kernels.count; i++)
         variants += b->stub.kernels.items[i]->variants.count;
-    printf("lib%s: %d %s, %d variants, %d codes%s\n", b->stub.name, b->stub.kernels.count,
-           b->stub.kernels.count == 1 ? "kernel" : "kernels", variants, b->stub.codes.count,
-           tools[b->tool]);
+    printf("lib%s: %d %s, %d %s, %d codes%s\n", b->stub.name, b->stub.kernels.count,
+           b->stub.kernels.count == 1 ? "kernel" : "kernels", variants,
+           variants == 1 ? "variant" : "variants", b->stub.codes.count,
+           b->stub.codes.count ? tools[b->tool] : "");
 }
 
 static bool build_all(Build *b)

@@ -50,9 +50,9 @@ static const char debug_text[] =
     "Runs a kernel step by step; takes commands from the terminal or from standard input.\n"
     "Type help at its prompt. The arguments are those of tilec run.\n";
 static const char emit_text[] =
-    "Writes the CUDA of every variant that the instances list, a file each, into a folder, and\n"
-    "for each FILE the C of its stub: X.h, X.c, X_code.c, which is compiled with the headers that\n"
-    "are written beside it and linked with libtile_runtime.a.\n"
+    "Writes the CUDA of every variant that the instances list, a file each, into a folder; and\n"
+    "for each FILE the C of its stub: X.h, X.c, X_code.c, which is compiled with the headers\n"
+    "written beside it and linked with libtile_runtime.a.\n"
     "What is not lowered yet is an error at its line.\n"
     "\n"
     "  tilec emit kernels.tile/quant/per_token_cast.tile --arch sm90 -o cuda\n";

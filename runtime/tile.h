@@ -92,7 +92,7 @@ typedef struct {
     X(TILE_ERR_COMPILE, "the CUDA compiler refused the source")              \
     X(TILE_ERR_CACHE, "the disk cache cannot be used")                       \
     X(TILE_ERR_MODULE, "the GPU refused the compiled code")                  \
-    X(TILE_ERR_TABLE, "the compiled code has no such kernel")                \
+    X(TILE_ERR_TABLE, "a table is too long, or the code has no such kernel") \
     X(TILE_ERR_OCCUPANCY, "the kernel needs more than the GPU has")          \
     X(TILE_ERR_LAUNCH, "the kernel could not be launched, or failed")        \
     X(TILE_ERR_MEMORY, "there is not enough memory")                         \

@@ -28,5 +28,6 @@ def test_files_exist():
 def test_named_functions_exist():
     """`name` or `name(..)` with an underscore is a function or type of the code."""
     names = set(re.findall(r"`([a-z]+_[a-z_]+)`", PAGE.text))
-    code = "".join(p.read_text() for top in ("dsl", "compiler") for p in (ROOT / top).rglob("*.[ch]"))
+    code = "".join(p.read_text() for top in ("dsl", "compiler", "runtime")
+                   for p in (ROOT / top).rglob("*.[ch]"))
     assert names and [n for n in names if not re.search(rf"\b{n}\b", code)] == []
