@@ -70,7 +70,7 @@ HARNESSES := $(patsubst tests/fuzz/%.c,$(B)/harness/%,$(wildcard tests/fuzz/*.c)
 GENERATOR := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/generate/*.c))
 OWN_C = $(shell find dsl compiler runtime tests examples -name '*.[ch]' 2>/dev/null)
 
-.PHONY: all demo test check deps debug units fuzz harnesses bench-interp gpu-test bench format check-format \
+.PHONY: all demo test check deps debug units fuzz harnesses bench-interp gpu-test gpu-sanitize bench format check-format \
         clean help FORCE
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -88,6 +88,7 @@ help:
 	@echo 'make fuzz          libFuzzer, FUZZ_SECONDS=60 for each harness of tests/fuzz (clang)'
 	@echo 'make bench-interp  time the interpreter'
 	@echo 'make gpu-test      run kernels on the GPU and in the interpreter, compare bits'
+	@echo 'make gpu-sanitize  run some of them under compute-sanitizer'
 	@echo 'make bench         time kernels on the GPU beside a copy'
 	@echo 'make format        clang-format on the sources; make check-format only looks'
 	@echo 'make clean         remove what was built (build/venv stays)'
@@ -215,7 +216,10 @@ $(B)/harness/%: $(B)/obj/tests/fuzz/%.o $(GENERATOR) $(LIBRARY)
 
 # On a machine with a GPU; python3 needs numpy.
 gpu-test: all
-	python3 tests/gpu/compare.py $(B)/tilec
+	python3 tests/gpu/compare.py --tilec $(B)/tilec
+
+gpu-sanitize: all
+	python3 tests/gpu/compare.py --tilec $(B)/tilec --sanitize
 
 bench: all
 	python3 tests/gpu/bench.py $(B)/tilec

@@ -1,209 +1,269 @@
-"""Runs kernels on the GPU and in the interpreter, and compares their outputs bit for bit.
+"""`make gpu-test`: every kernel on the GPU against the interpreter, bit for bit, over the cases of cases.py.
 
-    python3 tests/gpu/compare.py build/tilec [NAME...]
+    python3 tests/gpu/compare.py [--tilec build/tilec] [WORD...]     cases whose name has a WORD; all
+    python3 tests/gpu/compare.py --sanitize                          a part of them under compute-sanitizer
+    python3 tests/gpu/compare.py --machine sm90                      on the machine model: needs no GPU
+    python3 tests/gpu/compare.py --cpu                               the interpreter alone: are the cases sound?
 
-Needs numpy, a GPU and NVRTC. Every case runs twice on the GPU: equal bits again. Default sums follow
-the target's plan in the interpreter (R8). One line a case; exit code 1 if any differs.
+Needs numpy, and on a GPU the driver and NVRTC. Each case runs twice on the GPU, and the second time
+must give the bits of the first; the interpreter adds up default sums in the target's order (R8).
+Prints a line for each case that differs, then one a kernel. Exit code 1 if any differs.
 """
-import itertools
+import argparse
+import collections
+import multiprocessing
+import os
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 import numpy as np
 
-TILEC = sys.argv[1] if len(sys.argv) > 1 else "build/tilec"
-ONLY = sys.argv[2:]
-RNG = np.random.default_rng(1)
-PLAN = ["--plan", "sm90"]
-if "--plan" not in subprocess.run([TILEC, "run", "--help"], capture_output=True, text=True).stdout:
-    PLAN = []
+import cases
+import huge
+
+TOOLS = ["memcheck", "racecheck", "synccheck", "initcheck"]
+MARK = re.compile(r"^batch: line (\d+), code (\d+), ([\d.]+) s$")
+FILL = ["--fill", "165"]
+TIMEOUT = 300                        # of one batch
+OPTIONS = None                       # of the command line; workers inherit it
+ALL = []                             # the cases; workers inherit them
 
 
-def f32(*shape, scale=1.0):
-    return (RNG.standard_normal(shape) * scale).astype(np.float32)
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p.add_argument("words", nargs="*", metavar="WORD")
+    p.add_argument("--tilec", default="build/tilec")
+    p.add_argument("--sanitize", action="store_true")
+    p.add_argument("--machine", choices=["sm90", "sm100"])
+    p.add_argument("--cpu", action="store_true")
+    p.add_argument("--few", action="store_true", help="only the cases that --sanitize takes")
+    p.add_argument("--no-huge", action="store_true", help="without the tensor of 2^31 elements")
+    p.add_argument("--jobs", type=int, default=min(16, os.cpu_count() or 1))
+    p.add_argument("-v", action="store_true", help="a line a case")
+    return p.parse_args()
 
 
-def bf16(*shape, scale=1.0):
-    """Truncated, with some rows far louder: any bits are a bf16."""
-    return (f32(*shape, scale=scale).view(np.uint32) >> 16).astype(np.uint16)
+# ---- one case as lines of a batch ----
+
+def file_of(folder, where, name):
+    return folder / f"{where}.{re.sub(r'[^A-Za-z0-9_]', '.', name)}.npy"
 
 
-def e4m3(*shape):
-    codes = RNG.integers(0, 256, shape, dtype=np.uint8)
-    return np.where(codes & 0x7F == 0x7F, 0x38, codes).astype(np.uint8)
+def words(case, folder, number, where, extra):
+    line = [case.file, case.kernel, *FILL, *extra]
+    for key, value in case.settings.items():
+        line += ["-s", f"{key}={value}"]
+    for key in case.inputs():
+        line += ["-i", f"{key}={file_of(folder, f'{number}.in', key)}"]
+    for key in case.outputs:
+        line += ["-o", f"{key}={file_of(folder, f'{number}.{where}', key)}"]
+    return line
 
 
-class Case:
-    def __init__(self, name, file, kernel, settings, inputs, outputs):
-        self.name, self.file, self.kernel = name, file, kernel
-        self.settings, self.inputs, self.outputs = settings, inputs, outputs
-
-    def run(self, folder, where, extra):
-        command = [TILEC, "run", self.file, self.kernel, *extra]
-        for key, value in self.settings.items():
-            command += ["-s", f"{key}={value}"]
-        for key, value in self.inputs.items():
-            path = folder / f"in.{key}.npy"
-            if not path.exists():
-                np.save(path, value)
-            command += ["-i", f"{key}={path}"]
-        for key in self.outputs:
-            command += ["-o", f"{key}={folder}/{where}.{key}.npy"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            return done.stderr.strip() or f"exit code {done.returncode}"
-        return None
-
-    def check(self):
-        with tempfile.TemporaryDirectory() as name:
-            folder = pathlib.Path(name)
-            for where, extra in (("cpu", PLAN), ("gpu", ["--device", "cuda"]),
-                                 ("again", ["--device", "cuda"])):
-                wrong = self.run(folder, where, extra)
-                if wrong:
-                    return f"{where}: {wrong}"
-            for key in self.outputs:
-                cpu, gpu, again = (np.load(folder / f"{where}.{key}.npy")
-                                   for where in ("cpu", "gpu", "again"))
-                bits = [a.view(np.uint8) for a in (cpu, gpu, again)]
-                if not np.array_equal(bits[1], bits[2]):
-                    return f"{key}: the GPU's second run differs from its first"
-                if not np.array_equal(bits[0], bits[1]):
-                    return f"{key}: {describe(cpu, gpu)}"
-        return None
+def device_words(case, options):
+    if options.machine:
+        return ["--machine", options.machine]
+    line = ["--device", "cuda"]
+    for option, numbers in (("--pitch", case.pitch), ("--offset", case.offset)):
+        for key, value in numbers.items():
+            line += [option, f"{key}={value}"]
+    return line
 
 
-def describe(cpu, gpu):
+def places(options):
+    """Where a case runs, and with which words."""
+    plan = ["--plan", options.machine or "sm90", "--threads", "1"]
+    yield "cpu", lambda case: plan
+    if not options.cpu:
+        yield "gpu", lambda case: device_words(case, options)
+        yield "again", lambda case: device_words(case, options) + ["--seed", "1"]
+
+
+def save_inputs(case, folder, number):
+    for key, value in case.inputs().items():
+        np.save(file_of(folder, f"{number}.in", key), value)
+
+
+# ---- running lines ----
+
+def run_process(command):
+    """Exit code and text; a process that hangs is ended."""
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=TIMEOUT)
+        return done.returncode, done.stdout.decode(errors="replace")
+    except subprocess.TimeoutExpired as late:
+        return 124, (late.stdout or b"").decode(errors="replace") + f"\nno end after {TIMEOUT} s\n"
+
+
+def run_batch(command, lines, folder):
+    """Runs the lines; gives (code, seconds, text) for each. One that ends the process is failed, and
+    the others go on in a new one."""
+    results = []
+    while len(results) < len(lines):
+        rest = lines[len(results):]
+        path = folder / "batch"
+        path.write_text("".join(" ".join(map(str, line)) + "\n" for line in rest))
+        code, said = run_process([*command, "run", "--batch", path])
+        text, before = [], len(results)
+        for line in said.splitlines():
+            mark = MARK.match(line)
+            if mark:
+                results.append((int(mark[2]), float(mark[3]), "\n".join(text)))
+                text = []
+            else:
+                text.append(line)
+        if len(results) == before:
+            results.append((code or 1, 0.0, "\n".join(text) or f"exit code {code}"))
+    return results
+
+
+def describe(cpu, gpu, where):
+    if cpu.shape != gpu.shape or cpu.dtype != gpu.dtype:
+        return f"{cpu.dtype}{cpu.shape} in the interpreter, {gpu.dtype}{gpu.shape} on the {where}"
     wrong = np.argwhere(cpu.view(f"u{cpu.itemsize}") != gpu.view(f"u{gpu.itemsize}"))
-    at = tuple(wrong[0])
-    return (f"{len(wrong)} of {cpu.size} elements differ, first {list(map(int, at))}: "
-            f"{cpu[at]!r} in the interpreter, {gpu[at]!r} on the GPU")
+    at = tuple(map(int, wrong[0]))
+    return (f"{len(wrong)} of {cpu.size} elements differ, first {list(at)}: {cpu[at]!r} in the interpreter, "
+            f"{gpu[at]!r} on the {where}")
 
 
-def casts():
-    file, kernel = "kernels.tile/quant/per_token_cast.tile", "per_token_cast"
-    formats = [("f32", False, "row"), ("f32", True, "col_pad16"), ("ue8m0", True, "row")]
-    for t, o, g, (s, pow2, form) in itertools.product(("bf16", "f32"), ("e4m3", "e2m1"), (32, 128),
-                                                      formats):
-        for m, k in ((1, 128), (7, 384), (33, 1056), (0, 256)):
-            x = bf16(m, k) if t == "bf16" else f32(m, k)
-            if m > 2:
-                x[1] = 0
-            yield Case(f"cast {t} {o} G={g} {s} {pow2} {form} {m}x{k}", file, kernel,
-                       {"T": t, "O": o, "G": g, "S": s, "pow2": str(pow2).lower(), "sf": form,
-                        "BM": 2, "BK": 512}, {"x": x}, ["y", "sf"])
+def same(a, b):
+    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
 
 
-def transposes():
-    for t, make in (("e4m3", e4m3), ("bf16", bf16), ("f32", f32)):
-        for b, m, n in ((1, 64, 64), (2, 65, 130), (3, 1, 7), (1, 200, 96)):
-            yield Case(f"transpose {t} {b}x{m}x{n}", "kernels.tile/transpose/transpose.tile",
-                       "transpose", {"T": t}, {"x": make(b, m, n)}, ["y"])
+def difference(case, folder, number, results, options):
+    """None, or what is wrong. `results`: of the places in order."""
+    for (where, _), (code, _, text) in zip(places(options), results):
+        if code:
+            return f"{where}: {text.strip() or f'exit code {code}'}"
+    for key in case.outputs:
+        got = [np.load(file_of(folder, f"{number}.{where}", key)) for where, _ in places(options)]
+        if len(got) == 3 and not same(got[1], got[2]):
+            return f"{key}: a second run differs: {describe(got[1], got[2], 'second run')}"
+        if len(got) == 3 and not same(got[0], got[1]):
+            return f"{key}: {describe(got[0], got[1], 'machine' if options.machine else 'GPU')}"
+    return None
 
 
-def mhc():
-    for n in (1, 31, 300):
-        x = f32(n, 4, 4)
-        yield Case(f"sinkhorn {n}", "kernels.tile/mhc/sinkhorn.tile", "sinkhorn", {"eps": 1e-6},
-                   {"x": x}, ["y"])
-        yield Case(f"sinkhorn_bwd {n}", "kernels.tile/mhc/sinkhorn_bwd.tile", "sinkhorn_bwd",
-                   {"eps": 1e-6}, {"x": x, "gy": f32(n, 4, 4)}, ["gx"])
-    n, d, layers = 3, 256, 3
-    inputs = {"res0": bf16(n, 4, d)}
-    for i in range(layers):
-        inputs[f"pre[{i}]"] = f32(n, 4)
-        inputs[f"out_[{i}]"] = bf16(n, d)
-        inputs[f"post[{i}]"] = f32(n, 4)
-        inputs[f"comb[{i}]"] = f32(n, 4, 4)
-    outputs = [f"{t}[{i}]" for t in ("inp", "res") for i in range(layers)]
-    yield Case("multilayer", "kernels.tile/mhc/multilayer.tile", "recompute",
-               {"L": layers, "LP": layers, "D": d, "BD": 128}, inputs, outputs)
+def run_chunk(chunk):
+    """The cases with these numbers, in one process of tilec; (number, what is wrong, seconds)."""
+    here = list(places(OPTIONS))
+    with tempfile.TemporaryDirectory(prefix="tilec-gpu-") as name:
+        folder, lines = pathlib.Path(name), []
+        for number in chunk:
+            save_inputs(ALL[number], folder, number)
+            lines += [words(ALL[number], folder, number, where, extra(ALL[number])) for where, extra in here]
+        results = run_batch([OPTIONS.tilec], lines, folder)
+        out = []
+        for i, number in enumerate(chunk):
+            own = results[i * len(here):(i + 1) * len(here)]
+            out.append((number, difference(ALL[number], folder, number, own, OPTIONS),
+                        [seconds for _, seconds, _ in own]))
+        return out
 
 
-def e5m6():
-    file = "kernels.tile/quant/cast_e5m6.tile"
-    for m, k in ((1, 4096), (5, 7168)):
-        yield Case(f"cast_e5m6 {m}x{k}", file, "cast_e5m6", {"K": k, "T": "bf16"},
-                   {"x": bf16(m, k)}, ["y", "sf"])
-        y = RNG.integers(0, 2**32, (m, k // 8 * 3), dtype=np.uint32)
-        yield Case(f"cast_back_e5m6 {m}x{k}", file, "cast_back_e5m6", {"K": k, "G": k, "O": "bf16"},
-                   {"y": y, "sf": f32(m, 1)}, ["x"])
+def chunks(numbers, most):
+    """Cases of one variant are neighbours, so that its code is compiled once."""
+    numbers = sorted(numbers, key=lambda n: ALL[n].variant)
+    return [numbers[i:i + most] for i in range(0, len(numbers), most)]
 
 
-def swiglu():
-    t, h, e = 300, 1024, 3
-    psum = np.array([5, 128 + 77, 256], np.int32)
-    for w in (False, True):
-        inputs = {"x": bf16(t, 2, h), "psum": psum}
-        if w:
-            inputs["w"] = f32(t)
-        inputs["y"] = np.zeros((t, h), np.uint8)
-        inputs["sf"] = np.zeros((t, h // 128), np.float32)
-        yield Case(f"swiglu_cast w={w}", "kernels.tile/quant/swiglu_psum.tile", "swiglu_cast",
-                   {"limit": 10.0}, inputs, ["y", "sf"])
-    x, n, k, d = 40, 12, 4, 1024
-    slots = RNG.permutation(n * k)[:x].astype(np.int32)
-    slots[3] = -1
-    slot_pos = np.full(n * k, -1, np.int32)
-    for row, slot in enumerate(slots):
-        if slot >= 0:
-            slot_pos[slot] = row
-    for clamp in ("false", "true"):
-        inputs = {"x": e4m3(x, 2 * d), "xsf": np.abs(f32(x, 2 * d // 128)) * 0.01,
-                  "gy": bf16(x, d), "w": f32(n, k), "pos_slot": slots,
-                  "slot_pos": slot_pos.reshape(n, k)}
-        yield Case(f"swiglu_bwd clamp={clamp}", "kernels.tile/quant/swiglu_bwd.tile", "swiglu_bwd",
-                   {"limit": 10.0, "clamp": clamp}, inputs, ["y", "gq", "gs", "gx", "gw"])
+def report(results, options):
+    groups = collections.defaultdict(lambda: [0, 0, 0.0])
+    for number, wrong, seconds in results:
+        case, group = ALL[number], groups[ALL[number].group]
+        group[0] += 1
+        group[1] += wrong is not None
+        group[2] += sum(seconds[1:])
+        if wrong or options.v:
+            print(f"{'FAILED' if wrong else 'equal '} {case.name}{': ' + wrong if wrong else ''}", flush=True)
+    return groups
 
 
-def norms():
-    for m in (1, 5, 130):
-        yield Case(f"rms_norm {m}", "examples/rms_norm.tile", "rms_norm", {"eps": 1e-6},
-                   {"x": bf16(m, 4096), "w": bf16(4096)}, ["y"])
-    n, h, d = 9, 4, 4096
-    yield Case("engram_gate", "kernels.tile/engram/engram_gate.tile", "engram_gate",
-               {"eps": 1e-6, "scale": 0.02, "clamp_lo": 1e-6, "P": 8},
-               {"x": bf16(n, h, d), "k": bf16(n, h, d), "v": bf16(n, d), "wf": f32(h, d)},
-               ["y", "gate"])
+def compare(options):
+    start = time.monotonic()
+    numbers = list(range(len(ALL)))
+    if options.machine:
+        numbers = [n for n in numbers if not ALL[n].pitch and not ALL[n].offset]
+    groups = collections.defaultdict(lambda: [0, 0, 0.0])
+    with multiprocessing.get_context("fork").Pool(options.jobs) as pool:
+        for results in pool.imap_unordered(run_chunk, chunks(numbers, 8), chunksize=1):
+            for name, counts in report(results, options).items():
+                groups[name] = [a + b for a, b in zip(groups[name], counts)]
+    where = "interpreter alone" if options.cpu else options.machine or "GPU"
+    for name in sorted(groups):
+        count, bad, seconds = groups[name]
+        print(f"{name:18} {count:4} cases, {bad} differ; {seconds:.1f} s on the {where}")
+    print(f"{len(numbers)} cases in {time.monotonic() - start:.0f} s, {len(ALL) - len(numbers)} left out")
+    return sum(bad for _, bad, _ in groups.values())
 
 
-def routing():
-    file = "kernels.tile/gating/top2_sum_gate.tile"
-    for score, (e, g, kg, k, ns), n in itertools.product(
-            ("sigmoid", "sqrtsoftplus", "softmax"),
-            ((72, 1, 1, 6, 0), (128, 8, 4, 8, 1), (256, 8, 4, 8, 2)), (1, 61)):
-        logits = f32(n, e)
-        if n > 1:
-            logits[3] = logits[3, 0]                                  # all equal: lowest index
-        settings = {"S": score, "E": e, "G": g, "KG": kg, "K": k, "NS": ns, "factor": 1.5,
-                    "extra": 0, "ep_rank": 0, "n_ep": 8, "tp_rank": 0, "n_tp": 1, "ND": 0}
-        inputs = {"logits": logits, "bias": f32(e, scale=0.1)}
-        if n > 1:
-            inputs["mask"] = RNG.integers(0, 2, n).astype(bool)
-        yield Case(f"gate {score} E={e} G={g} N={n}", file, "top2_sum_gate", settings, inputs,
-                   ["idx", "w"])
-    for n, e, k, a in ((1, 4, 2, 16), (1000, 256, 8, 128), (333, 9, 6, 16)):
-        topk = np.stack([RNG.permutation(e)[:k] for _ in range(n)]) if e >= k else \
-            RNG.integers(0, e, (n, k))
-        topk = topk.astype(np.int64)
-        topk[RNG.random((n, k)) < 0.1] = -1
-        yield Case(f"mapping {n}x{k} E={e}", "kernels.tile/routing/fused_mapping.tile",
-                   "fused_mapping", {"E": e, "K": k, "A": a, "P": 8, "X": n * k + e * a},
-                   {"topk": topk}, ["pos_expert", "pos_token", "pos_slot", "slot_pos", "first",
-                                    "last", "count"])
+# ---- compute-sanitizer ----
+
+def sanitize_chunk(task):
+    """One tool over some cases: (tool, cases, how many errors, what it said)."""
+    tool, chunk = task
+    with tempfile.TemporaryDirectory(prefix="tilec-gpu-") as name:
+        folder, lines = pathlib.Path(name), []
+        for number in chunk:
+            save_inputs(ALL[number], folder, number)
+            lines.append(words(ALL[number], folder, number, "gpu", device_words(ALL[number], OPTIONS)))
+        batch = folder / "batch"
+        batch.write_text("".join(" ".join(map(str, line)) + "\n" for line in lines))
+        code, text = run_process(["compute-sanitizer", "--tool", tool, "--print-limit", "20", OPTIONS.tilec,
+                                  "run", "--batch", batch])
+    said, at, told = [], 0, False
+    for line in text.splitlines():
+        mark = MARK.match(line)
+        if mark:
+            at += 1
+            if mark[2] != "0":
+                said.append(f"{ALL[chunk[at - 1]].name}: exit code {mark[2]}")
+        elif re.match(r"========= (ERROR|RACECHECK) SUMMARY: 0 ", line):
+            told = True
+        elif not re.match(r"========= COMPUTE-SANITIZER|=+\s*$", line):
+            said.append(f"{ALL[chunk[min(at, len(chunk) - 1)]].name}: {line}")
+    if at < len(chunk) or (not told and not said):
+        said.append(f"{at} of {len(chunk)} cases ran, exit code {code}")
+    return tool, len(chunk), said
+
+
+def sanitize(options):
+    if not shutil.which("compute-sanitizer"):
+        print("compute-sanitizer is not on the path")
+        return 1
+    start, bad = time.monotonic(), 0
+    parts = chunks(range(len(ALL)), -(-len(ALL) // max(1, options.jobs // len(TOOLS))))
+    counts = collections.Counter()
+    with multiprocessing.get_context("fork").Pool(options.jobs) as pool:
+        tasks = [(tool, part) for part in parts for tool in TOOLS]
+        for tool, count, said in pool.imap_unordered(sanitize_chunk, tasks, chunksize=1):
+            counts[tool] += count
+            bad += bool(said)
+            for line in said[:40]:
+                print(f"{tool}: {line}", flush=True)
+    for tool in TOOLS:
+        print(f"{tool:10} {counts[tool]} cases")
+    print(f"{'clean' if not bad else 'NOT CLEAN'}, {time.monotonic() - start:.0f} s")
+    return bad
 
 
 def main():
-    bad = 0
-    for case in itertools.chain(casts(), transposes(), mhc(), e5m6(), swiglu(), norms(), routing()):
-        if ONLY and not any(word in case.name for word in ONLY):
-            continue
-        wrong = case.check()
-        bad += wrong is not None
-        print(f"{'FAILED' if wrong else 'equal '} {case.name}{': ' + wrong if wrong else ''}",
-              flush=True)
+    global OPTIONS
+    OPTIONS = arguments()
+    ALL.extend(cases.all_cases(OPTIONS.words, OPTIONS.sanitize or OPTIONS.few))
+    with tempfile.TemporaryDirectory(prefix="tilec-cache-") as cache:
+        os.environ.setdefault("TILE_CACHE_DIR", cache)
+        if OPTIONS.sanitize:
+            return 1 if sanitize(OPTIONS) else 0
+        bad = compare(OPTIONS)
+        if not (OPTIONS.no_huge or OPTIONS.words or OPTIONS.cpu or OPTIONS.machine or OPTIONS.few):
+            bad += huge.compare(OPTIONS.tilec)
     print(f"{bad} differ" if bad else "all equal")
     return 1 if bad else 0
 
