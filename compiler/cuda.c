@@ -380,6 +380,7 @@ static bool emit_phase(Cuda *c, FILE *out, int indent, const char *block)
     c->line = 0;
     c->guard = "";
     find_live(c, c->plan->par);
+    find_seen_nans(c, c->plan->par);
     print_unit(c, block);
     bool good = emit_header(c) && (c->plan->ragged ? emit_ragged(c) : emit_programs(c));
     if (good)
@@ -472,6 +473,7 @@ char *emit_cuda(Lowered *low, const char *target, Host **host)
     c.name = NEW_ARRAY(low->arena, const char *, ids);
     c.view = NEW_ARRAY(low->arena, CudaView *, ids);
     c.live = NEW_ARRAY(low->arena, bool, ids);
+    c.nan = NEW_ARRAY(low->arena, bool, ids);
     c.uses = NEW_ARRAY(low->arena, int, ids);
     c.user = NEW_ARRAY(low->arena, const Op *, ids);
     c.deferred = NEW_ARRAY(low->arena, const Op *, ids);

@@ -58,6 +58,7 @@ typedef struct Cuda {
     int *uses;           /* and how many do */
     Partial **partial;   /* by Value.id: a reduction's result that is not fetched yet */
     bool *live;          /* by Value.id: an effect of the phase needs it */
+    bool *nan;           /* by Value.id: which NaN it is may be seen */
     struct {
         const char **items;
         int count, capacity;
@@ -150,6 +151,9 @@ char *vector_register(Cuda *, const Layout *, const Vectors *, const char *o);
 void note_conversion(Cuda *, const Value *, const Layout *from, const Layout *to, MovementWay);
 /* A load, store or atomic of a tile in that layout; no vectors: element by element. */
 void note_access(Cuda *, const Op *, const Layout *, const Vectors *);
+
+/* ---- cuda_nan.c ---- */
+void find_seen_nans(Cuda *, const Op *par);
 
 /* ---- cuda_live.c: marks what the phase needs ---- */
 void find_live(Cuda *, const Op *par);

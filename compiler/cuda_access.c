@@ -520,7 +520,7 @@ static const char *wide_elements(Cuda *c, const Op *cast, const Layout *l)
     line(c, "float %s[%lld];", name, (long long)layout_span(l, OWN_REG));
     line(c,
          canonical ? "TILE_EACH(r, %lld) %s[r] = %s;"
-                   : "TILE_EACH(r, %lld) %s[r] = tile_positive_nan(%s);",
+                   : "TILE_EACH(r, %lld) %s[r] = tile_canonical(%s);",
          (long long)layout_span(l, OWN_REG), name, x);
     return name;
 }

@@ -210,7 +210,10 @@ static char *elementwise_text(Cuda *c, const Op *op, char **args)
                                             : NULL;
     if (!value)
         cuda_fail(c, op, "%s of %s", op_info[op->code].name, dtype_info[t].name);
-    return value;
+    bool plain = op->code == OP_ADD || op->code == OP_SUB || op->code == OP_MUL ||
+                 op->code == OP_DIV;
+    bool shown = plain && t == DT_F32 && c->nan[op->results[0]->id];
+    return shown && value ? format_text(c, "tile_result(%s)", value) : value;
 }
 
 /* ---- elementwise statements ---- */
@@ -297,7 +300,7 @@ static bool emit_divisions(Cuda *c, const Op *op, char **args)
     line(c, "bool %s = false;", odd);
     line(c, "TILE_EACH(r, %lld) %s[r] = tile_quotient(%s, %s, &%s);", n, name, args[0], args[1],
          odd);
-    line(c, "if (%s) TILE_EACH(r, %lld) %s[r] = %s / %s;", odd, n, name, args[0], args[1]);
+    line(c, "if (%s) TILE_EACH(r, %lld) %s[r] = %s;", odd, n, name, elementwise_text(c, op, args));
     return true;
 }
 

@@ -102,7 +102,7 @@ TILE_FN void tile_grid_sync(uint32_t *word)
 
 TILE_FN float tile_add_f32(float a, float b)
 {
-    return a + b;
+    return tile_result(a + b);
 }
 TILE_FN bool tile_or_bool(bool a, bool b)
 {
@@ -597,10 +597,6 @@ CODES(32)
  * Near 2^22 E floats are E / 2 apart, which for E = max(1, 2^floor(log2 |x|)) is e2m1's spacing at
  * x: adding rounds, and leaves the number of spacings in the low bits. With E in the exponent of
  * the sum the code is that number plus 2 log2 E. */
-TILE_FN float tile_positive_nan(float x)
-{
-    return x != x ? tile_float(TILE_NAN_BITS) : x;
-}
 TILE_FN uint32_t tile_e2m1_magnitude(float x)
 {
     const float a = tile_min_abs_f32(x, 6.0f);

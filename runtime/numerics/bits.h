@@ -67,10 +67,21 @@ TILE_FN float tile_copysign(float magnitude, float sign)
     return tile_float((tile_bits(magnitude) & TILE_MAGNITUDE) | (tile_bits(sign) & TILE_SIGN));
 }
 
-/* x, with any NaN replaced by the one above. CPU arithmetic needs it; a GPU's does it itself. */
+/* x, with any NaN replaced by the one above. */
 TILE_FN float tile_canonical(float x)
 {
     return x != x ? tile_float(TILE_NAN_BITS) : x;
+}
+
+/* What f32 arithmetic has just given: a GPU's NaN is the one above (PTX ISA 9.1, 7.5), a CPU's has
+ * to be made so. */
+TILE_FN float tile_result(float x)
+{
+#ifdef __CUDACC__
+    return x;
+#else
+    return tile_canonical(x);
+#endif
 }
 
 #endif

@@ -162,12 +162,12 @@ TILE_FN float tile_rsqrt(float x)
 
 TILE_FN float tile_sqrt(float x)
 {
-    return tile_canonical(TILE_SQRT(x));
+    return tile_result(TILE_SQRT(x));
 }
 
 TILE_FN float tile_fma(float a, float b, float c)
 {
-    return tile_canonical(TILE_FMA(a, b, c));
+    return tile_result(TILE_FMA(a, b, c));
 }
 
 /* The smallest power of two >= x: 0 for 0 of either sign, inf above 2^127, NaN for x < 0. */

@@ -1,52 +1,7 @@
-"""Every kernel that is emitted, on the machine and in the interpreter: equal bits, no fault. The cases
-are those of tests/gpu/compare.py."""
-import importlib.util
-import itertools
-import os
-
+"""tilec run --machine. That every emitted kernel gives the interpreter's bits there, without a fault,
+tests/gpu/test_compare.py sees."""
 import numpy as np
 import pytest
-from machine import ROOT
-
-LEVEL = int(os.environ.get("TILE_TEST_LEVEL", "1"))
-
-
-def cases():
-    spec = importlib.util.spec_from_file_location("compare", ROOT / "tests" / "gpu" / "compare.py")
-    compare = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(compare)
-    compare.TILEC = os.environ.get("TILEC", str(ROOT / "build" / "tilec"))
-    compare.PLAN = ["--plan", "sm90"]
-    found = list(itertools.chain(compare.casts(), compare.transposes(), compare.mhc(), compare.e5m6(),
-                                 compare.swiglu(), compare.norms(), compare.routing()))
-    for case in found:
-        case.file = str(ROOT / case.file)
-    return found
-
-
-CASES = cases()
-FIRST = {}
-for i, case in enumerate(CASES):
-    if 0 not in next(iter(case.inputs.values())).shape:
-        FIRST.setdefault((case.file, case.kernel), i)
-
-
-def seeds(i):
-    """The first case of a kernel takes many orders, the others one of each policy."""
-    return range(21) if LEVEL > 1 or i in FIRST.values() else range(3)
-
-
-@pytest.mark.parametrize("i", range(len(CASES)), ids=lambda i: CASES[i].name.replace(" ", "-"))
-def test_emitted(i, tmp_path):
-    case = CASES[i]
-    assert case.run(tmp_path, "cpu", ["--plan", "sm90"]) is None
-    for seed in seeds(i):
-        wrong = case.run(tmp_path, "machine", ["--machine", "sm90", "--seed", str(seed)])
-        assert wrong is None, wrong
-        for name in case.outputs:
-            a, b = (np.load(tmp_path / f"{where}.{name}.npy") for where in ("cpu", "machine"))
-            assert np.array_equal(a.view(np.uint8), b.view(np.uint8)), (seed, name)
-
 
 @pytest.fixture
 def run(tilec, tmp_path):
