@@ -251,7 +251,9 @@ static bool emit_programs(Cuda *c)
         }
     }
     split_number(c, "program", 0, count, true);
+    begin_exchanges(c, p->par);
     bool good = emit_region_ops(c, p->par->regions[p->par->nregions - 1]);
+    end_exchanges(c);
     if (p->looped || (p->pack > 1 && whole))
         close_block(c);
     return good;
@@ -376,7 +378,7 @@ static bool emit_phase(Cuda *c, FILE *out, int indent, const char *block)
     memset(c->deferred, 0, sizeof *c->deferred * ids);
     memset(c->declared, 0, sizeof *c->declared * ids);
     memset(c->partial, 0, sizeof *c->partial * ids);
-    c->used.count = c->conversions.count = 0;
+    c->used.count = c->conversions.count = c->censuses.count = 0;
     c->line = 0;
     c->guard = "";
     find_live(c, c->plan->par);

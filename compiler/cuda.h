@@ -40,6 +40,7 @@ typedef struct Conversion {
     const Statement *block;
 } Conversion;
 
+typedef struct Census Census;   /* cuda_order.h */
 typedef struct Partial Partial; /* of a reduction, in shared memory */
 
 typedef struct Cuda {
@@ -67,11 +68,16 @@ typedef struct Cuda {
         Conversion *items;
         int count, capacity;
     } conversions;
+    struct {
+        Census *items;
+        int count, capacity;
+    } censuses;
     const char *guard; /* condition on every access: lanes whose program there is not; "" */
     bool rounds;       /* programs are rounds of a loop, not blocks */
     int blocks;        /* node: how many the phase has; -1: only the kernel knows */
     int line;          /* of the last TILE_LINE */
     size_t local_bytes;
+    const Op *exchanging; /* the phase, if it has an exchange */
 } Cuda;
 
 /* ---- cuda.c ---- */
@@ -151,6 +157,12 @@ char *vector_register(Cuda *, const Layout *, const Vectors *, const char *o);
 void note_conversion(Cuda *, const Value *, const Layout *from, const Layout *to, MovementWay);
 /* A load, store or atomic of a tile in that layout; no vectors: element by element. */
 void note_access(Cuda *, const Op *, const Layout *, const Vectors *);
+
+/* ---- cuda_exchange.c ---- */
+void begin_exchanges(Cuda *, const Op *par);
+/* Keeps the generation for the next launch; behind the last exchange of a program. */
+void end_exchanges(Cuda *);
+bool cuda_exchange(Cuda *, const Op *);
 
 /* ---- cuda_nan.c ---- */
 void find_seen_nans(Cuda *, const Op *par);

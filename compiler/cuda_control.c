@@ -150,6 +150,7 @@ static bool emit_continue(Cuda *c, const Op *op)
     while (loop->code != OP_FOR && loop->code != OP_PAR && loop->code != OP_SHARE)
         loop = loop->parent->parent;
     if (loop->code == OP_PAR && !c->rounds) {
+        end_exchanges(c);
         line(c, "return;")->jumps = true;
         return true;
     }

@@ -39,6 +39,12 @@ static void count_in_shared(Cuda *c, const Held *h, const Held *bins)
 bool cuda_histogram(Cuda *c, const Op *op)
 {
     const Value *r = op->results[0];
+    int64_t classes = r->type.dims[0];
+    if (census_fits(c->plan->unit, classes) && !is_uniform(r)) {
+        const Census *k = census_of(c, op->args[0], classes);
+        if (k)
+            return census_counts(c, k, r);
+    }
     Held h, bins = {.type = r->type};
     bins.type.dtype = DT_I32;
     if (!hold(c, op->args[0], NULL, &h))
@@ -83,9 +89,28 @@ static void occur_in_shared(Cuda *c, const Held *h, const char *name, const char
     close_block(c);
 }
 
+static bool occur_by_class(Cuda *c, const Op *op, const Layout *order)
+{
+    const Value *r = op->results[0];
+    const Census *k = take_census(c, op->args[0], order, (int64_t)op->bits);
+    if (!k)
+        return false;
+    const char *name = new_name(c, r, "occurs");
+    long long n = layout_span(&k->held.layout, OWN_REG);
+    line(c, "int32_t %s[%lld];", name, n);
+    line(c, "TILE_EACH(r, %lld) %s[r] = %s ? %s[r] : 0;", n, name,
+         counts_text(c, &k->held, k->classes), k->earlier);
+    give_result(c, r, name, &k->held.layout);
+    return true;
+}
+
 bool cuda_occurrence(Cuda *c, const Op *op)
 {
     const Value *r = op->results[0];
+    Layout order;
+    if (op->bits && census_fits(c->plan->unit, (int64_t)op->bits) &&
+        census_layout(&op->args[0]->type, c->plan->unit, &order) && !is_uniform(r))
+        return occur_by_class(c, op, &order);
     Held h;
     if (!hold(c, op->args[0], NULL, &h))
         return false;
@@ -98,6 +123,9 @@ bool cuda_occurrence(Cuda *c, const Op *op)
         occur_in_registers(c, &h, name, at);
     else if (h.type.dims[0] > 0)
         occur_in_shared(c, &h, name, at);
+    if (op->bits)
+        line(c, "TILE_EACH(r, %lld) %s[r] = %s ? %s[r] : 0;", m, name,
+             counts_text(c, &h, (int64_t)op->bits), name);
     give_result(c, r, name, &h.layout);
     return true;
 }

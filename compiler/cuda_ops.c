@@ -433,6 +433,8 @@ bool emit_operation(Cuda *c, const Op *op)
         return cuda_concat(c, op);
     case OP_EXTRACT:
         return cuda_extract(c, op);
+    case OP_EXCHANGE:
+        return cuda_exchange(c, op);
     case OP_GRID_SYNC:
         return emit_grid_sync(c);
     case OP_IF:

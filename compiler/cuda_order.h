@@ -67,6 +67,29 @@ Rows rows_of(const Type *, int axis);
 /* Where line `row` begins, if its lines have n elements. */
 char *row_start(Cuda *, const Rows *, int64_t n);
 
+/* cuda_census.c */
+
+/* A tile of one axis whose elements have been counted by their class, 0 .. classes - 1. */
+struct Census {
+    const Value *value;
+    int64_t classes;
+    const Statement *block; /* it is valid while that is open */
+    Held held;
+    const char *earlier; /* of each register, elements of its class before it; NULL: not asked for.
+                          * What is of no class has any number. */
+    const char *count;   /* [1]: members of the class that is the lane's number */
+    Buffer *table;       /* or: rows of a counter a class, the last with all */
+};
+
+/* `order`: census_layout, if `earlier` is asked for. NULL after an error. */
+Census *take_census(Cuda *, const Value *, const Layout *order, int64_t classes);
+/* One that gives a histogram; NULL: counting in shared memory is better. */
+const Census *census_of(Cuda *, const Value *, int64_t classes);
+/* The histogram becomes the value. */
+bool census_counts(Cuda *, const Census *, const Value *);
+/* The condition under which register r is of a class. */
+char *counts_text(Cuda *, const Held *, int64_t classes);
+
 /* cuda_count.c */
 bool cuda_histogram(Cuda *, const Op *);
 bool cuda_occurrence(Cuda *, const Op *);

@@ -194,7 +194,8 @@ static bool extract_registers(Cuda *c, const Op *op)
 static bool asks_lanes(Cuda *c, const Op *op)
 {
     const Value *r = op->results[0], *a = op->args[0];
-    if (a->type.rank != 1 || op->access->axis[0].kind != AX_TILE || is_uniform(a) ||
+    AxisKind kind = op->access->axis[0].kind;
+    if (a->type.rank != 1 || (kind != AX_TILE && kind != AX_SCALAR) || is_uniform(a) ||
         c->plan->unit.lanes == 1)
         return false;
     const Layout *l = layout_of(c, a);
@@ -202,11 +203,30 @@ static bool asks_lanes(Cuda *c, const Op *op)
     return axis_warps(l, 0) == 1 && axis_registers(l, 0) * n <= 32;
 }
 
+/* v[i] of a tile with an element a lane. */
+static bool extract_lane(Cuda *c, const Op *op)
+{
+    const Value *r = op->results[0], *a = op->args[0], *e = op->args[1];
+    IntRange i = c->ranges.of[e->id];
+    int64_t n = a->type.dims[0], k;
+    const char *from = lane_of_element(c, layout_of(c, a), 0, c_name(c, e));
+    char *text = format_text(c, "tile_shuffle_%s(%s[0], (int)(%s))", carrier(held(c, r)),
+                             c_name(c, a), from);
+    bool known = value_int(e, &k) ? k >= 0 && k < n : i.lo >= 0 && i.hi < n;
+    if (!known)
+        text = format_text(c, "tile_inside(%s, %lld) ? %s : %s", c_name(c, e), (long long)n, text,
+                           c_literal(c, held(c, r), op->bits));
+    line(c, "const %s %s = %s;", c_type(held(c, r)), c_name(c, r), text);
+    return true;
+}
+
 static bool extract_lanes(Cuda *c, const Op *op)
 {
     const Value *r = op->results[0], *a = op->args[0], *e = op->args[1];
     const Layout *l = layout_of(c, a);
     const char *name = c_name(c, a), *type = c_type(held(c, r));
+    if (is_uniform(r) && op->access->axis[0].kind == AX_SCALAR && registers(c, a) == 1)
+        return extract_lane(c, op);
     const char *at = is_uniform(r) ? c_name(c, e) : axis_fitted(c, e, layout_of(c, r), 0);
     int64_t n = is_uniform(r) ? 1 : registers(c, r), m = axis_registers(l, 0);
     const char *to = new_name(c, r, "taken");
@@ -290,7 +310,9 @@ bool cuda_extract(Cuda *c, const Op *op)
         return true;
     if (is_uniform(op->args[0]))
         return extract_shared(c, op);
-    if (by_registers(op) && !layout_is_masked(layout_of(c, op->args[0])))
+    bool over_lanes = asks_lanes(c, op) && is_uniform(op->results[0]) &&
+                      registers(c, op->args[0]) == 1;
+    if (by_registers(op) && !layout_is_masked(layout_of(c, op->args[0])) && !over_lanes)
         return extract_registers(c, op);
     return asks_lanes(c, op) ? extract_lanes(c, op) : extract_shared(c, op);
 }

@@ -169,7 +169,15 @@ static bool view_slice(Cuda *c, const Op *op)
     CudaView *v = new_view(c, op->results[0]);
     int a = op->axis;
     const char *stem = op->results[0]->name ? op->results[0]->name : "slice";
+    int64_t first;
     *v = *from;
+    if (value_int(op->args[1], &first) && first == 0) {
+        v->extent[a] = unknown(
+            c, format_text(c, "%s_n", stem),
+            format_text(c, "tile_clamp(%s, 0, %s)", c_name(c, op->args[2]), from->extent[a].text));
+        v->extent_value[a] = NULL;
+        return true;
+    }
     Number lo = unknown(
         c, format_text(c, "%s_lo", stem),
         format_text(c, "tile_clamp(%s, 0, %s)", c_name(c, op->args[1]), from->extent[a].text));

@@ -137,18 +137,23 @@ Term call_classes(Elab *e, const char *name, const Expr *call, OpCode code)
 {
     Value *v = elab_value(e, call->args.items[0], DT_NONE);
     int64_t n = 0;
-    if (!v || (code == OP_HISTOGRAM && !elab_int(e, call->args.items[1], "histogram: n", &n)))
+    bool counted = call->args.count > 1;
+    const char *what = arena_format(e->arena, "%s: n", name);
+    if (!v || (counted && !elab_int(e, call->args.items[1], what, &n)))
         return term_error();
     if (v->type.rank != 1 || !dtype_is_int(v->type.dtype))
         return fail(e, call->pos, NULL, "%s takes an integer tile of one axis, not %s", name,
                     type_text(e->arena, &v->type));
-    if (n < 0 || n > (int64_t)1 << 31)
-        return fail(e, call->pos, NULL, "histogram of %lld classes", (long long)n);
+    if (n < (counted && code == OP_OCCURRENCE) || n > (int64_t)1 << 31)
+        return fail(e, call->pos, NULL, "%s of %lld classes", name, (long long)n);
     Type t = v->type;
     t.dtype = DT_I32;
     if (code == OP_HISTOGRAM)
         t.dims[0] = n;
-    return term_value(make_op1(e, code, call->pos, 1, &v, t));
+    Value *r = make_op1(e, code, call->pos, 1, &v, t);
+    if (code == OP_OCCURRENCE)
+        r->op->bits = (uint64_t)n;
+    return term_value(r);
 }
 
 /* mma (R9) */

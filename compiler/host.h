@@ -96,9 +96,12 @@ uint8_t *host_strided(const Host *);
 /* Keeps the first thing that the host cannot do. */
 void host_wrong(Host *, Pos, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* host_scratch.c: where the scratch's parts are: first 128 bytes for grid barriers (R13), if there
- * are any, then each scratch tensor, at multiples of 256. Sets h->scratch; a kernel without has -1.
- * host_plan does it if nobody has. */
+/* host_scratch.c: where the scratch's parts are: 128 bytes for grid barriers (R13) and 128 for the
+ * generation of exchanges (R13b), the words of exchanges, then each scratch tensor, at multiples of
+ * 256. Sets h->scratch; a kernel without any has -1. host_plan does it if nobody has. */
+enum { EXCHANGE_AT = 128, EXCHANGE_WORDS_AT = 256 };
+/* Words of 8 bytes in one of the two regions: as the largest exchange has. */
+int64_t exchange_words(const Region *);
 void host_scratch_layout(Host *);
 /* The node of a scratch tensor's offset. */
 int host_scratch_offset(Host *, const Op *tensor);

@@ -1,7 +1,6 @@
 /* The scratch of a call: one block that the caller allocates, cleared once. */
 #include "compiler/host.h"
 
-/* The barrier's 128 bytes are a part of their own. */
 enum { PART_BYTES = 256 };
 
 static bool has_barriers(const Region *r)
@@ -14,6 +13,22 @@ static bool has_barriers(const Region *r)
                 return true;
     }
     return false;
+}
+
+int64_t exchange_words(const Region *r)
+{
+    int64_t most = 0;
+    for (const Op *op = r->first; op; op = op->next) {
+        int64_t n = 0;
+        if (op->code == OP_EXCHANGE) {
+            const Type *t = &op->results[0]->type;
+            n = type_elements(t) * (dtype_info[t->dtype].bits > 32 ? 2 : 1);
+        }
+        for (int i = 0; i < op->nregions; i++)
+            n = exchange_words(op->regions[i]) > n ? exchange_words(op->regions[i]) : n;
+        most = n > most ? n : most;
+    }
+    return (most + 31) / 32 * 32;
 }
 
 static int round_up(Host *h, int node, int64_t to)
@@ -45,7 +60,8 @@ static int bytes_of(Host *h, const Op *tensor)
 /* The offset of `tensor`; NULL: the end of the last. */
 static int offset_of(Host *h, const Op *tensor)
 {
-    int at = host_constant(h, has_barriers(h->kernel->body) ? PART_BYTES : 0);
+    int64_t first = has_barriers(h->kernel->body) ? EXCHANGE_WORDS_AT : 0;
+    int at = host_constant(h, first + 2 * 8 * exchange_words(h->kernel->body));
     for (const Op *op = h->kernel->body->first; op && op != tensor; op = op->next)
         if (op->code == OP_TENSOR && op->tensor->dir == PARAM_SCRATCH)
             at = host_node(h, TILE_NODE_ADD, TILE_I64, at, bytes_of(h, op), 0);

@@ -245,7 +245,10 @@ static void print_attributes(Printer *p, const Op *op)
         print_tensor_info(p, op);
     if (op->pipe)
         print_pipe_info(p, op->pipe);
-    print_bits(p, op);
+    if (op->code == OP_OCCURRENCE && op->bits)
+        fprintf(p->out, " classes %" PRIu64, op->bits);
+    else
+        print_bits(p, op);
     if (has_axis(op->code) || op->axis)
         fprintf(p->out, " axis %d", op->axis);
     if (op->order)

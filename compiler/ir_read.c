@@ -131,6 +131,15 @@ static bool read_axis(Reader *r, Op *a)
     return true;
 }
 
+static bool read_classes(Reader *r, Op *a)
+{
+    int64_t n;
+    if (!ir_read_int(r, 1, (int64_t)1 << 31, "a number of classes", &n))
+        return false;
+    a->bits = (uint64_t)n;
+    return true;
+}
+
 static bool read_order(Reader *r, Op *a)
 {
     int order = ir_find_word(r, order_name, 3);
@@ -215,6 +224,8 @@ static bool read_attribute(Reader *r, Draft *d, bool *found)
         return read_code(r, d);
     if (ir_accept_word(r, "axis"))
         return read_axis(r, a);
+    if (ir_accept_word(r, "classes"))
+        return read_classes(r, a);
     if (ir_accept_word(r, "order"))
         return read_order(r, a);
     if (ir_accept_word(r, "plan"))

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "compiler/lower.h"
+#include "compiler/ranges.h"
 
 typedef struct Pass {
     Lowered *low;
@@ -162,6 +163,15 @@ static void spread_order(Pass *p, const Op *op)
         place(p, op->results[i], &l);
 }
 
+static void same(Pass *p, const Value *a, const Value *b);
+
+/* x[e] = v, x[e]: each element goes with its index. */
+static void spread_gather(Pass *p, const Op *op)
+{
+    if (op->access->count == 1 && op->access->axis[0].kind == AX_TILE && op->args[1]->type.rank)
+        same(p, op->args[1], op->code == OP_LOAD ? op->results[0] : op->args[op->nargs - 1]);
+}
+
 static void same(Pass *p, const Value *a, const Value *b)
 {
     if (known(p, a))
@@ -219,6 +229,8 @@ static void spread_op(Pass *p, const Op *op)
         spread_extract(p, op);
     else if (op->code == OP_CONCAT)
         spread_concat(p, op);
+    else if (op->code == OP_LOAD || op->code == OP_STORE || op->code == OP_ATOMIC_ADD)
+        spread_gather(p, op);
     else if (is_reduction(op->code))
         spread_reduce(p, op);
     else if (is_order(op->code))
@@ -275,14 +287,30 @@ static int64_t cost_of(const Pass *p, const Type *t, const Layout *l, const Spre
     return regs > 64 ? cost + 8 * (regs - 64) : cost;
 }
 
-/* The cheapest way to spread a tile whose neighbours along `fast` are neighbours in memory. */
-static Layout spread_tile(const Pass *p, const Type *t, int fast, int block_axis, int64_t block)
+enum { MOST_VECTOR = 32 };
+
+/* The tensor ends anywhere along its contiguous axis, so that no vector may cross the end. */
+static bool ends_anywhere(const Op *op)
+{
+    for (const Op *v = op->access ? op->args[0]->op : NULL; v; v = v->args[0]->op) {
+        if (v->code == OP_VIEW_SLICE && v->axis == v->results[0]->type.rank - 1 &&
+            (!is_multiple(v->args[1], 16) || !is_multiple(v->args[2], 16)))
+            return true;
+        if (v->code != OP_VIEW_SLICE && v->code != OP_VIEW_RESHAPE)
+            break;
+    }
+    return false;
+}
+
+/* The cheapest way to spread a tile whose neighbours along `fast` are neighbours in memory, `most`
+ * of them in a vector. */
+static Layout spread_tile(const Pass *p, const Type *t, int fast, int64_t most)
 {
     Layout best = {0};
     int64_t least_cost = -1;
-    for (int64_t v = 1; v <= 32; v *= 2)
+    for (int64_t v = 1; v <= most; v *= 2)
         for (int masked = 0; masked < 2; masked++) {
-            SpreadRequest q = {fast, v, block_axis, block, masked};
+            SpreadRequest q = {fast, v, -1, 1, masked};
             if (t->rank && t->dims[fast] % v)
                 continue;
             Layout l = layout_spread(t, q, p->plan->unit);
@@ -389,6 +417,8 @@ static void list_anchors(Pass *p, Anchors *all, const Region *r)
             add_anchor(p, all, op, v,
                        type_elements(&v->type) * dtype_info[v->type.dtype].bits * 2 +
                            (op->code == OP_LOAD));
+        if (op->code == OP_HISTOGRAM || op->code == OP_EXCHANGE)
+            add_anchor(p, all, op, op->results[0], ORDER_WEIGHT);
         if (is_order(op->code) || op->code == OP_HISTOGRAM)
             add_anchor(p, all, op, op->args[0], ORDER_WEIGHT + type_elements(&op->args[0]->type));
         if (op->code == OP_SUM && op->order == ORDER_SEQ && op->args[0]->type.dtype == DT_F32)
@@ -423,6 +453,8 @@ static bool order_anchor(Pass *p, const Op *op, Layout *out)
     ThreadUnit u = p->plan->unit;
     if (u.lanes == 1 || axis < 0)
         return false;
+    if (op->code == OP_OCCURRENCE && op->bits && census_fits(u, (int64_t)op->bits))
+        return census_layout(t, u, out);
     if (u.warps > 1 && t->rank == 1)
         return false; /* over the whole block: as the load has it */
     SpreadRequest q = {axis, 4, -1, 1, false};
@@ -452,13 +484,34 @@ static bool order_anchor(Pass *p, const Op *op, Layout *out)
     return regs <= 16;
 }
 
+/* Classes over the lanes of each warp; of an exchange, the programs over warps and registers. */
+static bool classes_anchor(const Pass *p, const Op *op, Layout *out)
+{
+    const Type *t = &op->results[0]->type;
+    ThreadUnit u = p->plan->unit;
+    if (t->rank > 2 || !class_layout(t->dims[t->rank - 1], t->rank - 1, u, out))
+        return false;
+    if (t->rank == 1) {
+        layout_add(out, OWN_WARP, -1, u.warps, 0);
+        return op->code == OP_HISTOGRAM;
+    }
+    if (t->dims[0] % u.warps || layout_span(out, OWN_REG) * t->dims[0] / u.warps > 64)
+        return false;
+    layout_add(out, OWN_REG, 0, t->dims[0] / u.warps, 1);
+    layout_add(out, OWN_WARP, 0, u.warps, t->dims[0] / u.warps);
+    return true;
+}
+
 static void place_anchor(Pass *p, const Anchor *a)
 {
     const Region *body = p->plan->par->regions[p->plan->par->nregions - 1];
     const Type *t = &a->value->type;
     Layout l;
     if (!a->op->access) {
-        if (a->op->code == OP_SUM) {
+        if (a->op->nresults && a->value == a->op->results[0]) {
+            if (!classes_anchor(p, a->op, &l))
+                l = spread_tile(p, t, t->rank - 1, MOST_VECTOR);
+        } else if (a->op->code == OP_SUM) {
             SpreadRequest q = {a->op->axis, t->dims[a->op->axis], -1, 1, false};
             l = layout_spread(t, q, p->plan->unit);
         } else if (!order_anchor(p, a->op, &l)) {
@@ -472,7 +525,8 @@ static void place_anchor(Pass *p, const Anchor *a)
     if (type_elements(t) <= MOST_REPLICATED && is_indexed(a->value, body))
         l = replicated(t, p->plan->unit);
     else
-        l = other >= 0 ? spread_square(p, t, fast, other) : spread_tile(p, t, fast, -1, 1);
+        l = other >= 0 ? spread_square(p, t, fast, other)
+                       : spread_tile(p, t, fast, ends_anywhere(a->op) ? 1 : MOST_VECTOR);
     place(p, a->value, &l);
 }
 
@@ -487,7 +541,7 @@ static bool place_rest(Pass *p, const Region *r)
             const Value *v = op->results[i];
             if (v->type.kind != TY_TILE || is_uniform(v) || p->low->placed[v->id])
                 continue;
-            Layout l = spread_tile(p, &v->type, v->type.rank - 1, -1, 1);
+            Layout l = spread_tile(p, &v->type, v->type.rank - 1, MOST_VECTOR);
             place(p, v, &l);
             return true;
         }

@@ -147,7 +147,7 @@ int ragged_from(const Op *par)
 static bool has_sync(const Region *r)
 {
     for (const Op *op = r->first; op; op = op->next) {
-        if (op->code == OP_GRID_SYNC)
+        if (op->code == OP_GRID_SYNC || op->code == OP_EXCHANGE)
             return true;
         for (int i = 0; i < op->nregions; i++)
             if (has_sync(op->regions[i]))
@@ -215,7 +215,7 @@ bool plan_phases(Lowered *low)
         bool whole = p.plan->unit.lanes == 32 && p.plan->pack == 1;
         if (p.plan->syncs && !whole)
             return diag_error(low->diag, op->pos, "write unit block warps(n)",
-                              "a phase with grid_sync has one program a block");
+                              "a phase with grid_sync or exchange has one program a block");
     }
     return true;
 }

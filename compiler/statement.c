@@ -193,6 +193,8 @@ static bool same_slices(const Value *a, const Value *b, int64_t extent)
 static bool same_place(const Op *a, const Op *b)
 {
     int arg = 1;
+    if (!a->access || !b->access)
+        return a == b;
     if (a->args[0] != b->args[0] || a->access->count != b->access->count)
         return false;
     for (int i = 0; i < a->access->count; i++) {

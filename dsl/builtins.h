@@ -27,7 +27,7 @@
     B(any, 1, 2, "", reduce) B(all, 1, 2, "", reduce) B(cumsum, 2, 2, "exclusive", reduce)       \
     B(cummax, 2, 2, "", reduce) B(softmax, 2, 2, "", reduce)                                     \
     B(topk, 3, 3, "", order) B(rank, 2, 2, "", order) B(argmax, 2, 2, "", order)                 \
-    B(histogram, 2, 2, "", order) B(occurrence, 1, 1, "", order)                                 \
+    B(histogram, 2, 2, "", order) B(occurrence, 1, 2, "", order)                                 \
     B(mma, 2, 3, "", mma) B(mma_scaled, 4, 5, "", mma)                                           \
     B(flat, 1, 1, "", view) B(slice, 3, 3, "axis", view) B(upsample, 2, -1, "", view)            \
     B(cdiv, 2, 2, "", integer) B(align, 2, 2, "", integer) B(clz, 1, 1, "", integer)             \

@@ -176,6 +176,9 @@ static void run_occurrence(Task *t, const Insn *i)
     memset(met, 0, (size_t)i->aux * sizeof *met);
     for (int64_t k = 0; k < i->n; k++) {
         int64_t value = read_int(x + (size_t)k * size, a->dtype);
+        y[k] = 0;
+        if (i->op->bits && (value < 0 || (uint64_t)value >= i->op->bits))
+            continue;
         uint64_t at = ((uint64_t)value * 0x9E3779B97F4A7C15u) >> 32 & mask;
         while (met[at].count && met[at].value != value)
             at = (at + 1) & mask;

@@ -314,4 +314,22 @@ TILE_FN float tile_exact_tf32(float x)
     return tile_f32_to_tf32(x);
 }
 
+/* ---- classes ---- */
+
+TILE_FN uint32_t tile_lanes_below(void)
+{
+    return (1u << tile_lane()) - 1u;
+}
+/* The lanes whose element is this lane's number and counts; elements have `bits` bits, at most 5. */
+TILE_FN uint32_t tile_members(int x, bool counts, int bits)
+{
+    uint32_t all = tile_ballot(counts);
+    TILE_EACH(b, bits)
+    {
+        const uint32_t set = tile_ballot(x >> b & 1);
+        all &= tile_lane() >> b & 1 ? set : ~set;
+    }
+    return tile_lane() >> bits ? 0u : all;
+}
+
 #endif

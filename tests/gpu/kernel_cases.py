@@ -247,7 +247,7 @@ def gates():
 
 def mappings():
     runs = [(1, 4, 2), (1000, 256, 8), (333, 9, 6), (50, 32, 2), (0, 4, 2), (4097, 32, 6)]
-    for (n, e, k), a, p in itertools.product(runs, (16, 128), (1, 8, 132)):
+    for (n, e, k), a, p in itertools.product(runs, (16, 128), (1, 8, 64)):
         def make(r, n=n, e=e, k=k):
             topk = r.integers(0, e, (n, k))
             if e >= k and n:
@@ -257,9 +257,9 @@ def mappings():
             return {"topk": topk}
         yield Case("fused_mapping", f"mapping {n}x{k} E={e} A={a} P={p}",
                    KERNELS + "routing/fused_mapping.tile", "fused_mapping",
-                   {"E": e, "K": k, "A": a, "P": p, "X": n * k + e * a, "C": (256, 512)[p == 1]}, make,
+                   {"E": e, "K": k, "A": a, "P": p, "X": n * k + e * a + p, "C": (2048, 512)[p == 1]}, make,
                    ["pos_expert", "pos_token", "pos_slot", "slot_pos", "first", "last", "count"],
-                   few=(n, a) == (333, 16) and p < 132)
+                   few=(n, a) == (333, 16) and p < 64)
 
 
 # ---- norms, gates, mixes ----

@@ -192,6 +192,8 @@ def test_histogram_occurrence(dtype):
                           np.bincount(inside.astype(int), minlength=16))
     want = [int((x[:i] == v).sum()) for i, v in enumerate(x)]
     assert list(compute("occurrence", [(dtype, x)], ("i32", x.shape))) == want
+    want = [n if 0 <= v < 16 else 0 for n, v in zip(want, x)]
+    assert list(compute("occurrence", [(dtype, x)], ("i32", x.shape), "classes 16")) == want
 
 
 @pytest.mark.parametrize("dtype", ["bf16", "f16", "tf32", "e4m3", "e5m2"])

@@ -1,0 +1,219 @@
+/* Who is of which class: what histogram and occurrence of a tile share.
+ *
+ * With at most 32 classes a lane stands for a class: votes over the bits of the elements tell it in
+ * which lanes its members are. With more, lanes of one class find each other (match) and count in
+ * a table of their warp. Counts of several warps meet in shared memory. */
+#include "compiler/cuda_order.h"
+
+enum { MOST_VOTED = 32, MOST_TABLE = 16 << 10 };
+
+bool census_fits(ThreadUnit u, int64_t classes)
+{
+    return u.lanes == 32 && classes > 0 &&
+           (classes <= MOST_VOTED || classes * (u.warps + 1) * 4 <= MOST_TABLE);
+}
+
+bool census_layout(const Type *t, ThreadUnit u, Layout *l)
+{
+    int64_t n = t->dims[0], regs = (n + 32 * u.warps - 1) / (32 * u.warps);
+    int mask = regs * 32 * u.warps > n ? 0 : -1;
+    *l = (Layout){.masks = mask + 1, .limit = {(int32_t)n}};
+    if (regs > 16)
+        return false;
+    layout_add_masked(l, OWN_REG, 0, regs, 32, mask, 32);
+    layout_add_masked(l, OWN_LANE, 0, 32, 1, mask, 1);
+    layout_add_masked(l, OWN_WARP, 0, u.warps, 32 * regs, mask, (int32_t)(32 * regs));
+    return true;
+}
+
+bool class_layout(int64_t classes, int fast, ThreadUnit u, Layout *l)
+{
+    int64_t regs = (classes + 31) / 32;
+    int mask = classes % 32 ? 0 : -1;
+    *l = (Layout){.masks = mask + 1, .limit = {(int32_t)classes}};
+    if (regs > 1)
+        layout_add_masked(l, OWN_REG, fast, regs, 32, mask, 32);
+    layout_add_masked(l, OWN_LANE, fast, 32, 1, mask, 1);
+    return u.lanes == 32 && regs <= 16;
+}
+
+static bool is_open(const Cuda *c, const Statement *block)
+{
+    for (const Statement *b = c->out.block; b; b = b->parent)
+        if (b == block)
+            return true;
+    return false;
+}
+
+static Census *taken_before(const Cuda *c, const Value *x, const Layout *l, int64_t classes)
+{
+    for (int i = 0; i < c->censuses.count; i++) {
+        Census *k = &c->censuses.items[i];
+        if (k->value == x && k->classes == classes && is_open(c, k->block) &&
+            (!l || (k->earlier && layout_equal(l, &k->held.layout))))
+            return k;
+    }
+    return NULL;
+}
+
+char *counts_text(Cuda *c, const Held *h, int64_t classes)
+{
+    DType t = h->type.dtype;
+    char *when = both(c, one_holder(c, &h->layout), holds_text(c, &h->layout, "r"));
+    if (dtype_is_signed(t))
+        when = both(c, when, format_text(c, "%s[r] >= 0", h->name));
+    return both(c, when, format_text(c, "%s[r] < %lld", h->name, (long long)classes));
+}
+
+static void vote(Cuda *c, Census *k)
+{
+    const Held *h = &k->held;
+    long long n = layout_span(&h->layout, OWN_REG);
+    const char *members = new_temp(c, "members"), *own = new_temp(c, "own");
+    int bits = 0;
+    while (k->classes > (int64_t)1 << bits)
+        bits++;
+    line(c, "uint32_t %s[%lld];", members, n);
+    line(c, "TILE_EACH(r, %lld) %s[r] = tile_members((int)%s[r], %s, %d);", n, members, h->name,
+         counts_text(c, h, k->classes), bits);
+    line(c, "int32_t %s[1] = {0};", own);
+    if (k->earlier) {
+        line(c, "int32_t %s[%lld];", k->earlier, n);
+        open_block(c, STATEMENT_BLOCK, "TILE_EACH(r, %lld)", n);
+        line(c, "const uint32_t mine = tile_shuffle_u32(%s[r], (int)%s[r] & 31);", members,
+             h->name);
+        line(c,
+             "%s[r] = tile_shuffle_i32(%s[0], (int)%s[r] & 31) + tile_popc_u32(mine & "
+             "tile_lanes_below());",
+             k->earlier, own, h->name);
+        line(c, "%s[0] += tile_popc_u32(%s[r]);", own, members);
+        close_block(c);
+    } else {
+        line(c, "TILE_EACH(r, %lld) %s[0] += tile_popc_u32(%s[r]);", n, own, members);
+    }
+    k->count = own;
+}
+
+/* The warps' counts of a lane's class, added up: all, and those of the warps before. */
+static void join_votes(Cuda *c, Census *k)
+{
+    const Held *h = &k->held;
+    long long n = layout_span(&h->layout, OWN_REG);
+    int warps = c->plan->unit.warps;
+    const char *all = new_temp(c, "all"), *before = new_temp(c, "before");
+    if (warps == 1)
+        return;
+    Buffer *b = statement_buffer(&c->out, new_temp(c, "votes"), "int32_t", (size_t)warps * 128);
+    buffer_write(c, b);
+    line(c, "tile_shared_store_i32(%s + warp * 32 + lane, %s[0]);", b->name, k->count);
+    line(c, "int32_t %s[1] = {0};", all);
+    if (k->earlier)
+        line(c, "int32_t %s = 0;", before);
+    buffer_read(c, b);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(w, %d)", warps);
+    line(c, "const int32_t votes_of = tile_shared_load_i32(%s + w * 32 + lane);", b->name);
+    line(c, "%s[0] += votes_of;", all);
+    if (k->earlier)
+        line(c, "%s += w < warp ? votes_of : 0;", before);
+    close_block(c);
+    if (k->earlier)
+        line(c, "TILE_EACH(r, %lld) %s[r] += tile_shuffle_i32(%s, (int)%s[r] & 31);", n, k->earlier,
+             before, h->name);
+    k->count = all;
+}
+
+/* A row of counters a warp, and one of all. */
+static void count_in_tables(Cuda *c, Census *k)
+{
+    const Held *h = &k->held;
+    long long n = layout_span(&h->layout, OWN_REG), classes = k->classes;
+    int warps = c->plan->unit.warps;
+    k->table = statement_buffer(&c->out, new_temp(c, "counters"), "int32_t",
+                                (size_t)(classes * (warps + 1) * 4));
+    const char *table = k->table->name;
+    line(c, "int32_t %s[%lld];", k->earlier, n);
+    buffer_write(c, k->table);
+    open_block(c, STATEMENT_BLOCK, "%s", "");
+    line(c, "int32_t *const own = %s + warp * %lld;", table, classes);
+    line(c, "for (int i = lane; i < %lld; i += 32) tile_shared_store_i32(own + i, 0);", classes);
+    line(c, "tile_sync_warp();");
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(r, %lld)", n);
+    line(c, "const bool counts = %s;", counts_text(c, h, classes));
+    line(c, "const uint32_t peers = tile_match_u32(counts ? (uint32_t)%s[r] : ~0u);", h->name);
+    line(c, "const uint32_t below = peers & tile_lanes_below();");
+    line(c, "const int32_t seen = counts ? tile_shared_load_i32(own + %s[r]) : 0;", h->name);
+    line(c, "%s[r] = seen + tile_popc_u32(below);", k->earlier);
+    line(c, "tile_sync_warp();");
+    line(c,
+         "if (counts && !below) tile_shared_store_i32(own + %s[r], seen + tile_popc_u32(peers));",
+         h->name);
+    line(c, "tile_sync_warp();");
+    close_block(c);
+    close_block(c);
+    buffer_write(c, k->table);
+    open_block(c, STATEMENT_BLOCK, "for (int i = warp * 32 + lane; i < %lld; i += %d)", classes,
+               warps * 32);
+    line(c, "int32_t run = 0;");
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(w, %d)", warps);
+    line(c, "int32_t *const place = %s + w * %lld + i;", table, classes);
+    line(c, "const int32_t own = tile_shared_load_i32(place);");
+    line(c, "tile_shared_store_i32(place, run);");
+    line(c, "run += own;");
+    close_block(c);
+    line(c, "tile_shared_store_i32(%s + %lld + i, run);", table, classes * warps);
+    close_block(c);
+    if (warps == 1)
+        return;
+    buffer_read(c, k->table);
+    line(c, "TILE_EACH(r, %lld) if (%s) %s[r] += tile_shared_load_i32(%s + warp * %lld + %s[r]);",
+         n, counts_text(c, h, classes), k->earlier, table, classes, h->name);
+}
+
+Census *take_census(Cuda *c, const Value *x, const Layout *order, int64_t classes)
+{
+    Census *before = taken_before(c, x, order, classes);
+    if (before)
+        return before;
+    Census k = {.value = x, .classes = classes, .block = c->out.block};
+    if (!hold(c, x, order, &k.held))
+        return NULL;
+    bool votes = classes <= MOST_VOTED;
+    if (order || !votes)
+        k.earlier = new_temp(c, "earlier");
+    if (votes) {
+        vote(c, &k);
+        join_votes(c, &k);
+    } else {
+        count_in_tables(c, &k);
+    }
+    PUSH(c->arena, &c->censuses, k);
+    return &c->censuses.items[c->censuses.count - 1];
+}
+
+const Census *census_of(Cuda *c, const Value *x, int64_t classes)
+{
+    return classes <= MOST_VOTED ? take_census(c, x, NULL, classes)
+                                 : taken_before(c, x, NULL, classes);
+}
+
+bool census_counts(Cuda *c, const Census *k, const Value *r)
+{
+    Layout l;
+    if (!k->table) {
+        class_layout(k->classes, 0, c->plan->unit, &l);
+        layout_add(&l, OWN_WARP, -1, c->plan->unit.warps, 0);
+        give_result(c, r, k->count, &l);
+        return true;
+    }
+    Held bins = {.type = r->type, .layout = *layout_of(c, r)};
+    const char *name = new_name(c, r, "counts");
+    line(c, "int32_t %s[%lld];", name, (long long)layout_span(&bins.layout, OWN_REG));
+    char *when = holds_text(c, &bins.layout, "r");
+    buffer_read(c, k->table);
+    line(c, "TILE_EACH(r, %lld) %s%s%s%s[r] = tile_shared_load_i32(%s + %lld + (%s));",
+         (long long)layout_span(&bins.layout, OWN_REG), *when ? "if (" : "", when,
+         *when ? ") " : "", name, k->table->name, (long long)(k->classes * c->plan->unit.warps),
+         coordinate(c, &bins.layout, 0, "r"));
+    give_result(c, r, name, &bins.layout);
+    return true;
+}

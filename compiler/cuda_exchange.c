@@ -1,0 +1,155 @@
+/* exchange (R13b): each value travels in a word with the launch's generation, and readers poll the
+ * words: one trip through L2, no atomic, no fence.
+ *
+ * The word at byte 128 of the scratch has the generation of the last exchange; words that are read
+ * have a newer one, so nothing has to be cleared. Two regions take turns: who publishes to one
+ * again has seen every program publish to the other since, hence be done with reading. */
+#include "compiler/cuda_order.h"
+
+static bool has_exchange(const Region *r)
+{
+    for (const Op *op = r->first; op; op = op->next) {
+        if (op->code == OP_EXCHANGE)
+            return true;
+        for (int i = 0; i < op->nregions; i++)
+            if (has_exchange(op->regions[i]))
+                return true;
+    }
+    return false;
+}
+
+/* Barriers stand between reading the generation or words and the next publication, and before the
+ * generation is written: all threads are done with reading then. Between a publication and the
+ * wait for the others there is none, unless a loop brings it back. */
+static void tell(Cuda *c, bool write, const Op *op)
+{
+    bool once = op && op->parent->parent->code == OP_PAR;
+    statement_effect(&c->out,
+                     (Effect){.memory = c->exchanging, .write = write, .own = once, .op = op});
+}
+
+void begin_exchanges(Cuda *c, const Op *par)
+{
+    c->exchanging = has_exchange(par->regions[par->nregions - 1]) ? par : NULL;
+    if (!c->exchanging)
+        return;
+    const char *words = host_scratch(c->host, host_constant(c->host, EXCHANGE_AT), "uint64_t *",
+                                     "exchange");
+    tell(c, false, NULL);
+    line(c, "uint32_t generation = (uint32_t)tile_global_read_relaxed_u64(%s);", words);
+}
+
+void end_exchanges(Cuda *c)
+{
+    if (!c->exchanging)
+        return;
+    const char *words = host_scratch(c->host, host_constant(c->host, EXCHANGE_AT), "uint64_t *",
+                                     "exchange");
+    tell(c, true, NULL);
+    line(c,
+         "if (program == 0 && tile_thread() == 0) tile_global_write_relaxed_u64(%s, generation);",
+         words);
+}
+
+/* Words an element. */
+static int words_of(DType t)
+{
+    return dtype_info[t].bits > 32 ? 2 : 1;
+}
+
+static char *word_text(Cuda *c, DType t, const char *x, int k)
+{
+    if (dtype_info[t].bits > 32)
+        return format_text(c, "(uint32_t)((uint64_t)%s >> %d)", x, 32 * k);
+    return t == DT_F32 || t == DT_TF32 ? format_text(c, "tile_bits(%s)", x)
+                                       : format_text(c, "(uint32_t)%s", x);
+}
+
+static void publish(Cuda *c, const Op *op, const char *region)
+{
+    const Value *v = op->args[0];
+    DType t = held(c, v);
+    long long words = words_of(t), n = type_elements(&v->type);
+    Layout one = {0};
+    const Layout *l = is_uniform(v) ? &one : layout_of(c, v);
+    char *when = is_uniform(v) ? format_text(c, "lane == 0 && warp == 0")
+                               : both(c, one_holder(c, l), holds_text(c, l, "r"));
+    tell(c, true, op);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(r, %lld)", (long long)layout_span(l, OWN_REG));
+    if (*when)
+        open_block(c, STATEMENT_BLOCK, "if (%s)", when);
+    char *at = is_uniform(v) ? format_text(c, "0") : place_text(c, &v->type, l);
+    char *x = is_uniform(v) ? format_text(c, "%s", c_name(c, v))
+                            : format_text(c, "%s[r]", c_name(c, v));
+    line(c, "uint64_t *const place = %s + (program * %lld + %s)%s;", region, n, at,
+         words > 1 ? " * 2" : "");
+    for (int k = 0; k < words; k++)
+        line(c, "tile_global_write_relaxed_u64(place + %d, (uint64_t)generation << 32 | %s);", k,
+             word_text(c, t, x, k));
+    if (*when)
+        close_block(c);
+    close_block(c);
+}
+
+static char *element_text(Cuda *c, DType t, const char *low, const char *high)
+{
+    if (dtype_info[t].bits > 32)
+        return format_text(c, "(%s)(%s << 32 | (uint32_t)%s)", c_type(t), high, low);
+    return format_text(c, t == DT_F32 || t == DT_TF32 ? "tile_float((uint32_t)%s)" : "(%s)%s",
+                       t == DT_F32 || t == DT_TF32 ? low : c_type(t), low);
+}
+
+/* How many words a thread waits for at a time. */
+enum { MOST_AWAITED = 8 };
+
+static void await(Cuda *c, const Op *op, const char *region)
+{
+    const Value *r = op->results[0];
+    DType t = held(c, r);
+    const Layout *l = layout_of(c, r);
+    long long regs = registers(c, r), words = words_of(t), step = MOST_AWAITED / words;
+    while (regs % step)
+        step--;
+    char *when = holds_text(c, l, "r"), *at = place_text(c, &r->type, l);
+    const char *name = c_name(c, r);
+    declare(c, r);
+    tell(c, false, op);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", regs / step);
+    line(c, "uint64_t word[%lld];", step * words);
+    line(c, "bool ready = false;");
+    open_block(c, STATEMENT_BLOCK, "while (!ready)");
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(i, %lld)", step * words);
+    line(c, "const int r = o * %lld + i%s;", step, words > 1 ? " / 2" : "");
+    char *load = format_text(c, "tile_global_read_relaxed_u64(%s + (%s)%s)", region, at,
+                             words > 1 ? " * 2 + i % 2" : "");
+    if (*when)
+        line(c, "word[i] = %s ? %s : (uint64_t)generation << 32;", when, load);
+    else
+        line(c, "word[i] = %s;", load);
+    close_block(c);
+    line(c, "ready = true;");
+    line(c, "TILE_EACH(i, %lld) ready = ready && (uint32_t)(word[i] >> 32) == generation;",
+         step * words);
+    close_block(c);
+    line(c, "TILE_EACH(i, %lld) %s[o * %lld + i] = %s;", step, name, step,
+         words > 1 ? element_text(c, t, "word[2 * i]", "word[2 * i + 1]")
+                   : element_text(c, t, "word[i]", ""));
+    close_block(c);
+}
+
+bool cuda_exchange(Cuda *c, const Op *op)
+{
+    if (c->rounds)
+        return cuda_fail(c, op, "exchange in a persistent grid");
+    if (op->args[0]->type.dtype == DT_F64 || op->args[0]->type.dtype == DT_E2M1)
+        return cuda_fail(c, op, "exchange of %s", dtype_info[op->args[0]->type.dtype].name);
+    const char *words = host_scratch(c->host, host_constant(c->host, EXCHANGE_AT), "uint64_t *",
+                                     "exchange");
+    const char *region = new_temp(c, "words");
+    line(c, "generation++;");
+    line(c, "uint64_t *const %s = %s + %d + generation %% 2 * %lld;", region, words,
+         (EXCHANGE_WORDS_AT - EXCHANGE_AT) / 8, (long long)exchange_words(c->low->kernel->body));
+    publish(c, op, region);
+    await(c, op, region);
+    return true;
+}
