@@ -90,5 +90,11 @@ def test_batch_stops_where_the_gpu_fails(shell, fake):
     assert done.returncode == 0 and done.stdout.count("code 0") == 2
 
 
+def test_time(shell, fake):
+    out = shell.ok(words(more="--time 5"), env=fake)
+    for text in "touch on ", " us, least ", " TB/s; a copy of as many bytes ", "; an empty kernel ":
+        assert text in out
+
+
 def test_no_such_batch(shell):
     shell.fails("run --batch nothing", "nothing: No such file")
