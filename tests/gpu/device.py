@@ -10,6 +10,7 @@ import pathlib
 
 import torch
 
+import nvrtc
 from schedules import with_parameters
 
 # Element type: DLPack's code, bits, and the torch type that draws its random values.
@@ -88,6 +89,7 @@ def random(dtype, shape, scale=1.0, pitch=0):
 
 class Library:
     def __init__(self, path):
+        nvrtc.find()
         self.lib = ctypes.CDLL(str(path))
         self.context = ctypes.c_void_p()
         self.lib.tile_error.restype = ctypes.c_char_p

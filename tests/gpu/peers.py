@@ -27,15 +27,17 @@ def per_token_cast(t, fmt, group):
 
 
 def cast_e5m6(t):
+    from tile_kernels.quant.per_token_cast_to_e5m6_kernel import per_token_cast_to_e5m6
     x = t["x"].torch
-    return lambda: tk.quant.per_token_cast_to_e5m6(x, x.shape[1])
+    return lambda: per_token_cast_to_e5m6(x, x.shape[1])
 
 
 def cast_back_e5m6(t, out):
     import torch
+    from tile_kernels.quant.cast_back_e5m6_kernel import cast_back_e5m6 as back
     codes, fmt = t["y"].torch.view(torch.uint8), {"bf16": "bf16", "f32": "fp32"}[out]
     pair, block = (codes, t["sf"].torch), (1, t["x"].shape[1])
-    return lambda: tk.quant.cast_back_e5m6(pair, fmt, block)
+    return lambda: back(pair, fmt, block)
 
 
 def swiglu_cast(t):
