@@ -22,7 +22,7 @@ def fake(shell, repository, tmp_path):
     shell.path("pitched.tile").write_text(PITCHED)
     shell.save("n.npy", np.zeros(5, "i4"))
     shell.save("x.npy", np.arange(15, dtype="f4").reshape(3, 5))
-    return {"TILE_CUDA_DRIVER": str(library), "TILE_NVRTC": str(library),
+    return os.environ | {"TILE_CUDA_DRIVER": str(library), "TILE_NVRTC": str(library),
             "TILE_CACHE_DIR": str(tmp_path / "cache"), "FAKE_LOG": str(tmp_path / "log"),
             "FAKE_ARGS": "32"}
 
