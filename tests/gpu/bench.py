@@ -135,6 +135,14 @@ def name_of_gpu():
     return torch.cuda.get_device_name() if device.DEVICE == "cuda" else "no GPU"
 
 
+def save(options, empty, rows):
+    """After every row: a run that is ended has what it has measured."""
+    if options.json:
+        result = {"gpu": name_of_gpu(), "torch": torch.__version__, "date": str(datetime.date.today()),
+                  "empty": empty, "rows": rows}
+        pathlib.Path(options.json).write_text(json.dumps(result, indent=1) + "\n")
+
+
 def table(options):
     chosen = benchmarks.all_benchmarks(options.words)
     if not chosen:
@@ -151,12 +159,9 @@ def table(options):
         rows.append(row)
         show(row)
         bad += "wrong" in row["ours"]
+        save(options, empty, rows)
         if device.DEVICE == "cuda":
             torch.cuda.empty_cache()
-    if options.json:
-        result = {"gpu": name_of_gpu(), "torch": torch.__version__, "date": str(datetime.date.today()),
-                  "empty": empty, "rows": rows}
-        pathlib.Path(options.json).write_text(json.dumps(result, indent=1) + "\n")
     return 1 if bad else 0
 
 
