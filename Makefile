@@ -62,7 +62,9 @@ LIBRARY := $(B)/libtilec.a
 # What generated libraries stand on: of the tree only runtime/.
 RUNTIME := $(B)/libtile_runtime.a
 FAKE_CUDA := $(B)/tests/libfake_cuda.so
-UNITS := $(FAKE_CUDA) \
+# The compiler and the runtime as a shared library, for tests/gpu/bench.py.
+BENCH := $(B)/tests/libbench.so
+UNITS := $(FAKE_CUDA) $(BENCH) \
          $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c)) \
          $(patsubst tests/fuzz/%.c,$(B)/tests/fuzz_%,$(wildcard tests/fuzz/*.c))
 HARNESSES := $(patsubst tests/fuzz/%.c,$(B)/harness/%,$(wildcard tests/fuzz/*.c))
@@ -194,6 +196,10 @@ $(FAKE_CUDA): tests/runtime/fake_cuda.c runtime/driver.h $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(BASE) $(WARN) -fPIC -shared $< -o $@
 
+$(BENCH): $(B)/obj/tests/gpu/bench_library.o $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -shared -Wl,--whole-archive $^ -Wl,--no-whole-archive $(LIBS) -o $@
+
 # A harness without libFuzzer, for the test suite: replays files and damaged copies of them.
 $(B)/tests/fuzz_%: $(B)/obj/tests/fuzz/%.o $(B)/obj/tests/setup/fuzz_main.o $(GENERATOR) $(LIBRARY)
 	@mkdir -p $(@D)
@@ -221,8 +227,8 @@ gpu-test: all
 gpu-sanitize: all
 	python3 tests/gpu/compare.py --tilec $(B)/tilec --sanitize
 
-bench: all
-	python3 tests/gpu/bench.py $(B)/tilec
+bench: all units
+	python3 tests/gpu/bench.py
 
 bench-interp: all
 	@$(SETUP) python test

@@ -22,7 +22,7 @@ def fake(shell, repository, tmp_path):
     shell.path("pitched.tile").write_text(PITCHED)
     shell.save("n.npy", np.zeros(5, "i4"))
     shell.save("x.npy", np.arange(15, dtype="f4").reshape(3, 5))
-    return {"TILE_CUDA_DRIVER": str(library), "TILE_NVRTC": str(library),
+    return os.environ | {"TILE_CUDA_DRIVER": str(library), "TILE_NVRTC": str(library),
             "TILE_CACHE_DIR": str(tmp_path / "cache"), "FAKE_LOG": str(tmp_path / "log"),
             "FAKE_ARGS": "32"}
 
@@ -88,6 +88,12 @@ def test_batch_stops_where_the_gpu_fails(shell, fake):
     assert done.returncode == 1 and done.stdout.count("batch:") == 1
     done = shell("run --batch runs", env=fake)
     assert done.returncode == 0 and done.stdout.count("code 0") == 2
+
+
+def test_time(shell, fake):
+    out = shell.ok(words(more="--time 5"), env=fake)
+    for text in "touch on ", " us, least ", " TB/s; a copy of as many bytes ", "; an empty kernel ":
+        assert text in out
 
 
 def test_no_such_batch(shell):

@@ -25,6 +25,7 @@ import numpy as np
 
 import kernel_cases
 import huge
+import nvrtc
 
 TOOLS = ["memcheck", "racecheck", "synccheck", "initcheck"]
 MARK = re.compile(r"^batch: line (\d+), code (\d+), ([\d.]+) s$")
@@ -215,7 +216,7 @@ def sanitize_chunk(task):
         batch.write_text("".join(" ".join(map(str, line)) + "\n" for line in lines))
         code, text = run_process(["compute-sanitizer", "--tool", tool, "--print-limit", "20", OPTIONS.tilec,
                                   "run", "--batch", batch])
-    said, at, told = [], 0, False
+    said, at, clean = [], 0, False
     for line in text.splitlines():
         mark = MARK.match(line)
         if mark:
@@ -223,12 +224,12 @@ def sanitize_chunk(task):
             if mark[2] != "0":
                 said.append(f"{ALL[chunk[at - 1]].name}: exit code {mark[2]}")
         elif re.match(r"========= (ERROR|RACECHECK) SUMMARY: 0 ", line):
-            told = True
+            clean = True
         elif not re.match(r"========= COMPUTE-SANITIZER|=+\s*$", line):
             said.append(f"{ALL[chunk[min(at, len(chunk) - 1)]].name}: {line}")
-    if at < len(chunk) or (not told and not said):
-        said.append(f"{at} of {len(chunk)} cases ran, exit code {code}")
-    return tool, len(chunk), said
+    if clean and at == len(chunk) and code == 0:
+        return tool, len(chunk), []
+    return tool, len(chunk), said + [f"{at} of {len(chunk)} cases ran, exit code {code}"]
 
 
 def sanitize(options):
@@ -257,6 +258,7 @@ def main():
     ALL.extend(kernel_cases.all_cases(OPTIONS.words, OPTIONS.sanitize or OPTIONS.few))
     with tempfile.TemporaryDirectory(prefix="tilec-cache-") as cache:
         os.environ.setdefault("TILE_CACHE_DIR", cache)
+        nvrtc.find()
         if OPTIONS.sanitize:
             return 1 if sanitize(OPTIONS) else 0
         bad = compare(OPTIONS)

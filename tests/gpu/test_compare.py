@@ -60,6 +60,27 @@ def test_a_gpu_that_fails_is_told(compare, fake):
     assert "gpu0: tilec: launching kernel tk_transpose" in out, out
 
 
+SANITIZER = """\
+#!/bin/sh
+tool=$2; shift 4
+"$@" || exit
+[ $tool != memcheck ] || { echo "========= Invalid __global__ read of size 4"; n=1; }
+[ $tool != racecheck ] || { echo "========= RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)"; exit; }
+echo "========= ERROR SUMMARY: ${n-0} errors"
+"""
+
+
+def test_what_a_sanitizer_finds_is_told(compare, fake, tmp_path):
+    tool = tmp_path / "compute-sanitizer"
+    tool.write_text(SANITIZER)
+    tool.chmod(0o755)
+    code, out = compare("--sanitize", "transpose", **fake, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert code == 1 and "NOT CLEAN" in out
+    assert "memcheck: " in out and "Invalid __global__ read of size 4" in out, out
+    for other in "racecheck", "synccheck", "initcheck":
+        assert f"{other}: " not in out and f"{other:10} 3 cases" in out, out
+
+
 def test_on_the_machine_model(compare, level):
     """Some cases in many orders of threads and completions; at level 2 all cases."""
     code, out = compare("--machine", "sm90", "--seeds", "9", *(["--few"] if level == 1 else []))
