@@ -101,8 +101,8 @@
     OP(OP_RANK,       "rank",       1, 1, "PA") /* axis; i32 */ \
     OP(OP_ARGMAX,     "argmax",     1, 1, "PA") /* axis, kept with extent 1; i32 */ \
     OP(OP_HISTOGRAM,  "histogram",  1, 1, "PI") /* i32[n] of a rank-1 integer tile */ \
-    OP(OP_OCCURRENCE, "occurrence", 1, 1, "PI") /* i32[n]: earlier equal elements; bits: only those in \
-                                                0 .. bits - 1 count, others give 0; 0: all */ \
+    OP(OP_OCCURRENCE, "occurrence", 1, 1, "PI") /* i32[n]: earlier equal elements; classes: those \
+                                                 outside of 0 .. classes - 1 give 0 */ \
     OP(OP_MMA,        "mma",        3, 1, "P") /* a[m,k] b[k,n] c[m,n]; R9 */ \
     OP(OP_MMA_SCALED, "mma_scaled", 5, 1, "P") /* a sa b sb c; R9 */ \
     /* tensors; views are tensors over the same elements */ \

@@ -320,7 +320,8 @@ TILE_FN uint32_t tile_lanes_below(void)
 {
     return (1u << tile_lane()) - 1u;
 }
-/* The lanes whose element is this lane's number and counts; elements have `bits` bits, at most 5. */
+/* The lanes whose element is this lane's number and counts; elements have `bits` bits, at most 5.
+ */
 TILE_FN uint32_t tile_members(int x, bool counts, int bits)
 {
     uint32_t all = tile_ballot(counts);

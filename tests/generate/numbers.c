@@ -216,8 +216,9 @@ static const char *make_order(Gen *g, const Type *t, int depth)
     int axis = (int)pick(g, (unsigned)t->rank);
     if (t->rank == 1 && dtype_is_int(from.dtype)) {
         if (chance(g, 2))
-            return chance(g, 2) ? SAY(g, "occurrence(%s)", make(g, &from, depth))
-                                : SAY(g, "occurrence(%s, %u)", make(g, &from, depth), 1 + pick(g, 40));
+            return chance(g, 2)
+                       ? SAY(g, "occurrence(%s)", make(g, &from, depth))
+                       : SAY(g, "occurrence(%s, %u)", make(g, &from, depth), 1 + pick(g, 40));
         from.dims[0] = pick_extent(g, MOST_ELEMENTS);
         return SAY(g, "histogram(%s, %s)", make(g, &from, depth), extent_text(g, t->dims[0]));
     }
