@@ -377,6 +377,7 @@ static bool emit_phase(Cuda *c, FILE *out, int indent, const char *block)
     memset(c->name, 0, sizeof *c->name * ids);
     memset(c->deferred, 0, sizeof *c->deferred * ids);
     memset(c->declared, 0, sizeof *c->declared * ids);
+    memset(c->packed, 0, sizeof *c->packed * ids);
     memset(c->partial, 0, sizeof *c->partial * ids);
     c->used.count = c->conversions.count = c->censuses.count = 0;
     c->line = 0;
@@ -476,6 +477,7 @@ char *emit_cuda(Lowered *low, const char *target, Host **host)
     c.view = NEW_ARRAY(low->arena, CudaView *, ids);
     c.live = NEW_ARRAY(low->arena, bool, ids);
     c.nan = NEW_ARRAY(low->arena, bool, ids);
+    c.packed = NEW_ARRAY(low->arena, bool, ids);
     c.uses = NEW_ARRAY(low->arena, int, ids);
     c.user = NEW_ARRAY(low->arena, const Op *, ids);
     c.deferred = NEW_ARRAY(low->arena, const Op *, ids);

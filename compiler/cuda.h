@@ -59,6 +59,7 @@ typedef struct Cuda {
     int *uses;           /* and how many do */
     Partial **partial;   /* by Value.id: a reduction's result that is not fetched yet */
     bool *live;          /* by Value.id: an effect of the phase needs it */
+    bool *packed;        /* by Value.id: its registers are bf16, in cuda_packed.c's sense */
     bool *nan;           /* by Value.id: which NaN it is may be seen */
     struct {
         const char **items;
@@ -157,6 +158,11 @@ char *vector_register(Cuda *, const Layout *, const Vectors *, const char *o);
 void note_conversion(Cuda *, const Value *, const Layout *from, const Layout *to, MovementWay);
 /* A load, store or atomic of a tile in that layout; no vectors: element by element. */
 void note_access(Cuda *, const Op *, const Layout *, const Vectors *);
+
+/* ---- cuda_packed.c ---- */
+/* The product as bf16, if it is one that only a store as e2m1 uses; false: not emitted. */
+bool emit_packed_product(Cuda *, const Op *);
+bool is_packed(const Cuda *, const Value *);
 
 /* ---- cuda_exchange.c ---- */
 void begin_exchanges(Cuda *, const Op *par);

@@ -507,6 +507,8 @@ static bool is_arithmetic(const Op *op)
 /* The f32 elements of a store that converts on its way. */
 static const char *wide_elements(Cuda *c, const Op *cast, const Layout *l)
 {
+    if (is_packed(c, cast->args[0]))
+        return c_name(c, cast->args[0]);
     const char *name = new_temp(c, "wide");
     char *x = operand_text(c, cast->args[0], l, "r");
     const Op *op = c->deferred[cast->args[0]->id];
@@ -527,8 +529,11 @@ static const char *wide_elements(Cuda *c, const Op *cast, const Layout *l)
 
 static void store_vectors(Cuda *c, const Op *op, const Place *p, const char *name, bool narrows)
 {
-    DType t = op->args[op->nargs - 1]->type.dtype;
-    const char *held_as = narrows ? "float" : c_type(t), *from_f32 = narrows ? "_f32" : "", *at;
+    const Value *x = op->args[op->nargs - 1];
+    DType t = x->type.dtype;
+    bool packed = narrows && is_packed(c, x->op->args[0]);
+    const char *held_as = packed ? "uint16_t" : narrows ? "float" : c_type(t), *at;
+    const char *from_type = packed ? "_bf16" : narrows ? "_f32" : "";
     const Vectors *v = &p->vectors;
     char *limits = limits_text(c, p, &at), *holder = one_holder(c, p->layout);
     const char *from = v->leading ? format_text(c, "&%s[r]", name) : "piece";
@@ -545,7 +550,7 @@ static void store_vectors(Cuda *c, const Op *op, const Place *p, const char *nam
              pointer_text(c, p), from);
     else
         line(c, "tile_store_%lld_%s%s%s(%s, %s%s, %s);", (long long)v->n,
-             narrows ? dtype_info[t].name : memory_type(t), from_f32, at, pointer_text(c, p), from,
+             narrows ? dtype_info[t].name : memory_type(t), from_type, at, pointer_text(c, p), from,
              limits, store_hint(c, p->view));
     close_block(c);
 }

@@ -312,6 +312,8 @@ static bool emit_elementwise(Cuda *c, const Op *op)
     const Layout *l = is_uniform(r) ? NULL : layout_of(c, r);
     const char *pair = pair_cast(op);
     char *args[3] = {0};
+    if (emit_packed_product(c, op))
+        return true;
     for (int i = 0; i < op->nargs; i++)
         args[i] = operand_text(c, op->args[i], l, "r");
     if (c->failed)

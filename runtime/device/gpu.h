@@ -389,6 +389,30 @@ PAIR(bf16, uint32_t, "=r", "cvt.rn.bf16x2.f32")
 PAIR(f16, uint32_t, "=r", "cvt.rn.f16x2.f32")
 #undef PAIR
 
+/* Two bf16 in a word: mul, PTX ISA 9.7.4.3; the NaN is 0x7FFF. */
+TILE_FN uint32_t tile_mul_bf16x2(uint32_t a, uint32_t b)
+{
+    uint32_t y;
+    asm("mul.rn.bf16x2 %0, %1, %2;" : "=r"(y) : "r"(a), "r"(b));
+    return y;
+}
+/* Codes of e2m1 of two bf16 (R6), in bits 0 .. 3 and 16 .. 19. A NaN among them is positive.
+ *
+ * Near 64 E bf16 are E / 2 apart, which for E = max(1, 2^floor(log2 |x|)) is e2m1's spacing at x:
+ * adding rounds, and leaves the number of spacings in the low bits of the sum, log2 E in bits 7 and
+ * 8, one too many. The code is that number plus 2 log2 E. */
+TILE_FN uint32_t tile_bf16x2_to_e2m1(uint32_t x)
+{
+    uint32_t a, e, s;
+    asm("{.reg .b32 m; abs.bf16x2 m, %1; min.bf16x2 %0, m, %2;}"
+        : "=r"(a)
+        : "r"(x), "r"(0x40C040C0u));
+    asm("max.bf16x2 %0, %1, %2;" : "=r"(e) : "r"(a), "r"(0x3F803F80u));
+    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(s) : "r"(e & 0x7F807F80u), "r"(0x42804280u), "r"(a));
+    const uint32_t v = s & 0x01870187u;
+    return ((v + (v >> 6) - 0x00020002u) & 0x00070007u) | (x >> 12 & 0x00080008u);
+}
+
 /* rcp.approx.ftz.f32, PTX ISA 9.7.3.13: within one ulp; for tile_quotient. */
 TILE_FN float tile_rcp_approx(float x)
 {

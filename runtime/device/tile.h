@@ -614,7 +614,7 @@ TILE_FN uint32_t tile_high_bytes(uint32_t a, uint32_t b, uint32_t c, uint32_t d)
     return tile_byte_perm(tile_byte_perm(a, b, 0x0073u), tile_byte_perm(c, d, 0x0073u), 0x5410u);
 }
 /* In bits 0 .. 7 and 16 .. 23 of the result. A NaN among the numbers is positive. */
-TILE_FN uint32_t tile_four_e2m1(const float *x)
+TILE_FN uint32_t tile_four_e2m1_f32(const float *x)
 {
     const uint32_t codes = tile_low_bytes(tile_e2m1_magnitude(x[0]), tile_e2m1_magnitude(x[1]),
                                           tile_e2m1_magnitude(x[2]), tile_e2m1_magnitude(x[3]));
@@ -624,9 +624,21 @@ TILE_FN uint32_t tile_four_e2m1(const float *x)
     const uint32_t n = magnitudes | (signs >> 4 & 0x08080808u);
     return n | n >> 4;
 }
-TILE_FN uint32_t tile_eight_e2m1(const float *x)
+/* The same of bf16, in bits 0 .. 15. */
+TILE_FN uint32_t tile_four_e2m1_bf16(const uint16_t *x)
 {
-    return tile_byte_perm(tile_four_e2m1(x), tile_four_e2m1(x + 4), 0x6420u);
+    const uint32_t lo = tile_bf16x2_to_e2m1((uint32_t)x[1] << 16 | x[0]);
+    const uint32_t hi = tile_bf16x2_to_e2m1((uint32_t)x[3] << 16 | x[2]);
+    const uint32_t n = hi << 8 | lo; /* 0, 2, 1, 3: a byte each */
+    return n | n >> 12;
+}
+/* Two bf16 times a power of two. */
+TILE_FN void tile_scale_pair_bf16(uint16_t *y, const uint16_t *x, float pow2)
+{
+    const uint32_t by = tile_bits(pow2) >> 16 | (tile_bits(pow2) & 0xFFFF0000u);
+    const uint32_t w = tile_mul_bf16x2((uint32_t)x[1] << 16 | x[0], by);
+    y[0] = (uint16_t)w;
+    y[1] = (uint16_t)(w >> 16);
 }
 
 #define TILE_WORD_e4m3(x) \
@@ -671,34 +683,41 @@ CONVERTING(uint16_t, f16, 4, 2)
 CONVERTING(uint16_t, f16, 8, 2)
 #undef CONVERTING
 
-#define CONVERTING_E2M1(n)                                                                    \
-    TILE_FN void tile_store_##n##_e2m1_f32_at(uint8_t *p, const float *x, bool inside,        \
-                                              int64_t first, int64_t extent, int hint)        \
-    {                                                                                         \
-        uint32_t w[4];                                                                        \
-        if (n == 4)                                                                           \
-            w[0] = tile_byte_perm(tile_four_e2m1(x), 0u, 0x4420u);                            \
-        TILE_EACH(i, n / 8) w[i] = tile_eight_e2m1(x + i * 8);                                \
-        if (TILE_ALIGNED) {                                                                   \
-            if (inside && tile_inside(first, extent))                                         \
-                tile_global_write(p, w, n / 2, hint);                                         \
-        } else {                                                                              \
-            TILE_STEP(i, n, 2)                                                                \
-            {                                                                                 \
-                const uint32_t u = w[i / 8] >> i % 8 * 4;                                     \
-                if (inside && tile_inside(first + i, extent))                                 \
-                    tile_global_write(p + i / 2, &u, 1, hint);                                \
-            }                                                                                 \
-        }                                                                                     \
-    }                                                                                         \
-    TILE_FN void tile_store_##n##_e2m1_f32(uint8_t *p, const float *x, bool inside, int hint) \
-    {                                                                                         \
-        tile_store_##n##_e2m1_f32_at(p, x, inside, 0, n, hint);                               \
+/* `fours`: where the bytes of two results of four are. */
+#define CONVERTING_E2M1(n, T, from, fours)                                                   \
+    TILE_FN void tile_store_##n##_e2m1_##from##_at(uint8_t *p, const T *x, bool inside,      \
+                                                   int64_t first, int64_t extent, int hint)  \
+    {                                                                                        \
+        uint32_t w[4];                                                                       \
+        if (n == 4)                                                                          \
+            w[0] = tile_byte_perm(tile_four_e2m1_##from(x), 0u, 0x4400u | (fours & 0xFFu));  \
+        TILE_EACH(i, n / 8)                                                                  \
+        w[i] = tile_byte_perm(tile_four_e2m1_##from(x + i * 8),                              \
+                              tile_four_e2m1_##from(x + i * 8 + 4), fours);                  \
+        if (TILE_ALIGNED) {                                                                  \
+            if (inside && tile_inside(first, extent))                                        \
+                tile_global_write(p, w, n / 2, hint);                                        \
+        } else {                                                                             \
+            TILE_STEP(i, n, 2)                                                               \
+            {                                                                                \
+                const uint32_t u = w[i / 8] >> i % 8 * 4;                                    \
+                if (inside && tile_inside(first + i, extent))                                \
+                    tile_global_write(p + i / 2, &u, 1, hint);                               \
+            }                                                                                \
+        }                                                                                    \
+    }                                                                                        \
+    TILE_FN void tile_store_##n##_e2m1_##from(uint8_t *p, const T *x, bool inside, int hint) \
+    {                                                                                        \
+        tile_store_##n##_e2m1_##from##_at(p, x, inside, 0, n, hint);                         \
     }
-CONVERTING_E2M1(4)
-CONVERTING_E2M1(8)
-CONVERTING_E2M1(16)
-CONVERTING_E2M1(32)
+CONVERTING_E2M1(4, float, f32, 0x6420u)
+CONVERTING_E2M1(8, float, f32, 0x6420u)
+CONVERTING_E2M1(16, float, f32, 0x6420u)
+CONVERTING_E2M1(32, float, f32, 0x6420u)
+CONVERTING_E2M1(4, uint16_t, bf16, 0x5410u)
+CONVERTING_E2M1(8, uint16_t, bf16, 0x5410u)
+CONVERTING_E2M1(16, uint16_t, bf16, 0x5410u)
+CONVERTING_E2M1(32, uint16_t, bf16, 0x5410u)
 #undef CONVERTING_E2M1
 
 #include "runtime/device/order.h"

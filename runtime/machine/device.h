@@ -305,6 +305,23 @@ TILE_MACHINE_PAIR(e5m2, uint16_t, 8)
 TILE_MACHINE_PAIR(bf16, uint32_t, 16)
 TILE_MACHINE_PAIR(f16, uint32_t, 16)
 #undef TILE_MACHINE_PAIR
+
+TILE_FN uint32_t tile_mul_bf16x2(uint32_t a, uint32_t b)
+{
+    uint32_t y = 0;
+    for (int i = 0; i < 32; i += 16) {
+        const float x = tile_bf16_to_f32((uint16_t)(a >> i)) * tile_bf16_to_f32((uint16_t)(b >> i));
+        y |= (uint32_t)tile_f32_to_bf16(tile_result(x)) << i;
+    }
+    return y;
+}
+TILE_FN uint32_t tile_bf16x2_to_e2m1(uint32_t x)
+{
+    uint32_t y = 0;
+    for (int i = 0; i < 32; i += 16)
+        y |= (uint32_t)tile_f32_to_e2m1(tile_bf16_to_f32((uint16_t)(x >> i))) << i;
+    return y;
+}
 TILE_FN float tile_rcp_approx(float x)
 {
     const float y = 1.0f / (tile_abs(x) < 0x1p-126f ? tile_copysign(0.0f, x) : x);
