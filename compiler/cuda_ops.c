@@ -297,10 +297,12 @@ static bool emit_divisions(Cuda *c, const Op *op, char **args)
     const Value *r = op->results[0];
     long long n = registers(c, r);
     const char *odd = new_temp(c, "odd"), *name = c_name(c, r);
-    line(c, "bool %s = false;", odd);
-    line(c, "TILE_EACH(r, %lld) %s[r] = tile_quotient(%s, %s, &%s);", n, name, args[0], args[1],
-         odd);
-    line(c, "if (%s) TILE_EACH(r, %lld) %s[r] = %s;", odd, n, name, elementwise_text(c, op, args));
+    line(c, "uint32_t %s = 0;", odd);
+    line(c, "TILE_EACH(r, %lld) %s = tile_max_u32(%s, tile_oddness(%s));", n, odd, odd, args[0]);
+    line(c, "TILE_EACH(r, %lld) %s = tile_max_u32(%s, tile_oddness(%s));", n, odd, odd, args[1]);
+    line(c, "TILE_EACH(r, %lld) %s[r] = tile_quotient(%s, %s);", n, name, args[0], args[1]);
+    line(c, "if (%s > TILE_ODD) TILE_EACH(r, %lld) %s[r] = %s;", odd, n, name,
+         elementwise_text(c, op, args));
     return true;
 }
 

@@ -248,18 +248,21 @@ TILE_FN int64_t tile_modulo_i64(int64_t n, TileDivisor d)
     return d.divisor ? n - tile_divide_i64(n, d) * d.divisor : 0;
 }
 
-/* a / b, rounded as `/` rounds, without a branch: quotients of several elements overlap. Where a or
- * b is too large, too small, 0, inf or NaN, *odd is set and the result is nothing; the caller
- * divides again.
+/* a / b, rounded as `/` rounds, without a branch: quotients of several elements overlap. It is
+ * nothing where a or b is too large, too small, 0, inf or NaN: where tile_oddness of one is above
+ * TILE_ODD. The caller takes the largest of many, and divides again if it is.
  *
  * One step of Newton's from the approximate reciprocal gives 1 / b to the nearest, except for a
  * fraction of all ones, whose reciprocal is known; then one correction of the quotient rounds it
  * rightly (Markstein, 1990), as nothing under- or overflows in [2^-60, 2^60]. */
-TILE_FN float tile_quotient(float a, float b, bool *odd)
+#define TILE_ODD (120u << 24)
+TILE_FN uint32_t tile_oddness(float x)
 {
-    const uint32_t u = tile_bits(b), range = 120u << 24;
-    *odd |= (tile_bits(a) << 1) - (67u << 24) > range;
-    *odd |= (u << 1) - (67u << 24) > range;
+    return tile_bits(x) * 2u - (67u << 24);
+}
+TILE_FN float tile_quotient(float a, float b)
+{
+    const uint32_t u = tile_bits(b);
     float y = tile_rcp_approx(b);
     y = TILE_FMA(y, TILE_FMA(-b, y, 1.0f), y);
     y = (u & 0x7FFFFFu) == 0x7FFFFFu ? tile_float(0x7F000000u - u) : y;
