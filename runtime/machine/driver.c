@@ -195,21 +195,24 @@ static int launch(const CuLaunchConfig *config, CuFunction *function, void **arg
 
 /* ---- memory ---- */
 
+/* Between allocations, so that what leaves one seldom lands in another. */
+enum { GAP = 1 << 16 };
+
 static int allocate(CuAddress *address, size_t size)
 {
-    void *data = aligned_alloc(256, (size + 255) & ~(size_t)255);
-    if (!data || !tile_machine_buffer(current, data, size, "memory", TILE_BUFFER_UNDEFINED)) {
-        free(data);
+    char *base = aligned_alloc(256, (size + 2 * GAP + 255) & ~(size_t)255);
+    if (!base || !tile_machine_buffer(current, base + GAP, size, "memory", TILE_BUFFER_UNDEFINED)) {
+        free(base);
         return CU_OUT_OF_MEMORY;
     }
-    *address = (CuAddress)data;
+    *address = (CuAddress)(base + GAP);
     return CU_SUCCESS;
 }
 
 static int give_back(CuAddress address)
 {
     tile_machine_remove(current, (void *)address);
-    free((void *)address);
+    free((char *)address - GAP);
     return CU_SUCCESS;
 }
 
