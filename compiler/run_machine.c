@@ -56,14 +56,18 @@ bool run_machine(RunPlan *plan)
     r.machine = tile_machine_create(&options);
     if (!r.machine)
         return user_error("no memory for the machine");
+    const Command *c = plan->command;
     double start = seconds_now();
-    bool good = tile_machine_context(r.machine, &r.context) == TILE_OK;
+    bool good = (!c->timeline || tile_machine_trace(r.machine, (int64_t)c->block)) &&
+                tile_machine_context(r.machine, &r.context) == TILE_OK;
     if (good) {
         good = cuda_prepare(&r) && launch(&r) && cuda_download(&r);
         cuda_finish(&r);
     } else {
         cuda_failed(&r);
     }
+    if (c->timeline && !tile_machine_timeline(r.machine, c->timeline))
+        good = user_error("%s: cannot be written", c->timeline);
     tile_machine_free(r.machine);
     plan->seconds = seconds_now() - start;
     return good;

@@ -71,6 +71,13 @@ bool tile_machine_launch(tile_machine *, tile_machine_code *code, const char *en
  * given to kernels is from tile_alloc or registered above. */
 tile_status tile_machine_context(tile_machine *, tile_context **context);
 
+/* Records what this block of every launch from now on does, in the model's time. False: no memory.
+ */
+bool tile_machine_trace(tile_machine *, int64_t block);
+/* Draws the record as SVG: warps, engines, stages of rings, who waits. False: it cannot be written.
+ */
+bool tile_machine_timeline(tile_machine *, const char *path);
+
 /* ---- what came of it ---- */
 
 /* The first fault and its text; NONE and "" as long as there is none. After one, launches fail. */

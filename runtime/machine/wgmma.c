@@ -108,6 +108,8 @@ static bool finish_wgmma(Warp *w)
         op->a_registers = wgmma_take_fragment(w, bytes);
         op->a_registers->last = async->number;
     }
+    async->bytes = (uint32_t)in->n;
+    async->count = op->b.start - SHARED_BASE;
     async_start(async);
     return true;
 }
@@ -205,8 +207,14 @@ void machine_wgmma_wait(int groups)
     while (wgmma_pending(t))
         thread_wait(t, STATE_WGMMA);
     retire(w, t->wait_target);
+    trace_wait(t, ends_at(&w->wgmma->ends, t->wait_target));
     if (t->wait_target)
         clock_set(&t->clock[CAUSAL], t->block->number, w->wgmma->agent, t->wait_target);
+}
+
+Ends *wgmma_ends(Warp *w)
+{
+    return &w->wgmma->ends;
 }
 
 /* ---- values that leave the registers ---- */
@@ -237,8 +245,10 @@ void wgmma_free(Warp *w)
         wgmma_forget(s, 0);
     for (int i = 0; s && i < ORDERS; i++)
         clock_drop(&s->order[i]);
-    if (s)
+    if (s) {
         free(s->group);
+        ends_free(&s->ends);
+    }
     free(s);
     w->wgmma = NULL;
 }

@@ -24,6 +24,7 @@ typedef struct WgmmaState {
     uint32_t agent;
     Registers *registers[MOST_ARRAYS];
     int arrays;
+    Ends ends;
     Clock *order[ORDERS]; /* what all lanes know, at an issue */
 } WgmmaState;
 
