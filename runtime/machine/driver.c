@@ -193,6 +193,25 @@ static int launch(const CuLaunchConfig *config, CuFunction *function, void **arg
                : CU_LAUNCH_FAILED;
 }
 
+static int encode(tile_tensor_map *map, int type, uint32_t rank, void *address,
+                  const uint64_t *extents, const uint64_t *strides, const uint32_t *box,
+                  const uint32_t *steps, int interleave, int swizzle, int promotion, int fill)
+{
+    tile_tensor_map_spec s = {.type = (tile_tensor_type)type,
+                              .rank = (int)rank,
+                              .address = address,
+                              .swizzle = (tile_swizzle)swizzle,
+                              .l2_promotion = promotion,
+                              .fill_nan = fill != 0};
+    for (uint32_t i = 0; i < rank && i < 5; i++) {
+        s.extent[i] = extents[i];
+        s.stride[i] = i ? strides[i - 1] : 0;
+        s.box[i] = box[i];
+        s.step[i] = steps[i];
+    }
+    return interleave || tile_tensor_map_encode(&s, map) ? CU_INVALID_VALUE : CU_SUCCESS;
+}
+
 /* ---- memory ---- */
 
 /* Between allocations, so that what leaves one seldom lands in another. */
@@ -292,6 +311,7 @@ static const Driver driver = {
     .cuOccupancyMaxActiveBlocksPerMultiprocessor = occupancy,
     .cuOccupancyMaxActiveClusters = occupancy_of_clusters,
     .cuLaunchKernelEx = launch,
+    .cuTensorMapEncodeTiled = encode,
     .cuStreamSynchronize = stream_synchronize,
     .cuMemAlloc = allocate,
     .cuMemFree = give_back,

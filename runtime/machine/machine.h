@@ -8,7 +8,7 @@
 #define TILE_MACHINE_H
 
 #include "runtime/machine/faults.h"
-#include "runtime/machine/tensor_map.h"
+#include "runtime/tensor_map.h"
 #include "runtime/tile.h"
 
 #ifdef __cplusplus
