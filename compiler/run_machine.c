@@ -44,6 +44,14 @@ static bool launch(CudaRun *r)
                : user_error("%s", tile_machine_report(r->machine));
 }
 
+static void print_counts(const tile_machine *m)
+{
+    tile_machine_counts n = tile_machine_count(m);
+    printf("%" PRIu64 " steps, %" PRIu64 " passes over shared memory, %" PRIu64
+           " more by bank conflicts\n",
+           n.steps, n.shared_passes, n.bank_conflicts);
+}
+
 bool run_machine(RunPlan *plan)
 {
     CudaRun r = {.plan = plan};
@@ -68,6 +76,8 @@ bool run_machine(RunPlan *plan)
     }
     if (c->timeline && !tile_machine_timeline(r.machine, c->timeline))
         good = user_error("%s: cannot be written", c->timeline);
+    if (good && c->verbose)
+        print_counts(r.machine);
     tile_machine_free(r.machine);
     plan->seconds = seconds_now() - start;
     return good;

@@ -87,9 +87,9 @@ const char *tile_machine_report(const tile_machine *);
 const char *tile_fault_name(tile_fault);
 
 typedef struct tile_machine_counts {
-    uint64_t steps;           /* operations that threads and engines have done */
-    uint64_t shared_accesses; /* of warps */
-    uint64_t bank_conflicts;  /* passes over shared memory beyond the least */
+    uint64_t steps;          /* operations that threads and engines have done */
+    uint64_t shared_passes;  /* over shared memory, the least that its accesses take */
+    uint64_t bank_conflicts; /* passes beyond those */
 } tile_machine_counts;
 
 tile_machine_counts tile_machine_count(const tile_machine *);

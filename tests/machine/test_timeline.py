@@ -82,5 +82,7 @@ def test_run(tilec, tmp_path):
     assert "tk_transpose, block 1, seed 0" in texts
     assert list(rows) == [f"warp {i}" for i in range(8)]
     assert {e.place for e in rows["warp 0"]} <= {"transpose.tile:6"}
+    done = tilec(*arguments[:-4], "--machine", "sm90", "-v")
+    assert re.match(r"\d+ steps, 1536 passes over shared memory, 0 more by bank conflicts\n", done.stdout)
     done = tilec(*arguments)
     assert done.returncode == 2 and "--timeline needs --machine" in done.stderr
