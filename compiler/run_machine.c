@@ -33,17 +33,6 @@ bool machine_describe(CudaRun *r)
     return true;
 }
 
-/* What the machine has to say is said as it is, without the runtime's words before it. */
-static bool launch(CudaRun *r)
-{
-    if (tile_call(&r->kernel, r->context, r->arguments, r->count, r->scratch, r->scratch_bytes,
-                  NULL) == TILE_OK)
-        return true;
-    return tile_machine_fault(r->machine) == TILE_FAULT_NONE
-               ? cuda_failed(r)
-               : user_error("%s", tile_machine_report(r->machine));
-}
-
 static void print_counts(const tile_machine *m)
 {
     tile_machine_counts n = tile_machine_count(m);
@@ -69,7 +58,7 @@ bool run_machine(RunPlan *plan)
     bool good = (!c->timeline || tile_machine_trace(r.machine, (int64_t)c->block)) &&
                 tile_machine_context(r.machine, &r.context) == TILE_OK;
     if (good) {
-        good = cuda_prepare(&r) && launch(&r) && cuda_download(&r);
+        good = cuda_prepare(&r) && cuda_launch(&r) && cuda_download(&r);
         cuda_finish(&r);
     } else {
         cuda_failed(&r);
