@@ -34,6 +34,8 @@ struct Command {
     int times;                 /* --time */
     const char *device;        /* --device: "cpu" or "cuda" */
     const char *machine;       /* --machine: the model's target; NULL: not asked for */
+    const char *timeline;      /* --timeline: a file for the machine's picture */
+    uint64_t block;            /* --block: whose picture */
     const char *plan;          /* --plan: whose sums the interpreter replays; NULL: trees */
     const char *dump;          /* -d: "ast", "ir" or NULL */
     PairList pitches, offsets; /* --pitch, --offset: of tensors on the GPU, in elements */

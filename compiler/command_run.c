@@ -160,6 +160,8 @@ int command_run(Command *c)
     if (c->batch)
         return command_batch(c);
     bool cuda = c->device && strcmp(c->device, "cuda") == 0;
+    if (!c->machine && c->timeline)
+        return usage_error(c, "--timeline needs --machine");
     if (!cuda && !c->machine && c->pitches.count + c->offsets.count)
         return usage_error(c, "--pitch and --offset need --device cuda or --machine");
     RunOptions options = run_options(c);

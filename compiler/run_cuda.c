@@ -4,8 +4,11 @@
 
 #include "compiler/run_cuda.h"
 
+/* What the machine has to say is said as it is, without the runtime's words before it. */
 bool cuda_failed(CudaRun *r)
 {
+    if (r->machine && tile_machine_fault(r->machine) != TILE_FAULT_NONE)
+        return user_error("%s", tile_machine_report(r->machine));
     return user_error("%s", tile_error(r->context));
 }
 

@@ -33,15 +33,12 @@ bool machine_describe(CudaRun *r)
     return true;
 }
 
-/* What the machine has to say is said as it is, without the runtime's words before it. */
-static bool launch(CudaRun *r)
+static void print_counts(const tile_machine *m)
 {
-    if (tile_call(&r->kernel, r->context, r->arguments, r->count, r->scratch, r->scratch_bytes,
-                  NULL) == TILE_OK)
-        return true;
-    return tile_machine_fault(r->machine) == TILE_FAULT_NONE
-               ? cuda_failed(r)
-               : user_error("%s", tile_machine_report(r->machine));
+    tile_machine_counts n = tile_machine_count(m);
+    printf("%" PRIu64 " steps, %" PRIu64 " passes over shared memory, %" PRIu64
+           " more by bank conflicts\n",
+           n.steps, n.shared_passes, n.bank_conflicts);
 }
 
 bool run_machine(RunPlan *plan)
@@ -56,14 +53,20 @@ bool run_machine(RunPlan *plan)
     r.machine = tile_machine_create(&options);
     if (!r.machine)
         return user_error("no memory for the machine");
+    const Command *c = plan->command;
     double start = seconds_now();
-    bool good = tile_machine_context(r.machine, &r.context) == TILE_OK;
+    bool good = (!c->timeline || tile_machine_trace(r.machine, (int64_t)c->block)) &&
+                tile_machine_context(r.machine, &r.context) == TILE_OK;
     if (good) {
-        good = cuda_prepare(&r) && launch(&r) && cuda_download(&r);
+        good = cuda_prepare(&r) && cuda_launch(&r) && cuda_download(&r);
         cuda_finish(&r);
     } else {
         cuda_failed(&r);
     }
+    if (c->timeline && !tile_machine_timeline(r.machine, c->timeline))
+        good = user_error("%s: cannot be written", c->timeline);
+    if (good && c->verbose)
+        print_counts(r.machine);
     tile_machine_free(r.machine);
     plan->seconds = seconds_now() - start;
     return good;

@@ -93,7 +93,8 @@ typedef struct Option Option;
 typedef bool Take(Command *, const Option *, const char *value);
 static Take take_setting, take_targets, take_input, take_output, take_seed, take_threads, take_dump,
             take_verbose, take_check, take_folder, take_arch, take_kernel, take_device, take_times,
-            take_plan, take_machine, take_pitch, take_offset, take_fill, take_batch;
+            take_plan, take_machine, take_pitch, take_offset, take_fill, take_batch,
+            take_timeline, take_block;
 
 struct Option {
     unsigned verbs;
@@ -125,6 +126,9 @@ static const Option options[] = {
     {RUN, "--device", "cpu|cuda", "run in the interpreter (default), or on the GPU", take_device},
     {RUN, "--machine", "sm90|sm100", "run the CUDA text on the machine model of that target",
      take_machine},
+    {RUN, "--timeline", "PICTURE.svg", "with --machine: draw what a block's warps and engines do",
+     take_timeline},
+    {RUN, "--block", "N", "the block that --timeline draws (default 0)", take_block},
     {RUN, "--time", "N", "with --device cuda: print the median time of N runs, beside a copy",
      take_times},
     {RUN, "--pitch", "NAME=N", "on the GPU, N elements from a row of a tensor to the next",
@@ -275,6 +279,18 @@ static bool take_batch(Command *c, const Option *o, const char *value)
     (void)o;
     c->batch = value;
     return true;
+}
+
+static bool take_timeline(Command *c, const Option *o, const char *value)
+{
+    (void)o;
+    c->timeline = value;
+    return true;
+}
+
+static bool take_block(Command *c, const Option *o, const char *value)
+{
+    return take_number(c, o, value, INT32_MAX, &c->block);
 }
 
 static bool take_seed(Command *c, const Option *o, const char *value)

@@ -16,6 +16,7 @@ typedef struct CuFunction CuFunction;
 typedef struct CuStream CuStream;
 typedef struct CuEvent CuEvent;
 typedef uintptr_t CuAddress; /* CUdeviceptr */
+struct tile_tensor_map;      /* CUtensorMap */
 
 /* What we ask of CUresult; any other code is only reported. */
 enum {
@@ -115,7 +116,11 @@ typedef struct CuLaunchConfig {
     X(cuEventDestroy, _v2, (CuEvent *event))                                                       \
     X(cuEventRecord, , (CuEvent *event, CuStream *stream))                                         \
     X(cuEventSynchronize, , (CuEvent *event))                                                      \
-    X(cuEventElapsedTime, , (float *milliseconds, CuEvent *start, CuEvent *stop))
+    X(cuEventElapsedTime, , (float *milliseconds, CuEvent *start, CuEvent *stop))                  \
+    X(cuTensorMapEncodeTiled, ,                                                                    \
+      (struct tile_tensor_map *map, int type, uint32_t rank, void *address,                        \
+       const uint64_t *extents, const uint64_t *strides, const uint32_t *box,                      \
+       const uint32_t *steps, int interleave, int swizzle, int promotion, int fill))
 
 /* clang-format on */
 

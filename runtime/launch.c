@@ -69,3 +69,28 @@ tile_status tile_launch(const tile_function *f, const tile_launch_config *config
     tile__leave(c, pushed);
     return result == CU_SUCCESS ? TILE_OK : launch_failed(f, config, result);
 }
+
+tile_status tile__tensor_map(tile_context *c, const tile_tensor_map_spec *s, tile_tensor_map *map)
+{
+    const char *wrong = tile_tensor_map_encode(s, map);
+    if (wrong) {
+        return tile__fail(c, TILE_ERR_VALUE, "a tensor map for %p: %s", s->address, wrong);
+    }
+    uint32_t steps[5];
+    for (int i = 0; i < s->rank; i++) {
+        steps[i] = s->step[i] ? s->step[i] : 1;
+    }
+    bool pushed;
+    tile_status status = tile__enter(c, &pushed);
+    if (status != TILE_OK) {
+        return status;
+    }
+    int result = c->driver->cuTensorMapEncodeTiled(map, (int)s->type, (uint32_t)s->rank, s->address,
+                                                   s->extent, s->stride + 1, s->box, steps, 0,
+                                                   (int)s->swizzle, s->l2_promotion, s->fill_nan);
+    tile__leave(c, pushed);
+    return result == CU_SUCCESS
+               ? TILE_OK
+               : tile__driver_failed(c, TILE_ERR_VALUE, result,
+                                     "making a tensor map of rank %d for %p", s->rank, s->address);
+}

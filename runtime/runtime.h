@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "runtime/driver.h"
+#include "runtime/tensor_map.h"
 #include "runtime/tile.h"
 
 /* ---- error.c ---- */
@@ -106,6 +107,11 @@ tile_status tile__context_create(const Driver *, int device, tile_context **);
  * undoes it. */
 tile_status tile__enter(const tile_context *, bool *pushed);
 void tile__leave(const tile_context *, bool pushed);
+
+/* ---- launch.c ---- */
+
+/* The map for copies by kernels of this context. */
+tile_status tile__tensor_map(tile_context *, const tile_tensor_map_spec *, tile_tensor_map *map);
 
 /* ---- module.c ---- */
 

@@ -30,7 +30,7 @@ static void finish(Machine *m, BankGroup *g)
     int lanes = g->bytes == 16 ? 8 : g->bytes == 8 ? 16 : 32;
     for (int first = 0; first < 32; first += lanes) {
         unsigned p = passes(g, first, lanes);
-        m->counts.shared_accesses += p > 0;
+        m->counts.shared_passes += p > 0;
         m->counts.bank_conflicts += p > 1 ? p - 1 : 0;
     }
     g->lanes = 0;

@@ -127,6 +127,7 @@ static void arrive(Cluster *c, Thread *t, bool relaxed)
     t->cluster_arrived = true;
     t->cluster_round = c->round;
     c->arrived++;
+    sync_time(&c->pending, t->time);
     if (!relaxed)
         sync_release(&c->pending, t);
     else if (t->inits_fenced)

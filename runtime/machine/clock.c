@@ -233,10 +233,17 @@ void sync_drop(Sync *s)
     for (int i = 0; i < ORDERS; i++)
         clock_drop(&s->clock[i]);
     clock_drop(&s->last);
+    s->time = 0;
+}
+
+void sync_time(Sync *s, uint64_t time)
+{
+    s->time = s->time > time ? s->time : time;
 }
 
 void sync_join(Sync *s, const Sync *from)
 {
+    sync_time(s, from->time);
     for (int i = 0; i < ORDERS; i++)
         clock_join(&s->clock[i], from->clock[i]);
 }
@@ -252,16 +259,19 @@ void sync_release(Sync *s, Thread *t)
     }
     clock_set(&s->clock[CAUSAL], t->block->number, (uint32_t)t->index, t->epoch);
     t->epoch++;
+    sync_time(s, t->time);
 }
 
 void sync_acquire(const Sync *s, Thread *t)
 {
+    trace_wait(t, s->time);
     for (int i = 0; i < ORDERS; i++)
         clock_join(&t->clock[i], s->clock[i]);
 }
 
 void sync_adopt(const Sync *s, Thread *t)
 {
+    trace_wait(t, s->time);
     for (int i = 0; i < ORDERS; i++) {
         clock_drop(&t->clock[i]);
         t->clock[i] = clock_share(s->clock[i]);

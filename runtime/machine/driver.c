@@ -193,23 +193,45 @@ static int launch(const CuLaunchConfig *config, CuFunction *function, void **arg
                : CU_LAUNCH_FAILED;
 }
 
+static int encode(tile_tensor_map *map, int type, uint32_t rank, void *address,
+                  const uint64_t *extents, const uint64_t *strides, const uint32_t *box,
+                  const uint32_t *steps, int interleave, int swizzle, int promotion, int fill)
+{
+    tile_tensor_map_spec s = {.type = (tile_tensor_type)type,
+                              .rank = (int)rank,
+                              .address = address,
+                              .swizzle = (tile_swizzle)swizzle,
+                              .l2_promotion = promotion,
+                              .fill_nan = fill != 0};
+    for (uint32_t i = 0; i < rank && i < 5; i++) {
+        s.extent[i] = extents[i];
+        s.stride[i] = i ? strides[i - 1] : 0;
+        s.box[i] = box[i];
+        s.step[i] = steps[i];
+    }
+    return interleave || tile_tensor_map_encode(&s, map) ? CU_INVALID_VALUE : CU_SUCCESS;
+}
+
 /* ---- memory ---- */
+
+/* Between allocations, so that what leaves one seldom lands in another. */
+enum { GAP = 1 << 16 };
 
 static int allocate(CuAddress *address, size_t size)
 {
-    void *data = aligned_alloc(256, (size + 255) & ~(size_t)255);
-    if (!data || !tile_machine_buffer(current, data, size, "memory", TILE_BUFFER_UNDEFINED)) {
-        free(data);
+    char *base = aligned_alloc(256, (size + 2 * GAP + 255) & ~(size_t)255);
+    if (!base || !tile_machine_buffer(current, base + GAP, size, "memory", TILE_BUFFER_UNDEFINED)) {
+        free(base);
         return CU_OUT_OF_MEMORY;
     }
-    *address = (CuAddress)data;
+    *address = (CuAddress)(base + GAP);
     return CU_SUCCESS;
 }
 
 static int give_back(CuAddress address)
 {
     tile_machine_remove(current, (void *)address);
-    free((void *)address);
+    free((char *)address - GAP);
     return CU_SUCCESS;
 }
 
@@ -289,6 +311,7 @@ static const Driver driver = {
     .cuOccupancyMaxActiveBlocksPerMultiprocessor = occupancy,
     .cuOccupancyMaxActiveClusters = occupancy_of_clusters,
     .cuLaunchKernelEx = launch,
+    .cuTensorMapEncodeTiled = encode,
     .cuStreamSynchronize = stream_synchronize,
     .cuMemAlloc = allocate,
     .cuMemFree = give_back,

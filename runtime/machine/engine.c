@@ -105,6 +105,8 @@ void async_start(AsyncOp *op)
 {
     Machine *m = op->block->machine;
     op->started = true;
+    if (m->trace && op->bytes)
+        trace_issue(op);
     m->counts.steps++;
     for (int i = m->ops; m->policy == TILE_POLICY_EARLY && (i = index_of(m, op)) < m->ops;)
         advance(m, i);
@@ -178,6 +180,8 @@ static uint32_t target(const Groups *g, int groups)
 void groups_free(Groups *g)
 {
     free(g->last);
+    ends_free(&g->read);
+    ends_free(&g->done);
     *g = (Groups){0};
 }
 
@@ -204,6 +208,7 @@ void machine_bulk_wait(int groups, int reads)
     while (!is_done(t->machine, t, LANES_BULK))
         thread_wait(t, STATE_BULK);
     know(t, LANES_BULK_READ, t->wait_target);
+    trace_wait(t, ends_at(reads ? &g->read : &g->done, t->wait_target));
     if (g->waited_read < t->wait_target)
         g->waited_read = t->wait_target;
     if (!reads) {
@@ -229,6 +234,7 @@ void machine_copy_wait(int groups)
     while (!is_done(t->machine, t, LANES_COPY))
         thread_wait(t, STATE_COPY);
     know(t, LANES_COPY, t->wait_target);
+    trace_wait(t, ends_at(&g->done, t->wait_target));
     if (g->waited < t->wait_target)
         g->waited = t->wait_target;
 }

@@ -82,11 +82,14 @@ enum { CAUSAL, PROXY_SHARED, PROXY_GLOBAL, ORDERS };
 /* What a barrier or a location hands on. */
 typedef struct Sync {
     Clock *clock[ORDERS];
-    Clock *last; /* of the thread that came last: equal ones are joined once */
+    Clock *last;   /* of the thread that came last: equal ones are joined once */
+    uint64_t time; /* of the model: trace.c */
 } Sync;
 
 void sync_drop(Sync *);
 void sync_join(Sync *, const Sync *);
+/* It is not known before that time. */
+void sync_time(Sync *, uint64_t time);
 /* The thread's past goes into *s; what it does from now on is not part of it. */
 void sync_release(Sync *, Thread *);
 void sync_acquire(const Sync *, Thread *);
@@ -321,6 +324,7 @@ struct Warp {
     uint32_t bank_order;
     struct WgmmaState *wgmma;
     uint32_t group_steps; /* of its warpgroup's log */
+    int last_event;       /* in the trace */
     int registers;        /* a thread; 0: the kernel says no number */
 };
 
@@ -354,12 +358,47 @@ void groups_log_free(Block *);
 /* Registers that setmaxnreg has given back may be enough for those who wait. */
 void registers_init(Block *);
 
+/* ---- trace.c: the model's time, where it is recorded ---- */
+
+enum { ENGINE_LOADS, ENGINE_STORES, ENGINE_COPIES, ENGINE_TENSOR, ENGINES = ENGINE_TENSOR + 4 };
+
+typedef struct Trace Trace;
+
+/* When operations 1 .. i + 1 of a series are all over. */
+typedef struct Ends {
+    uint64_t *at;
+    uint32_t count, capacity;
+} Ends;
+
+/* When an engine is at work: intervals in order, apart from each other. */
+typedef struct Busy {
+    struct Interval {
+        uint64_t start, end;
+    } * at;
+    int count, capacity;
+} Busy;
+
+void ends_add(Ends *, uint64_t end);
+/* 0: of nothing. */
+uint64_t ends_at(const Ends *, uint32_t number);
+void ends_free(Ends *);
+void trace_launch(Machine *);
+void trace_thread(Thread *, bool ends);
+void trace_step(Thread *);
+/* The thread goes on at that time, if it is not later already. */
+void trace_wait(Thread *, uint64_t until);
+void trace_meet(Warp *);
+void trace_issue(AsyncOp *);
+void trace_block_free(Block *);
+void trace_free(Machine *);
+
 /* ---- wgmma.c ---- */
 
 /* NaN bits that stand in registers while wgmma owns them: TILE_MACHINE_POISON of device.h. */
 enum { POISON = 0x7FE5A55A };
 
 void wgmma_check_exit(Warp *);
+Ends *wgmma_ends(Warp *);
 void wgmma_free(Warp *);
 
 /* ---- layout.c: operands of wgmma in shared memory (9.7.15.5.1.2) ---- */
@@ -385,7 +424,7 @@ typedef struct Groups {
     uint32_t count, capacity;   /* groups */
     uint32_t *last;
     uint32_t waited, waited_read; /* operations known to be complete; to have been read */
-    uint32_t done_groups;         /* groups before this one are waited for */
+    Ends read, done;
 } Groups;
 
 enum { LANES_BULK, LANES_BULK_READ, LANES_COPY, LANES_INIT, LANE_KINDS };
@@ -406,13 +445,14 @@ struct AsyncOp {
     /* Copies. */
     Block *target;
     Mbarrier *mbarrier;
-    uint32_t phase, bytes, count;
-    int add; /* reduction: 1 + the number type; 0: none */
+    uint32_t phase, bytes, count; /* of wgmma: columns of D, and where B is */
+    int add;                      /* reduction: 1 + the number type; 0: none */
     char *to;
     const char *from;
     tile_tensor_map_spec map;
     int32_t at[5];
     char *buffer;
+    uint64_t end; /* in the model's time */
     struct WgmmaOp *wgmma;
 };
 
@@ -462,6 +502,7 @@ struct Thread {
     Sync read_relaxed; /* what a fence acquires */
     bool has_fenced, has_read_relaxed;
     uint32_t epoch;
+    uint64_t time;
     uint64_t in, out; /* of an operation of the warp */
     void *pointer, *d_registers, *a_registers;
     const void *operands;
@@ -493,6 +534,7 @@ struct Block {
     Region shared;
     char *memory; /* what the region is part of */
     uint32_t agents;
+    Busy busy[ENGINES];
     Barrier barrier[MOST_BARRIERS];
     Mbarrier *mbarriers;
     Mbarrier **mbarrier_of; /* by 8 bytes of shared memory; NULL: none yet */
@@ -594,6 +636,7 @@ struct Machine {
     Fiber *spare;
     int spares, spare_capacity;
     float *scratch;
+    Trace *trace; /* NULL: nobody has asked for one */
 };
 
 struct tile_machine {

@@ -22,6 +22,8 @@ Thread *enter(void *return_address, const char *doing)
     t->place = t->view.line > 0 ? (Place)t->view.line & (PLACE_CODE - 1)
                                 : PLACE_CODE | (code & (PLACE_CODE - 1));
     t->doing = doing;
+    if (m->trace)
+        trace_step(t);
     return t;
 }
 
@@ -102,6 +104,7 @@ void tile_machine_free(tile_machine *machine)
     free(m->scratch);
     free(m->report.bytes);
     free(m->source);
+    trace_free(m);
     free(machine);
 }
 

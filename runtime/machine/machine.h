@@ -8,7 +8,7 @@
 #define TILE_MACHINE_H
 
 #include "runtime/machine/faults.h"
-#include "runtime/machine/tensor_map.h"
+#include "runtime/tensor_map.h"
 #include "runtime/tile.h"
 
 #ifdef __cplusplus
@@ -71,6 +71,13 @@ bool tile_machine_launch(tile_machine *, tile_machine_code *code, const char *en
  * given to kernels is from tile_alloc or registered above. */
 tile_status tile_machine_context(tile_machine *, tile_context **context);
 
+/* Records what this block of every launch from now on does, in the model's time. False: no memory.
+ */
+bool tile_machine_trace(tile_machine *, int64_t block);
+/* Draws the record as SVG: warps, engines, stages of rings, who waits. False: it cannot be written.
+ */
+bool tile_machine_timeline(tile_machine *, const char *path);
+
 /* ---- what came of it ---- */
 
 /* The first fault and its text; NONE and "" as long as there is none. After one, launches fail. */
@@ -80,9 +87,9 @@ const char *tile_machine_report(const tile_machine *);
 const char *tile_fault_name(tile_fault);
 
 typedef struct tile_machine_counts {
-    uint64_t steps;           /* operations that threads and engines have done */
-    uint64_t shared_accesses; /* of warps */
-    uint64_t bank_conflicts;  /* passes over shared memory beyond the least */
+    uint64_t steps;          /* operations that threads and engines have done */
+    uint64_t shared_passes;  /* over shared memory, the least that its accesses take */
+    uint64_t bank_conflicts; /* passes beyond those */
 } tile_machine_counts;
 
 tile_machine_counts tile_machine_count(const tile_machine *);

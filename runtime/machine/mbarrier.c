@@ -127,6 +127,7 @@ static void complete_phase(Machine *m, Mbarrier *b)
     b->pending = (int32_t)b->expected;
     sync_join(&b->done_cta, &b->pending_cta);
     sync_join(&b->done_cluster, &b->pending_cluster);
+    sync_time(&b->done_cta, b->done_cluster.time);
     sync_drop(&b->pending_cta);
     sync_drop(&b->pending_cluster);
     clock_set(&b->done_cta.clock[CAUSAL], b->block->number, b->agent, b->phase);
@@ -210,6 +211,7 @@ void mbarrier_complete(Machine *m, Mbarrier *b, uint32_t phase, uint32_t bytes, 
                op->name, bytes, phase, mbarrier_describe(m, b));
     b->pending_copies--;
     b->tx -= (int32_t)bytes;
+    sync_time(&b->pending_cta, op->end);
     if (b->tx < -MOST_COUNT)
         breach(m, TILE_FAULT_TRANSACTION, NULL, op->place,
                "the transaction count of %s falls below -(2^20 - 1)", mbarrier_describe(m, b));
@@ -223,6 +225,7 @@ void mbarrier_arrive_copies(Machine *m, Mbarrier *b, Thread *t, uint32_t epoch, 
         breach(m, TILE_FAULT_OVER_ARRIVAL, t, place, "the arrive of cp.async.mbarrier.arrive on %s",
                mbarrier_describe(m, b));
     clock_set(&b->pending_cta.clock[CAUSAL], t->block->number, lane_agent(t, LANES_COPY), epoch);
+    sync_time(&b->pending_cta, ends_at(&t->groups[1].done, epoch));
     b->pending--;
     b->last_arrival = place;
     complete_phase(m, b);

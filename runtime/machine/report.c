@@ -197,7 +197,8 @@ static _Noreturn void stop(Machine *m, tile_fault code)
 {
     Thread *t = m->running;
     m->fault = code;
-    text_add(&m->report, "; seed %llu (%s completion) replays", (unsigned long long)m->options.seed,
+    text_add(&m->report, "%s seed %llu (%s completion) replays",
+             strchr(m->report.bytes, '\n') ? "\n " : ";", (unsigned long long)m->options.seed,
              policy_names[m->policy]);
     if (t) {
         m->running = NULL;
@@ -243,17 +244,28 @@ static bool wait_alike(const Thread *a, const Thread *b)
            a->doing == b->doing && a->words[0] == b->words[0] && a->waits_parity == b->waits_parity;
 }
 
+static int next_alike(const Block *b, int i)
+{
+    int k = i + 1;
+    while (k < b->threads && wait_alike(&b->thread[i], &b->thread[k]))
+        k++;
+    return k;
+}
+
 static void add_block(Machine *m, const Block *b)
 {
+    char text[PIECE];
     for (int i = 0, k; i < b->threads; i = k) {
-        for (k = i + 1; k < b->threads && wait_alike(&b->thread[i], &b->thread[k]); k++)
-            ;
+        strcpy(text, waiting_text(m, &b->thread[i]));
+        for (k = next_alike(b, i);
+             k < b->threads && strcmp(text, waiting_text(m, &b->thread[k])) == 0;)
+            k = next_alike(b, k);
         if (k - i == 1)
             text_add(&m->report, "\n  block %lld, thread %d: ", (long long)b->index, i);
         else
             text_add(&m->report, "\n  block %lld, threads %d to %d: ", (long long)b->index, i,
                      k - 1);
-        text_add(&m->report, "%s", waiting_text(m, &b->thread[i]));
+        text_add(&m->report, "%s", text);
     }
 }
 
@@ -286,6 +298,5 @@ void report_deadlock(Machine *m)
                 add_block(m, m->cluster[i]->block[k]);
     if (shown > MOST_SHOWN)
         text_add(&m->report, "\n  and %d blocks more", shown - MOST_SHOWN);
-    text_add(&m->report, "\n ");
     stop(m, code);
 }

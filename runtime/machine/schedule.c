@@ -96,6 +96,7 @@ static void thread_main(void *argument)
     m->kernel->start(m->args);
     t->place = t->view.line ? (Place)t->view.line : t->place;
     t->doing = "the end";
+    trace_thread(t, true);
     async_check_exit(t);
     t->block->live--;
     warp_exit(t);
@@ -159,6 +160,7 @@ static void thread_start(Block *b, int i)
                          .threads = b->threads,
                          .rank = b->rank,
                          .ranks = b->cluster->blocks};
+    trace_thread(t, false);
     if (!get_fiber(m, t))
         breach(m, TILE_FAULT_LAUNCH, NULL, 0, "no memory for another thread");
     thread_ready(t);
@@ -271,6 +273,7 @@ static void block_free(Block *b)
         sync_drop(&b->barrier[i].sync);
     mbarriers_free(b);
     groups_log_free(b);
+    trace_block_free(b);
     region_free(&b->shared);
     clock_drop(&b->remote_last);
     free(b->memory);
@@ -355,6 +358,7 @@ static void order_clusters(Machine *m)
 
 void run_launch(Machine *m)
 {
+    trace_launch(m);
     order_clusters(m);
     start_another(m);
     while (m->config.cooperative && m->next_cluster < m->all_clusters)

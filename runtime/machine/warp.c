@@ -54,6 +54,7 @@ static bool complete(Warp *w)
 {
     Thread *me = w->block->machine->running;
     w->here = 0;
+    trace_meet(w);
     if (!w->finish(w))
         return false;
     EACH_LANE(t, w)

@@ -17,7 +17,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from blocks import ROOT, TILEC, Page  # noqa: E402
 
-PAGES = [ROOT / "docs" / "tutorial.md", ROOT / "docs" / "layouts.md"]
+PAGES = [ROOT / "docs" / f"{name}.md" for name in ("tutorial", "layouts", "machine-model")]
 MARK = "--- end of block ---"
 
 
@@ -44,7 +44,8 @@ def outputs(page):
         work.mkdir()
         done = subprocess.run(["bash", "-c", script(page)], cwd=work, text=True, timeout=300,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              env=os.environ | {"PATH": f"{tools}:{os.environ['PATH']}"})
+                              env=os.environ | {"PATH": f"{tools}:{os.environ['PATH']}",
+                                                "PYTHONPATH": str(ROOT / "tests" / "machine")})
     blocks = done.stdout.split(MARK + "\n")
     return ["\n".join(line.rstrip() for line in b.splitlines()) + ("\n" if b else "")
             for b in blocks[:-1]]

@@ -201,8 +201,9 @@ FAULTS = [
      "if (lane < 16)\n        tile_ldmatrix_x2(r + 8, row_of(in, lane % 16));", "divergence",
      "of the warp"),
     ("a barrier in both branches", "named", "tile_arrive_named(1 + k % 2, 128);",
-     "if (tile_lane() < 7)\n                tile_arrive_named(1 + k % 2, 128);\n            else\n"
-     "                tile_arrive_named(1 + k % 2, 128);", "divergence", "one instruction"),
+     "volatile int v_;\n            if (tile_lane() < 7) {\n                tile_arrive_named(1 + k % 2, 128);\n"
+     "                v_ = 1;\n            } else {\n                v_ = 2;\n"
+     "                tile_arrive_named(1 + k % 2, 128);\n            }", "divergence", "one instruction"),
     ("one warp of the warpgroup skips wgmma", "wgmma", COMMIT + "\n        " + WAIT,
      "if (tile_warp() != 2)\n            tile_wgmma_commit();\n        " + WAIT, "divergence",
      "another warp of its warpgroup"),

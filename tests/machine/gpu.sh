@@ -51,7 +51,7 @@ echo "$table" | {
     echo "#define WGMMA_TABLE(X) $all"
 } >$out/gpu_wgmma.inc
 
-${CC:-cc} -std=c11 -O1 -I. -c runtime/machine/tensor_map.c -o $out/tensor_map.o
+${CC:-cc} -std=c11 -O1 -I. -c runtime/tensor_map.c -o $out/tensor_map.o
 nvcc -std=c++17 -O2 -fmad=false -diag-suppress 177 -gencode=arch=compute_90a,code=sm_90a \
     -Xptxas=--warn-on-spills -I. -I$out -Itests/machine -o $out/kernels tests/machine/gpu_main.cu $out/tensor_map.o
 # A wait that never ends is a failure.

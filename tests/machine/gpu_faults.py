@@ -32,7 +32,7 @@ def build_driver():
     cuda = pathlib.Path("/usr/local/cuda")
     subprocess.run(["cc", "-std=gnu11", "-O1", "-w", f"-I{ROOT}", f"-I{cuda}/include",
                     "-o", OUT / "driver", ROOT / "tests/machine/gpu_driver.c",
-                    ROOT / "runtime/machine/tensor_map.c", f"-L{cuda}/lib64/stubs", "-lcuda"], check=True)
+                    ROOT / "runtime/tensor_map.c", f"-L{cuda}/lib64/stubs", "-lcuda"], check=True)
 
 
 def script(row, folder):

@@ -15,7 +15,7 @@
 #include "runtime/device/tile.h"
 #include "runtime/device/async.h"
 #include "runtime/device/wgmma.h"
-#include "runtime/machine/tensor_map.h"
+#include "runtime/tensor_map.h"
 
 namespace gemm_kernel
 {
@@ -250,7 +250,7 @@ static TileTensorMap make_map(const tile_tensor_map_spec &s)
     return out;
 }
 
-// What tensormap.replace can set must be where runtime/machine/tensor_map.h says; the rest is shown.
+// What tensormap.replace can set must be where runtime/tensor_map.h says; the rest is shown.
 static void test_map_bits()
 {
     Device<uint32_t> memory(1 << 20, 0);

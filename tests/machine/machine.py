@@ -86,9 +86,10 @@ class Kernel:
         self.text = text or self.path.read_text()
         self.options, self.tile = options, tile
 
-    def run(self, launches, buffers, args, seeds=(0, 0), policy=BY_SEED, flags={}):
-        """buffers: name to array, changed in place; None in flags: all may be written. Raises Fault;
-        gives (steps, bank conflicts) of the last run."""
+    def run(self, launches, buffers, args, seeds=(0, 0), policy=BY_SEED, flags={},
+            timeline=None):
+        """buffers: name to array, changed in place; not in flags: it may be written. timeline: a block
+        and the file for its picture. Raises Fault; gives (steps, bank conflicts) of the last run."""
         with tempfile.TemporaryDirectory(prefix="machine-") as folder:
             folder = pathlib.Path(folder)
             (folder / self.path.name).write_text(self.text)
@@ -101,6 +102,7 @@ class Kernel:
             lines += script_args(args)
             launches = launches if isinstance(launches, list) else [launches]
             lines += ["launch " + " ".join(map(str, launch.words)) for launch in launches]
+            lines += [f"timeline {timeline[0]} {timeline[1]}"] if timeline else []
             lines.append(f"run {seeds[0]} {seeds[1]} {policy}")
             lines += [f"out {name} {folder / name}.out" for name in buffers]
             done = subprocess.run([DRIVER], input="\n".join(lines) + "\n", capture_output=True,

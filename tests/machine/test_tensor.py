@@ -139,7 +139,7 @@ def maps(tmp_path_factory):
     """tile_tensor_map_encode and _decode as a library."""
     path = tmp_path_factory.mktemp("maps") / "maps.so"
     subprocess.run(["cc", "-std=c11", "-shared", "-fPIC", f"-I{ROOT}", "-o", path,
-                    ROOT / "runtime/machine/tensor_map.c"], check=True)
+                    ROOT / "runtime/tensor_map.c"], check=True)
     library = ctypes.CDLL(str(path))
     library.tile_tensor_map_encode.restype = ctypes.c_char_p
     return library
@@ -167,7 +167,7 @@ def sample():
 
 
 def test_bits_of_a_map(maps):
-    """Each field where tensormap.replace puts it (the table in runtime/machine/tensor_map.h)."""
+    """Each field where tensormap.replace puts it (the table in runtime/tensor_map.h)."""
     wrong, w = encode(maps, sample())
     assert wrong is None
     assert w[0] == 0x789ABCD0 and w[1] == 0x123456

@@ -483,6 +483,23 @@ int cuEventElapsedTime(float *milliseconds, CuEvent *start, CuEvent *stop)
     return start->recorded && stop->recorded ? 0 : CU_INVALID_VALUE;
 }
 
+int cuTensorMapEncodeTiled(struct tile_tensor_map *map, int type, uint32_t rank, void *address,
+                           const uint64_t *extents, const uint64_t *strides, const uint32_t *box,
+                           const uint32_t *steps, int interleave, int swizzle, int promotion,
+                           int fill)
+{
+    IN_CONTEXT();
+    memset(map, 0, 128);
+    record("cuTensorMapEncodeTiled type=%d rank=%u at=%p swizzle=%d promotion=%d fill=%d "
+           "interleave=%d",
+           type, rank, address, swizzle, promotion, fill, interleave);
+    for (uint32_t i = 0; i < rank; i++) {
+        record("dim %u: extent=%llu stride=%llu box=%u step=%u", i, (unsigned long long)extents[i],
+               i ? (unsigned long long)strides[i - 1] : 0, box[i], steps[i]);
+    }
+    return 0;
+}
+
 /* ---- NVRTC ---- */
 
 int nvrtcVersion(int *major, int *minor)

@@ -134,6 +134,24 @@ def test_memory_may_fail(runtime, call, word, status):
     assert "CUDA_ERROR_ILLEGAL_ADDRESS (700: " in done.one(word)
 
 
+def test_tensor_map(runtime):
+    done = runtime("context", 0, "map", 3, 3, "map", 2, 2, "map", 6, 0, "map", 1, 1, "free")
+    too_wide = "a tensor map for 0x1000: the box's inner dim is longer than the swizzle"
+    assert done.of("map") == ["TILE_OK", f"TILE_ERR_VALUE {too_wide}",
+                              "TILE_ERR_VALUE a tensor map for 0x1000: the rank is not in 1 to 5",
+                              f"TILE_ERR_VALUE {too_wide}"]
+    at = done.log.index("cuTensorMapEncodeTiled type=9 rank=3 at=0x1000 swizzle=3 promotion=2 fill=0 "
+                        "interleave=0")
+    assert done.log[at + 1:at + 4] == ["dim 0: extent=1000 stride=0 box=64 step=1",
+                                       "dim 1: extent=300 stride=2048 box=32 step=1",
+                                       "dim 2: extent=7 stride=65536 box=1 step=1"]
+
+
+def test_a_tensor_map_may_fail(runtime):
+    done = runtime("context", 0, "map", 2, 3, "free", FAKE_FAIL="cuTensorMapEncodeTiled=1")
+    assert done.one("map").startswith("TILE_ERR_VALUE making a tensor map of rank 2 for 0x1000: CUDA")
+
+
 def test_timer(runtime):
     done = runtime("context", 0, "timer", "free")
     assert done.one("timer") == "TILE_OK 0.0025" and "0 events" in done.log[-1]

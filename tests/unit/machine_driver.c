@@ -10,6 +10,7 @@
  *   bytes OFFSET HEX
  *   map OFFSET BUFFER DISTANCE TYPE RANK SWIZZLE FILL then extents, strides, box, steps
  *   launch ENTRY GRID BLOCK CLUSTER SHARED COOPERATIVE PDL
+ *   timeline BLOCK FILE            a picture of that block, of the last run
  *   run FIRST LAST POLICY          with these seeds, of a fresh machine each
  *   out BUFFER FILE                what the last run left there
  *
@@ -50,6 +51,8 @@ typedef struct Launch {
 } Launch;
 
 static char source_path[1100], source_name[1024], tile_name[256];
+static char timeline_path[1024];
+static long long timeline_block;
 static char *source_text;
 static const char *options[MOST];
 static Buffer buffers[MOST];
@@ -235,7 +238,8 @@ static bool run_once(uint64_t seed, int policy, bool first)
     tile_source source = {source_name, source_text, options};
     tile_machine_code *code;
     start_buffers(m);
-    bool good = tile_machine_load(m, &source, &code);
+    bool good = !*timeline_path || tile_machine_trace(m, timeline_block);
+    good = good && tile_machine_load(m, &source, &code);
     for (int i = 0; i < nlaunches && good; i++)
         good = tile_machine_launch(m, code, launches[i].entry, &launches[i].config, args,
                                    args_bytes);
@@ -244,6 +248,8 @@ static bool run_once(uint64_t seed, int policy, bool first)
         printf("fault %llu %s: ", (unsigned long long)seed, tile_fault_name(tile_machine_fault(m)));
         print_report(tile_machine_report(m));
     }
+    if (*timeline_path && !tile_machine_timeline(m, timeline_path))
+        die(timeline_path);
     tile_machine_free(m);
     for (int i = 0; i < nbuffers && good; i++) {
         Buffer *b = &buffers[i];
@@ -315,6 +321,9 @@ static void command(char *line)
         add_map(rest);
     } else if (strcmp(line, "launch") == 0) {
         add_launch(rest);
+    } else if (strcmp(line, "timeline") == 0) {
+        if (sscanf(rest, "%lld %1023s", &timeline_block, timeline_path) != 2)
+            die(rest);
     } else if (strcmp(line, "run") == 0) {
         run(rest);
     } else if (strcmp(line, "out") == 0) {

@@ -9,6 +9,7 @@
  *                          adds 1 to an int on the GPU, which is printed
  *   sealed N               N launches where a lock or a system call kills the process
  *   occupancy THREADS SHARED
+ *   map RANK SWIZZLE       tile__tensor_map of bf16, from the memory at 4096
  *   memory SIZE            allocate, fill, copy there and back, free
  *   timer
  *   threads N FILE NAME    as many threads, each from text to a launch
@@ -266,6 +267,22 @@ static void do_occupancy(void)
     }
 }
 
+static void do_map(void)
+{
+    tile_tensor_map map;
+    tile_tensor_map_spec s = {.type = TILE_TENSOR_BF16,
+                              .rank = (int)number(),
+                              .address = (void *)4096,
+                              .extent = {1000, 300, 7, 6, 5},
+                              .stride = {0, 2048, 65536, 1 << 20, 1 << 22},
+                              .box = {64, 32, 1, 1, 1},
+                              .swizzle = (tile_swizzle)number(),
+                              .l2_promotion = 2};
+    if (begin("map", tile__tensor_map(state.context, &s, &map), state.context)) {
+        end();
+    }
+}
+
 static void do_memory(void)
 {
     size_t size = (size_t)strtoull(word(), NULL, 0);
@@ -392,14 +409,12 @@ int main(int count, char **arguments)
     static const struct {
         const char *name;
         void (*run)(void);
-    } words[] = {{"context", do_context}, {"free", do_free},
-                 {"compile", do_compile}, {"module", do_module},
-                 {"cubin", do_cubin},     {"function", do_function},
-                 {"launch", do_launch},   {"sealed", do_sealed},
-                 {"memory", do_memory},   {"occupancy", do_occupancy},
-                 {"timer", do_timer},     {"threads", do_threads},
-                 {"others", do_others},   {"message", do_message},
-                 {"keep", do_keep},       {"warn", do_warn}};
+    } words[] = {{"context", do_context},     {"free", do_free},     {"compile", do_compile},
+                 {"module", do_module},       {"cubin", do_cubin},   {"function", do_function},
+                 {"launch", do_launch},       {"sealed", do_sealed}, {"memory", do_memory},
+                 {"occupancy", do_occupancy}, {"map", do_map},       {"timer", do_timer},
+                 {"threads", do_threads},     {"others", do_others}, {"message", do_message},
+                 {"keep", do_keep},           {"warn", do_warn}};
     state.next = arguments + (count > 0);
     while (*state.next) {
         const char *name = word();

@@ -1,6 +1,6 @@
 /* Encoding and decoding tensor maps; the fields are in tensor_map.h, the rules those of
  * cuTensorMapEncodeTiled. */
-#include "runtime/machine/tensor_map.h"
+#include "runtime/tensor_map.h"
 
 #include <stddef.h>
 #include <string.h>

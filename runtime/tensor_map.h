@@ -86,8 +86,8 @@ typedef struct tile_tensor_map {
 #endif
 } tile_tensor_map;
 
-/* The map's bits for the machine; on a GPU cuTensorMapEncodeTiled makes them. NULL, or which rule
- * of the driver API's description the arguments break. */
+/* The map's bits without what is the driver's: for the machine. tile__tensor_map makes maps for
+ * GPUs too. NULL, or which rule of the driver API's description the arguments break. */
 const char *tile_tensor_map_encode(const tile_tensor_map_spec *spec, tile_tensor_map *map);
 /* What the bits say; false: they are not a map that tile_tensor_map_encode makes. */
 bool tile_tensor_map_decode(const tile_tensor_map *map, tile_tensor_map_spec *spec);
