@@ -185,7 +185,7 @@ class Kernel:
 
 
 def cuda_function(text, name):
-    """A kernel of CUDA text that takes a pointer and a number."""
+    """A kernel of CUDA text; arguments are pointers and numbers of 8 bytes."""
     class Source(ctypes.Structure):
         _fields_ = [("name", ctypes.c_char_p), ("text", ctypes.c_char_p), ("options", ctypes.c_void_p)]
 
