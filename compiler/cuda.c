@@ -151,7 +151,17 @@ static void print_index(Cuda *c, const Value *index, const Value *lo, const Valu
         text = format_text(c, "%s * %s", number, c_name(c, step));
     if (!value_int(lo, &n) || n != 0)
         text = format_text(c, "%s + %s", c_name(c, lo), text);
-    line(c, "const int64_t %s = %s;", c_name(c, index), text);
+    bool natural = held(c, index) == DT_INDEX && c->ranges.of[index->id].lo >= 0;
+    line(c, natural ? "const %s %s = tile_natural(%s);" : "const %s %s = %s;",
+         c_type(held(c, index)), c_name(c, index), text);
+}
+
+/* A block has one of less than 2^31 programs. */
+static const char *number_type(Cuda *c)
+{
+    bool small = c->plan->pack == 1 && !c->rounds;
+    c->indexed |= small;
+    return small ? "tile_index" : "int64_t";
 }
 
 /* The indices of a box of ranges [from, n) out of a number in it, last range fastest. */
@@ -159,7 +169,7 @@ static void split_number(Cuda *c, const char *number, int from, const Number *co
 {
     const Op *par = c->plan->par;
     const Region *body = par->regions[par->nregions - 1];
-    const char *rest = number;
+    const char *rest = number, *type = small ? number_type(c) : "int64_t";
     for (int i = par->nregions - 2; i >= from; i--) {
         Value *const *y = par->regions[i]->last->args;
         if (i == from) {
@@ -169,18 +179,19 @@ static void split_number(Cuda *c, const char *number, int from, const Number *co
         const char *q = new_temp(c, "rest"), *name = c_name(c, body->args[i]);
         const char *m = new_temp(c, format_text(c, "%s_number", name));
         if (count[i].known) {
-            line(c, "const int64_t %s = %s / %s, %s = %s %% %s;", q, rest, count[i].text, m, rest,
+            line(c, "const %s %s = %s / %s, %s = %s %% %s;", type, q, rest, count[i].text, m, rest,
                  count[i].text);
         } else if (small && count[i].node >= 0) {
             const char *d = host_divisor(c->host, count[i].node, format_text(c, "%s_count", name));
             line(c,
-                 "const int64_t %s = tile_divide_u32((uint32_t)%s, %s), %s = %s - %s * %s.divisor;",
-                 q, rest, d, m, rest, q, d);
+                 "const %s %s = tile_divide_u32((uint32_t)%s, %s), %s = %s - %s * (%s)%s.divisor;",
+                 type, q, rest, d, m, rest, q, type, d);
         } else {
             const char *n = count[i].text ? count[i].text
                                           : host_number(c->host, count[i].node, "int64_t",
                                                         format_text(c, "%s_points", name));
             line(c, "const int64_t %s = %s / %s, %s = %s %% %s;", q, rest, n, m, rest, n);
+            type = "int64_t";
         }
         print_index(c, body->args[i], y[0], y[2], m);
         rest = q;
@@ -327,7 +338,7 @@ static void print_unit(Cuda *c, const char *block)
     } else {
         line(c, "const int lane = tile_lane(), warp = %s;",
              p->unit.warps == 1 ? "0" : "tile_warp()");
-        line(c, "const int64_t %s = %s;", name, block);
+        line(c, "const %s %s = %s;", number_type(c), name, block);
     }
     line(c, "(void)lane, (void)warp;");
 }
@@ -464,6 +475,17 @@ static bool emit_launch(Cuda *c, int first, int n, FILE *out)
     return true;
 }
 
+/* What is held as tile_index is small where the dims are. */
+static void need_small_dims(Cuda *c)
+{
+    for (const Op *op = c->low->kernel->body->first; op; op = op->next) {
+        int node = op->code == OP_DIM ? host_value(c->host, op->results[0]) : -1;
+        if (node >= 0)
+            host_need_aligned(c->host, host_node(c->host, TILE_NODE_LE, TILE_I64, node,
+                                                 host_constant(c->host, MOST_NARROW), 0));
+    }
+}
+
 char *emit_cuda(Lowered *low, const char *target, Host **host)
 {
     Cuda c = {.low = low, .arena = low->arena};
@@ -490,6 +512,8 @@ char *emit_cuda(Lowered *low, const char *target, Host **host)
             c.failed = true;
     }
     fclose(out);
+    if (c.indexed)
+        need_small_dims(&c);
     if (!c.failed) {
         char *args = host_struct(c.host, arena_format(low->arena, "tk_%s_args", low->kernel->name));
         text = arena_format(low->arena, "// %s, %s\n#include \"runtime/device/tile.h\"\n\n%s%s",

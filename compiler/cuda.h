@@ -73,6 +73,7 @@ typedef struct Cuda {
         Census *items;
         int count, capacity;
     } censuses;
+    bool indexed;      /* some value is held as DT_INDEX: dims have to be small */
     const char *guard; /* condition on every access: lanes whose program there is not; "" */
     bool rounds;       /* programs are rounds of a loop, not blocks */
     int blocks;        /* node: how many the phase has; -1: only the kernel knows */
@@ -96,7 +97,7 @@ bool emit_region_ops(Cuda *, const Region *);
 
 /* The C type that holds an element in a register, and the type a value is held in. */
 const char *c_type(DType);
-DType held(const Cuda *, const Value *);
+DType held(Cuda *, const Value *);
 /* A constant element as a literal. */
 char *c_literal(Cuda *, DType, uint64_t bits);
 const char *c_name(Cuda *, const Value *);

@@ -139,7 +139,8 @@ static Vectors choose_vectors(Cuda *c, const Op *op, const CudaView *v, const La
     int dim = 0;
     DType t = v->tensor->results[0]->type.dtype;
     *axis = contiguous(op, v, &dim);
-    if (*axis < 0)
+    const Value *start = *axis < 0 ? NULL : index_value(op, *axis);
+    if (*axis < 0 || (start && c->ranges.of[start->id].lo < 0))
         return one;
     for (int64_t most = 128 / dtype_info[t].bits; most > 1; most /= 2) {
         Vectors vectors = vectors_along(l, dim, most);
@@ -162,13 +163,20 @@ typedef struct Index {
     const Value *value; /* of `uniform`; NULL: 0 */
 } Index;
 
-static char *times(Cuda *c, const char *x, const Number *stride)
+/* `natural`: x is a tile_index or less, and not negative. */
+static char *times(Cuda *c, const char *x, bool natural, const Number *stride)
 {
     if (strcmp(x, "0") == 0 || (stride->known && stride->value == 1))
         return format_text(c, "%s", x);
     if (stride->known && stride->value == 0)
         return format_text(c, "0");
-    return format_text(c, "(int64_t)(%s) * %s", x, stride->text);
+    return format_text(c, natural ? "tile_wide(%s) * %s" : "(int64_t)(%s) * %s", x, stride->text);
+}
+
+static bool is_natural(Cuda *c, const Index *i)
+{
+    return !i->value || (c->ranges.of[i->value->id].lo >= 0 && i->value->type.dtype != DT_U64 &&
+                         held(c, i->value) != DT_I64 && i->value->type.dtype != DT_U32);
 }
 
 static char *whole_index(Cuda *c, const Index *i)
@@ -189,22 +197,24 @@ static void add_part(Cuda *c, const CudaView *v, int k, const Index *i, char **b
     } else if (v->divide[k] && v->divisor[k] && !v->shift[k] &&
                (!i->value || is_multiple(i->value, v->divisor[k]))) {
         if (i->value)
-            *base = sum_of(
-                c, *base,
-                times(c, format_text(c, "%s / %s", i->uniform, v->divide[k]), &v->stride[k]));
+            *base = sum_of(c, *base,
+                           times(c, format_text(c, "%s / %s", i->uniform, v->divide[k]), false,
+                                 &v->stride[k]));
         if (strcmp(small, "0"))
             *offset = sum_of(c, *offset,
                              times(c, format_text(c, "(unsigned)(%s) / %s", small, v->divide[k]),
-                                   &v->stride[k]));
+                                   false, &v->stride[k]));
     } else if (v->divide[k]) {
         char *x = whole_index(c, i);
         if (v->shift[k])
             x = sum_of(c, x, v->shift[k]);
-        *offset = sum_of(c, *offset,
-                         times(c, format_text(c, "(%s) / %s", x, v->divide[k]), &v->stride[k]));
+        *offset = sum_of(
+            c, *offset,
+            times(c, format_text(c, "(%s) / %s", x, v->divide[k]), false, &v->stride[k]));
     } else {
-        *base = sum_of(c, *base, times(c, sum_of(c, i->uniform, i->thread), &v->stride[k]));
-        *offset = sum_of(c, *offset, times(c, i->reg, &v->stride[k]));
+        *base = sum_of(c, *base,
+                       times(c, sum_of(c, i->uniform, i->thread), is_natural(c, i), &v->stride[k]));
+        *offset = sum_of(c, *offset, times(c, i->reg, false, &v->stride[k]));
     }
 }
 
@@ -341,14 +351,14 @@ static bool load_scalar(Cuda *c, const Op *op, const CudaView *v)
     return true;
 }
 
-/* ", inside" and, where the vector may end outside, ", first, extent"; *at: "_at" then. */
+/* ", inside" and, where the vector may end outside, ", room"; *at: "_at" then. */
 static char *limits_text(Cuda *c, const Place *p, const char **at)
 {
     char *inside = both(c, p->inside, holds_text(c, p->layout, "r"));
     *at = p->first ? "_at" : "";
     if (!*inside)
         inside = format_text(c, "true");
-    return p->first ? format_text(c, ", %s, %s, %s", inside, p->first, p->extent)
+    return p->first ? format_text(c, ", %s, %s - (%s)", inside, p->extent, p->first)
                     : format_text(c, ", %s", inside);
 }
 

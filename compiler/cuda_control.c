@@ -80,11 +80,18 @@ static bool emit_if(Cuda *c, const Op *op)
 /* A loop counter that stays small is an int. */
 static const char *counter_type(Cuda *c, const Op *loop)
 {
-    const IntRange *r = &c->ranges.of[loop->regions[0]->args[0]->id];
+    const Value *i = loop->regions[0]->args[0];
+    const IntRange *r = &c->ranges.of[i->id], *narrow = &c->ranges.narrow[i->id];
     int64_t step;
     bool small = r->lo >= 0 && r->hi < (int64_t)1 << 30 && value_int(loop->args[2], &step) &&
                  step < (int64_t)1 << 30;
-    return small ? "int" : "int64_t";
+    /* Also behind the last round. */
+    bool index = narrow->lo >= INT32_MIN &&
+                 narrow->hi <= INT32_MAX - c->ranges.narrow[loop->args[2]->id].hi;
+    if (!small && !index)
+        return "int64_t";
+    c->indexed |= !small;
+    return small ? "int" : "tile_index";
 }
 
 /* A load whose value is for the next round goes straight to the carried variable; this round has a

@@ -177,12 +177,15 @@ static bool is_one(const Value *v)
 static DType working_type(Cuda *c, const Op *op)
 {
     DType t = op->args[0]->type.dtype;
-    if (t != DT_I64)
+    if (t != DT_I64 || op->code == OP_CLZ || op->code == OP_POPC)
         return t;
-    bool small = op->results[0]->type.dtype != DT_I64 || held(c, op->results[0]) == DT_I32;
-    for (int i = 0; i < op->nargs; i++)
-        small &= op->args[i]->type.dtype != DT_I64 || held(c, op->args[i]) == DT_I32;
-    return small ? DT_I32 : DT_I64;
+    const Value *r = op->results[0];
+    DType all = r->type.dtype == DT_I64 ? held(c, r) : DT_I32;
+    for (int i = 0; i < op->nargs; i++) {
+        DType one = op->args[i]->type.dtype == DT_I64 ? held(c, op->args[i]) : DT_I32;
+        all = all == DT_I64 || one == DT_I64 ? DT_I64 : all == DT_INDEX ? DT_INDEX : one;
+    }
+    return all;
 }
 
 static char *elementwise_text(Cuda *c, const Op *op, char **args)

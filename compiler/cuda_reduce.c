@@ -7,7 +7,7 @@
 
 #include "compiler/cuda_order.h"
 
-static DType reduced_type(const Cuda *c, const Op *op)
+static DType reduced_type(Cuda *c, const Op *op)
 {
     return op->code == OP_SUM ? op->args[0]->type.dtype : held(c, op->args[0]);
 }

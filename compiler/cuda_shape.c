@@ -210,7 +210,7 @@ static bool extract_lane(Cuda *c, const Op *op)
     IntRange i = c->ranges.of[e->id];
     int64_t n = a->type.dims[0], k;
     const char *from = lane_of_element(c, layout_of(c, a), 0, c_name(c, e));
-    char *text = format_text(c, "tile_shuffle_%s(%s[0], (int)(%s))", carrier(held(c, r)),
+    char *text = format_text(c, "tile_shuffle_%s(%s[0], (int)(%s))", carrier(held(c, a)),
                              c_name(c, a), from);
     bool known = value_int(e, &k) ? k >= 0 && k < n : i.lo >= 0 && i.hi < n;
     if (!known)
@@ -224,7 +224,7 @@ static bool extract_lanes(Cuda *c, const Op *op)
 {
     const Value *r = op->results[0], *a = op->args[0], *e = op->args[1];
     const Layout *l = layout_of(c, a);
-    const char *name = c_name(c, a), *type = c_type(held(c, r));
+    const char *name = c_name(c, a), *type = c_type(held(c, a));
     if (is_uniform(r) && op->access->axis[0].kind == AX_SCALAR && registers(c, a) == 1)
         return extract_lane(c, op);
     const char *at = is_uniform(r) ? c_name(c, e) : axis_fitted(c, e, layout_of(c, r), 0);
@@ -240,7 +240,7 @@ static bool extract_lanes(Cuda *c, const Op *op)
     line(c, "%s best = %s;", type, c_literal(c, held(c, r), op->bits));
     open_block(c, STATEMENT_BLOCK, "TILE_EACH(j, %lld)", (long long)m);
     char *lane = lane_of_element(c, l, 0, "found");
-    line(c, "const %s other = tile_shuffle_%s(%s[%s], %s);", type, carrier(held(c, r)), name,
+    line(c, "const %s other = tile_shuffle_%s(%s[%s], %s);", type, carrier(held(c, a)), name,
          register_text(c, l, &d), lane);
     if (m > 1)
         line(c, "best = inside && %s == j ? other : best;", axis_register_of(c, l, 0, "found"));

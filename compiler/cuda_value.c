@@ -30,6 +30,8 @@ const char *c_type(DType t)
         return "int32_t";
     case DT_I64:
         return "int64_t";
+    case DT_INDEX:
+        return "tile_index";
     case DT_U64:
         return "uint64_t";
     case DT_F32:
@@ -105,9 +107,11 @@ static const char *stem_of(Cuda *c, const Value *v, const char *otherwise)
     return stem;
 }
 
-DType held(const Cuda *c, const Value *v)
+DType held(Cuda *c, const Value *v)
 {
-    return range_held_type(&c->ranges, v);
+    DType t = range_held_type(&c->ranges, v);
+    c->indexed |= t == DT_INDEX;
+    return t;
 }
 
 /* What the host computes comes in the args. */
@@ -116,7 +120,11 @@ static const char *host_name(Cuda *c, const Value *v)
     int node = host_value(c->host, v);
     if (node < 0)
         return NULL;
-    return host_number(c->host, node, c_type(held(c, v)), stem_of(c, v, "t"));
+    DType t = held(c, v);
+    if (t != DT_INDEX)
+        return host_number(c->host, node, c_type(t), stem_of(c, v, "t"));
+    return format_text(c, c->ranges.of[v->id].lo >= 0 ? "tile_natural(%s)" : "(tile_index)%s",
+                       host_number(c->host, node, "int64_t", stem_of(c, v, "t")));
 }
 
 const char *c_name(Cuda *c, const Value *v)

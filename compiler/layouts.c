@@ -323,6 +323,16 @@ static Layout spread_tile(const Pass *p, const Type *t, int fast, int64_t most)
     return best;
 }
 
+/* The axis in registers, slowest; the rest as it is cheapest. */
+static Layout spread_over(const Pass *p, const Type *t, int axis)
+{
+    Type rest = *t;
+    rest.dims[axis] = 1;
+    Layout l = spread_tile(p, &rest, t->rank - 1, 8);
+    layout_add(&l, OWN_REG, axis, t->dims[axis], 1);
+    return l;
+}
+
 /* A value that goes straight into trans and a store: the axis along which that store runs. */
 static int store_axis(const Value *v, const Region *r, int fast)
 {
@@ -403,7 +413,14 @@ static void add_anchor(Pass *p, Anchors *all, const Op *op, const Value *v, int6
     }
 }
 
-enum { ORDER_WEIGHT = 1 << 28 };
+enum { ORDER_WEIGHT = 1 << 28, SHORT_AXIS = 8 };
+
+/* A sum in order over few of many elements: a thread adds up its own. */
+static bool is_short(const Op *op)
+{
+    const Type *t = &op->args[0]->type;
+    return op->axis >= 0 && op->axis + 1 < t->rank && t->dims[op->axis] <= SHORT_AXIS;
+}
 
 static void list_anchors(Pass *p, Anchors *all, const Region *r)
 {
@@ -422,7 +439,7 @@ static void list_anchors(Pass *p, Anchors *all, const Region *r)
         if (is_order(op->code) || op->code == OP_HISTOGRAM)
             add_anchor(p, all, op, op->args[0], ORDER_WEIGHT + type_elements(&op->args[0]->type));
         if (op->code == OP_SUM && op->order == ORDER_SEQ && op->args[0]->type.dtype == DT_F32)
-            add_anchor(p, all, op, op->args[0], 1);
+            add_anchor(p, all, op, op->args[0], is_short(op) ? ORDER_WEIGHT : 1);
     }
 }
 
@@ -511,6 +528,8 @@ static void place_anchor(Pass *p, const Anchor *a)
         if (a->op->nresults && a->value == a->op->results[0]) {
             if (!classes_anchor(p, a->op, &l))
                 l = spread_tile(p, t, t->rank - 1, MOST_VECTOR);
+        } else if (a->op->code == OP_SUM && is_short(a->op)) {
+            l = spread_over(p, t, a->op->axis);
         } else if (a->op->code == OP_SUM) {
             SpreadRequest q = {a->op->axis, t->dims[a->op->axis], -1, 1, false};
             l = layout_spread(t, q, p->plan->unit);

@@ -142,7 +142,10 @@ static IntRange of_op(const Ranges *r, const Op *op)
         }
         return anything;
     case OP_DIM:
+        return (IntRange){0, r->most};
     case OP_EXTENT:
+        if (op->args[0]->op && op->args[0]->op->code == OP_TENSOR)
+            return get(r, op->args[0]->op->args[op->axis]);
         return (IntRange){0, (int64_t)1 << EXTENT_BITS};
     case OP_IOTA:
         return (IntRange){0, t->dims[0] > 0 ? t->dims[0] - 1 : 0};
@@ -229,15 +232,21 @@ static void visit(Ranges *r, const Region *region)
 
 Ranges ranges_find(Arena *arena, const Kernel *k)
 {
-    Ranges r = {NEW_ARRAY(arena, IntRange, k->next_id)};
-    visit(&r, k->body);
-    return r;
+    Ranges wide = {.most = (int64_t)1 << EXTENT_BITS}, narrow = {.most = MOST_NARROW};
+    wide.of = NEW_ARRAY(arena, IntRange, k->next_id);
+    narrow.of = NEW_ARRAY(arena, IntRange, k->next_id);
+    visit(&wide, k->body);
+    visit(&narrow, k->body);
+    wide.narrow = narrow.of;
+    return wide;
 }
 
 DType range_held_type(const Ranges *r, const Value *v)
 {
     DType t = v->type.dtype;
-    return t == DT_I64 && fits(get(r, v), DT_I32) ? DT_I32 : t;
+    if (t != DT_I64 || fits(get(r, v), DT_I32))
+        return t == DT_I64 ? DT_I32 : t;
+    return v->type.rank == 0 && fits(r->narrow[v->id], DT_I32) ? DT_INDEX : t;
 }
 
 /* The index of a loop or par whose upper bound is `size`. */

@@ -35,7 +35,8 @@ typedef enum DType {
     TILE_DTYPES(X)
 #undef X
         DT_COUNT,
-    DT_NONE = DT_COUNT
+    DT_NONE = DT_COUNT,
+    DT_INDEX /* no element type: how emitted code holds an i64 that extents bound */
 } DType;
 
 typedef struct DTypeInfo {
@@ -45,8 +46,8 @@ typedef struct DTypeInfo {
     unsigned char size;
 } DTypeInfo;
 
-/* Indexed by DType; the last row, DT_NONE, is named "none". */
-extern const DTypeInfo dtype_info[DT_COUNT + 1];
+/* Indexed by DType; DT_NONE is named "none". */
+extern const DTypeInfo dtype_info[DT_COUNT + 2];
 
 /* The type called `name` (`length` bytes), DT_NONE if there is none. */
 DType dtype_find(const char *name, unsigned length);

@@ -28,6 +28,30 @@
 #define TILE_EACH(r, n) TILE_UNROLL for (int r = 0; r < (n); r++)
 #define TILE_STEP(r, n, step) TILE_UNROLL for (int r = 0; r < (n); r += (step))
 
+/* What extents bound: 32 bits where the host has seen that no dim is above 2^30. */
+#if TILE_ALIGNED
+typedef int32_t tile_index;
+typedef uint32_t tile_unsigned_index;
+#else
+typedef int64_t tile_index;
+typedef uint64_t tile_unsigned_index;
+#endif
+
+/* x, which is not negative: conditions and addresses are simpler if the compiler knows. */
+TILE_FN tile_index tile_natural(tile_index x)
+{
+#ifdef __CUDACC__
+    __builtin_assume(x >= 0);
+#endif
+    return x;
+}
+
+/* The same, to be multiplied. */
+TILE_FN int64_t tile_wide(tile_index x)
+{
+    return (int64_t)(tile_unsigned_index)x;
+}
+
 /* ---- another lane's element: from a lane, and from the one that differs in the bits of a mask
  * ---- */
 
@@ -220,6 +244,7 @@ INTEGER(int8_t, uint8_t, i8, u8, 8)
 INTEGER(int16_t, uint16_t, i16, u16, 16)
 INTEGER(int32_t, uint32_t, i32, u32, 32)
 INTEGER(int64_t, uint64_t, i64, u64, 64)
+INTEGER(tile_index, tile_unsigned_index, index, unsigned_index, 8 * sizeof(tile_index))
 #undef INTEGER
 
 /* A divisor that the host knows: tile_divisor in runtime/plan.h. */
@@ -309,10 +334,10 @@ enum { TILE_TABLE_ENTRIES = 480 };
  *
  * tile_load_<type>(p, inside, pad, hint): the element at p, or the pad value.
  * tile_load_<n>_<type>(x, p, inside, pad, hint): n neighbours, the first of them at p, or the pad
- * value. tile_load_<n>_<type>_at(x, p, inside, first, extent, pad, hint): the same of an axis that
- * ends at `extent`, the first being its element `first`; what is outside reads the pad value.
- * Stores likewise; what is outside is dropped. e2m1: two codes a byte, even index in the low half;
- * `first` is even, p the first code's byte.
+ * value. tile_load_<n>_<type>_at(x, p, inside, room, pad, hint): the same of an axis that ends
+ * `room` elements from the first on; what is outside reads the pad value. Stores likewise; what is
+ * outside is dropped. e2m1: two codes a byte, even index in the low half; room is even, p the first
+ * code's byte.
  */
 #define TILE_FROM_f32(u) tile_float(u)
 #define TILE_TO_f32(x) tile_bits(x)
@@ -421,14 +446,14 @@ SINGLE_64(uint64_t, u64)
             TILE_EACH(i, n) x[i] = tile_load_##name(p + i, inside, pad, hint);                   \
         }                                                                                        \
     }                                                                                            \
-    TILE_FN void tile_load_##n##_##name##_at(T *x, const T *p, bool inside, int64_t first,       \
-                                             int64_t extent, T pad, int hint)                    \
+    TILE_FN void tile_load_##n##_##name##_at(T *x, const T *p, bool inside, int64_t room, T pad, \
+                                             int hint)                                           \
     {                                                                                            \
         if (TILE_ALIGNED)                                                                        \
-            tile_load_##n##_##name(x, p, inside &&tile_inside(first, extent), pad, hint);        \
+            tile_load_##n##_##name(x, p, inside &&room > 0, pad, hint);                          \
         else {                                                                                   \
             TILE_EACH(i, n)                                                                      \
-            x[i] = tile_load_##name(p + i, inside && tile_inside(first + i, extent), pad, hint); \
+            x[i] = tile_load_##name(p + i, inside && i < room, pad, hint);                       \
         }                                                                                        \
     }                                                                                            \
     TILE_FN void tile_store_##n##_##name(T *p, const T *x, bool inside, int hint)                \
@@ -442,14 +467,14 @@ SINGLE_64(uint64_t, u64)
             TILE_EACH(i, n) tile_store_##name(p + i, x[i], inside, hint);                        \
         }                                                                                        \
     }                                                                                            \
-    TILE_FN void tile_store_##n##_##name##_at(T *p, const T *x, bool inside, int64_t first,      \
-                                              int64_t extent, int hint)                          \
+    TILE_FN void tile_store_##n##_##name##_at(T *p, const T *x, bool inside, int64_t room,       \
+                                              int hint)                                          \
     {                                                                                            \
         if (TILE_ALIGNED)                                                                        \
-            tile_store_##n##_##name(p, x, inside &&tile_inside(first, extent), hint);            \
+            tile_store_##n##_##name(p, x, inside &&room > 0, hint);                              \
         else {                                                                                   \
             TILE_EACH(i, n)                                                                      \
-            tile_store_##name(p + i, x[i], inside && tile_inside(first + i, extent), hint);      \
+            tile_store_##name(p + i, x[i], inside && i < room, hint);                            \
         }                                                                                        \
     }                                                                                            \
     TILE_FN void tile_shared_load_##n##_##name(T *x, const T *s)                                 \
@@ -490,14 +515,14 @@ SEVERAL_1(bool, bool)
             TILE_EACH(i, 2) x[i] = tile_load_##name(p + i, inside, pad, hint);                   \
         }                                                                                        \
     }                                                                                            \
-    TILE_FN void tile_load_2_##name##_at(T *x, const T *p, bool inside, int64_t first,           \
-                                         int64_t extent, T pad, int hint)                        \
+    TILE_FN void tile_load_2_##name##_at(T *x, const T *p, bool inside, int64_t room, T pad,     \
+                                         int hint)                                               \
     {                                                                                            \
         if (TILE_ALIGNED)                                                                        \
-            tile_load_2_##name(x, p, inside &&tile_inside(first, extent), pad, hint);            \
+            tile_load_2_##name(x, p, inside &&room > 0, pad, hint);                              \
         else {                                                                                   \
             TILE_EACH(i, 2)                                                                      \
-            x[i] = tile_load_##name(p + i, inside && tile_inside(first + i, extent), pad, hint); \
+            x[i] = tile_load_##name(p + i, inside && i < room, pad, hint);                       \
         }                                                                                        \
     }                                                                                            \
     TILE_FN void tile_store_2_##name(T *p, const T *x, bool inside, int hint)                    \
@@ -511,14 +536,13 @@ SEVERAL_1(bool, bool)
             TILE_EACH(i, 2) tile_store_##name(p + i, x[i], inside, hint);                        \
         }                                                                                        \
     }                                                                                            \
-    TILE_FN void tile_store_2_##name##_at(T *p, const T *x, bool inside, int64_t first,          \
-                                          int64_t extent, int hint)                              \
+    TILE_FN void tile_store_2_##name##_at(T *p, const T *x, bool inside, int64_t room, int hint) \
     {                                                                                            \
         if (TILE_ALIGNED)                                                                        \
-            tile_store_2_##name(p, x, inside &&tile_inside(first, extent), hint);                \
+            tile_store_2_##name(p, x, inside &&room > 0, hint);                                  \
         else {                                                                                   \
             TILE_EACH(i, 2)                                                                      \
-            tile_store_##name(p + i, x[i], inside && tile_inside(first + i, extent), hint);      \
+            tile_store_##name(p + i, x[i], inside && i < room, hint);                            \
         }                                                                                        \
     }                                                                                            \
     TILE_FN void tile_shared_load_2_##name(T *x, const T *s)                                     \
@@ -539,12 +563,12 @@ PAIR_64(uint64_t, u64)
 
 /* Codes of e2m1, n of them in n / 2 bytes. */
 #define CODES(n)                                                                                   \
-    TILE_FN void tile_load_##n##_e2m1_at(uint8_t *x, const uint8_t *p, bool inside, int64_t first, \
-                                         int64_t extent, uint8_t pad, int hint)                    \
+    TILE_FN void tile_load_##n##_e2m1_at(uint8_t *x, const uint8_t *p, bool inside, int64_t room,  \
+                                         uint8_t pad, int hint)                                    \
     {                                                                                              \
         if (TILE_ALIGNED || n == 2) {                                                              \
             uint32_t w[4] = {0, 0, 0, 0};                                                          \
-            const bool in = inside && tile_inside(first, extent);                                  \
+            const bool in = inside && room > 0;                                                    \
             if (in)                                                                                \
                 tile_global_read(w, p, n / 2, hint);                                               \
             TILE_EACH(i, n) x[i] = in ? (uint8_t)(w[i / 8] >> i % 8 * 4 & 15u) : pad;              \
@@ -552,7 +576,7 @@ PAIR_64(uint64_t, u64)
             TILE_STEP(i, n, 2)                                                                     \
             {                                                                                      \
                 uint32_t w = 0;                                                                    \
-                const bool in = inside && tile_inside(first + i, extent);                          \
+                const bool in = inside && i < room;                                                \
                 if (in)                                                                            \
                     tile_global_read(&w, p + i / 2, 1, hint);                                      \
                 x[i] = in ? (uint8_t)(w & 15u) : pad;                                              \
@@ -563,28 +587,28 @@ PAIR_64(uint64_t, u64)
     TILE_FN void tile_load_##n##_e2m1(uint8_t *x, const uint8_t *p, bool inside, uint8_t pad,      \
                                       int hint)                                                    \
     {                                                                                              \
-        tile_load_##n##_e2m1_at(x, p, inside, 0, n, pad, hint);                                    \
+        tile_load_##n##_e2m1_at(x, p, inside, n, pad, hint);                                       \
     }                                                                                              \
-    TILE_FN void tile_store_##n##_e2m1_at(uint8_t *p, const uint8_t *x, bool inside,               \
-                                          int64_t first, int64_t extent, int hint)                 \
+    TILE_FN void tile_store_##n##_e2m1_at(uint8_t *p, const uint8_t *x, bool inside, int64_t room, \
+                                          int hint)                                                \
     {                                                                                              \
         if (TILE_ALIGNED || n == 2) {                                                              \
             uint32_t w[4] = {0, 0, 0, 0};                                                          \
             TILE_EACH(i, n) w[i / 8] |= (uint32_t)x[i] << i % 8 * 4;                               \
-            if (inside && tile_inside(first, extent))                                              \
+            if (inside && room > 0)                                                                \
                 tile_global_write(p, w, n / 2, hint);                                              \
         } else {                                                                                   \
             TILE_STEP(i, n, 2)                                                                     \
             {                                                                                      \
                 const uint32_t w = (uint32_t)x[i] | (uint32_t)x[i + 1] << 4;                       \
-                if (inside && tile_inside(first + i, extent))                                      \
+                if (inside && i < room)                                                            \
                     tile_global_write(p + i / 2, &w, 1, hint);                                     \
             }                                                                                      \
         }                                                                                          \
     }                                                                                              \
     TILE_FN void tile_store_##n##_e2m1(uint8_t *p, const uint8_t *x, bool inside, int hint)        \
     {                                                                                              \
-        tile_store_##n##_e2m1_at(p, x, inside, 0, n, hint);                                        \
+        tile_store_##n##_e2m1_at(p, x, inside, n, hint);                                           \
     }
 CODES(2)
 CODES(4)
@@ -652,27 +676,27 @@ TILE_FN void tile_scale_pair_bf16(uint16_t *y, const uint16_t *x, float pow2)
 #define TILE_WORD_f16(x) tile_f32_to_f16_pair((x)[0], (x)[1])
 
 /* `per` elements a word. */
-#define CONVERTING(T, name, n, per)                                                         \
-    TILE_FN void tile_store_##n##_##name##_f32_at(T *p, const float *x, bool inside,        \
-                                                  int64_t first, int64_t extent, int hint)  \
-    {                                                                                       \
-        uint32_t w[4];                                                                      \
-        TILE_EACH(i, n / per) w[i] = TILE_WORD_##name(x + i * per);                         \
-        if (TILE_ALIGNED) {                                                                 \
-            if (inside && tile_inside(first, extent))                                       \
-                tile_global_write(p, w, n *(int)sizeof(T), hint);                           \
-        } else {                                                                            \
-            TILE_EACH(i, n)                                                                 \
-            {                                                                               \
-                const uint32_t u = w[i / per] >> i % per * 8 * (int)sizeof(T);              \
-                if (inside && tile_inside(first + i, extent))                               \
-                    tile_global_write(p + i, &u, (int)sizeof(T), hint);                     \
-            }                                                                               \
-        }                                                                                   \
-    }                                                                                       \
-    TILE_FN void tile_store_##n##_##name##_f32(T *p, const float *x, bool inside, int hint) \
-    {                                                                                       \
-        tile_store_##n##_##name##_f32_at(p, x, inside, 0, n, hint);                         \
+#define CONVERTING(T, name, n, per)                                                                \
+    TILE_FN void tile_store_##n##_##name##_f32_at(T *p, const float *x, bool inside, int64_t room, \
+                                                  int hint)                                        \
+    {                                                                                              \
+        uint32_t w[4];                                                                             \
+        TILE_EACH(i, n / per) w[i] = TILE_WORD_##name(x + i * per);                                \
+        if (TILE_ALIGNED) {                                                                        \
+            if (inside && room > 0)                                                                \
+                tile_global_write(p, w, n *(int)sizeof(T), hint);                                  \
+        } else {                                                                                   \
+            TILE_EACH(i, n)                                                                        \
+            {                                                                                      \
+                const uint32_t u = w[i / per] >> i % per * 8 * (int)sizeof(T);                     \
+                if (inside && i < room)                                                            \
+                    tile_global_write(p + i, &u, (int)sizeof(T), hint);                            \
+            }                                                                                      \
+        }                                                                                          \
+    }                                                                                              \
+    TILE_FN void tile_store_##n##_##name##_f32(T *p, const float *x, bool inside, int hint)        \
+    {                                                                                              \
+        tile_store_##n##_##name##_f32_at(p, x, inside, n, hint);                                   \
     }
 CONVERTING(uint8_t, e4m3, 4, 4)
 CONVERTING(uint8_t, e4m3, 8, 4)
@@ -689,7 +713,7 @@ CONVERTING(uint16_t, f16, 8, 2)
 /* `fours`: where the bytes of two results of four are. */
 #define CONVERTING_E2M1(n, T, from, fours)                                                   \
     TILE_FN void tile_store_##n##_e2m1_##from##_at(uint8_t *p, const T *x, bool inside,      \
-                                                   int64_t first, int64_t extent, int hint)  \
+                                                   int64_t room, int hint)                   \
     {                                                                                        \
         uint32_t w[4];                                                                       \
         if (n == 4)                                                                          \
@@ -698,20 +722,20 @@ CONVERTING(uint16_t, f16, 8, 2)
         w[i] = tile_byte_perm(tile_four_e2m1_##from(x + i * 8),                              \
                               tile_four_e2m1_##from(x + i * 8 + 4), fours);                  \
         if (TILE_ALIGNED) {                                                                  \
-            if (inside && tile_inside(first, extent))                                        \
+            if (inside && room > 0)                                                          \
                 tile_global_write(p, w, n / 2, hint);                                        \
         } else {                                                                             \
             TILE_STEP(i, n, 2)                                                               \
             {                                                                                \
                 const uint32_t u = w[i / 8] >> i % 8 * 4;                                    \
-                if (inside && tile_inside(first + i, extent))                                \
+                if (inside && i < room)                                                      \
                     tile_global_write(p + i / 2, &u, 1, hint);                               \
             }                                                                                \
         }                                                                                    \
     }                                                                                        \
     TILE_FN void tile_store_##n##_e2m1_##from(uint8_t *p, const T *x, bool inside, int hint) \
     {                                                                                        \
-        tile_store_##n##_e2m1_##from##_at(p, x, inside, 0, n, hint);                         \
+        tile_store_##n##_e2m1_##from##_at(p, x, inside, n, hint);                            \
     }
 CONVERTING_E2M1(4, float, f32, 0x6420u)
 CONVERTING_E2M1(8, float, f32, 0x6420u)
