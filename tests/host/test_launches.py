@@ -140,6 +140,14 @@ def test_scratch_and_phases(driver, cases, emitted):
     assert done.calls("cuMemsetD8Async") == [f"cuMemsetD8Async {1 << 20} stream=(nil)"]
 
 
+def test_dims_that_the_device_bounds(call, emitted):
+    """P = min(2112, 1000) // 2, and Q follows from P, not from what P is in the interpreter."""
+    done = call("bound", "float32:9", "float32:9", FAKE_ARGS=40)
+    args = decode(emitted, "bound", done)
+    assert args["P"] == 500 and 512.0 in args.values()
+    assert " grid=500,1,1 " in done.calls("launch")[0]
+
+
 @pytest.mark.parametrize("kernel, arguments", [
     ("cast", ["bfloat16:0x256", "float8_e4m3fn:0x256", "float32:0x2", "i=128", "i=0", "f=1"]),
     ("scale", ["float32:0", "float32:0:nodata", "f=1"])])
