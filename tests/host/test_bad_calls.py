@@ -161,6 +161,12 @@ BAD = [
     ("a member", pick(R="i=2"), "NO_VARIANT",
      "pick: no variant for R=rounding.down w=row was built; add to `instances pick`: "
      "R: { rounding.down };"),
+    ("a dim that is listed", ("fixed", "float32:3x9", "float32:3x13", "i=4"), "NO_VARIANT",
+     "fixed: no variant for D=9 E=4 was built; add to `instances fixed`: D: { 9 };"),
+    ("a dim that is an argument", ("fixed", "float32:3x8", "float32:3x13", "i=5"), "NO_VARIANT",
+     "fixed: no variant for D=8 E=5 was built; add to `instances fixed`: E: { 5 };"),
+    ("constants that do not add up", ("fixed", "float32:3x8", "float32:3x13", "i=4"), "SHAPE",
+     "fixed: y: axis 1 is 13, not 12"),
     ("an extent", ("sums", "float32:9x33", "float32:33", "float32:33"), "NO_VARIANT",
      "sums: no variant for D=33 was built; add to `instances sums`: D: { 33 };"),
 ]
