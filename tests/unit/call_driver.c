@@ -3,7 +3,8 @@
  *
  *   library FILE            dlopen; later words use it
  *   program FILE            kernels on demand instead, of a .tile file
- *   context N               tile_context_create; "cpu", or "none" for NULL
+ *   context N               tile_context_create; "cpu", "machine" for the machine model (with
+ *                           program), or "none" for NULL
  *   scratch BYTES           what later calls get, cleared
  *   call NAME ARGUMENT.. end        tile_call
  *   need NAME ARGUMENT.. end        tile_call_scratch
@@ -42,6 +43,7 @@
 #include <unistd.h>
 
 #include "compiler/tile_jit.h"
+#include "runtime/machine/machine.h"
 
 enum { MOST = 96 };
 
@@ -57,6 +59,7 @@ static struct {
     void *library;
     tile_program *program;
     tile_context *context;
+    tile_machine *machine;
     void *scratch;
     size_t scratch_bytes;
     tile_stream stream;
@@ -371,8 +374,12 @@ static void do_context(void)
     if (strcmp(w, "none") == 0) {
         return;
     }
+    bool machine = strcmp(w, "machine") == 0;
     int device = strcmp(w, "cpu") == 0 ? TILE_CPU : atoi(w);
-    tile_status status = api.tile_context_create(device, &state.context);
+    tile_machine_options options = {.arch = TILE_SM90};
+    state.machine = machine ? tile_machine_create(&options) : NULL;
+    tile_status status = machine ? tile_machine_context(state.machine, &state.context)
+                                 : api.tile_context_create(device, &state.context);
     printf("context: %s%s%s\n", api.tile_status_name(status), status == TILE_OK ? "" : " ",
            status == TILE_OK ? "" : api.tile_error(NULL));
 }
@@ -612,6 +619,7 @@ static void do_free(void)
         api.tile_context_free(state.context);
     }
     tile_program_free(state.program);
+    tile_machine_free(state.machine);
     state.context = NULL;
     state.program = NULL;
     printf("free: done\n");
