@@ -207,13 +207,14 @@ static void upload_file(Tensor *x, const char *path)
 static void take_memory(Tensor *x, const char *at, const char *fill)
 {
     void *memory = NULL;
-    x->bytes = bytes_of(x);
     if (at) {
         char *plus;
         long from = strtol(at, &plus, 0);
+        x->bytes = state.tensors[from].bytes;
         x->t.data = (char *)state.tensors[from].t.data + strtol(plus, NULL, 0);
         return;
     }
+    x->bytes = bytes_of(x);
     if (state.context) {
         api.tile_alloc(state.context, x->bytes, &memory);
         api.tile_fill(state.context, memory, 0, x->bytes);
