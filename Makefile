@@ -221,8 +221,9 @@ $(B)/harness/%: $(B)/obj/tests/fuzz/%.o $(GENERATOR) $(LIBRARY)
 	$(CC) $(BASE) -fsanitize=fuzzer $^ $(LIBS) -o $@
 
 # On a machine with a GPU; python3 needs numpy.
-gpu-test: all
+gpu-test: all units
 	python3 tests/gpu/compare.py --tilec $(B)/tilec
+	python3 tests/gpu/host.py
 
 gpu-sanitize: all
 	python3 tests/gpu/compare.py --tilec $(B)/tilec --sanitize

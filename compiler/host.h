@@ -89,6 +89,9 @@ char *host_struct(Host *, const char *name);
 /* The finished plan; fields have offsets. */
 tile_plan host_plan(Host *);
 
+/* host_dims.c: a node for every dim of the header. */
+void host_dims(Host *);
+
 /* host_checks.c: lists the extents and requirements of the header. */
 void host_checks(Host *);
 /* The axes of each tensor whose strides reach the kernel, a bit an axis. */

@@ -106,7 +106,7 @@ static void copy_elements(const Walk *w, char *there, char *dense, bool in, int 
 static char *address_of(const tile_view *v, int entry)
 {
     const DLTensor *t = v->entries ? v->entries[entry] : v->tensor;
-    return t && t->data ? (char *)t->data + t->byte_offset : NULL;
+    return t && t->data ? (char *)((uintptr_t)t->data + t->byte_offset) : NULL;
 }
 
 static bool take_buffer(Run *r, int tensor, int entry, Buffer *b)

@@ -255,11 +255,11 @@ static LibraryVariant *take_variant(LibraryKernel *k, int64_t *key)
     int at = 0;
     while (at < k->variants.count && compare_keys(k->variants.items[at].key, key, k->key_count) < 0)
         at++;
-    LibraryVariant *v = &k->variants.items[at], fresh = {.key = key};
-    if (at < k->variants.count && compare_keys(v->key, key, k->key_count) == 0)
-        return v;
+    LibraryVariant fresh = {.key = key};
+    if (at < k->variants.count && compare_keys(k->variants.items[at].key, key, k->key_count) == 0)
+        return &k->variants.items[at];
     PUSH(k->arena, &k->variants, fresh);
-    v = &k->variants.items[at];
+    LibraryVariant *v = &k->variants.items[at];
     memmove(v + 1, v, (size_t)(k->variants.count - 1 - at) * sizeof *v);
     *v = fresh;
     return v;

@@ -6,6 +6,7 @@
 void library_describe(const LibraryKernel *k, tile_kernel *out)
 {
     *out = (tile_kernel){
+        .version = TILE_STUB_VERSION,
         .name = k->name,
         .params = k->params,
         .statics = k->statics,

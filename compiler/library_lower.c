@@ -1,13 +1,9 @@
 /* From a variant to its plan and its CUDA. */
 #include <string.h>
 
+#include "compiler/command.h"
 #include "compiler/host.h"
 #include "compiler/library.h"
-#include "compiler/lower.h"
-
-Kernel *elaborate(Arena *, Diag *, const Program *, const Item *kernel, const Variant *);
-char *emit_variant(Arena *, Diag *, const Program *, const Variant *, const Kernel *,
-                   const char *target, struct Host **);
 
 static int param_of(const LibraryKernel *k, const char *name)
 {
@@ -52,26 +48,76 @@ static bool too_large(const LibraryKernel *k, Diag *diag, const Kernel *ir, cons
     return false;
 }
 
-bool library_lower(LibraryKernel *k, Diag *diag, tile_arch arch, const Variant *v,
-                   LibraryBuild *out)
+/* ---- what stays of a variant ---- */
+
+static const char *keep_text(Arena *a, const char *text)
 {
-    Kernel *ir = elaborate(k->arena, diag, k->program, k->item, v);
+    return arena_text(a, text, strlen(text));
+}
+
+#define KEEP(a, list, count)                                                      \
+    ((count) ? memcpy(arena_alloc((a), sizeof *(list) * (size_t)(count)), (list), \
+                      sizeof *(list) * (size_t)(count))                           \
+             : NULL)
+
+/* The plan with all that it points at, in another arena. */
+static tile_plan *keep_plan(Arena *a, const tile_plan *from)
+{
+    tile_plan *p = NEW(a, tile_plan);
+    *p = *from;
+    p->nodes = KEEP(a, from->nodes, from->node_count);
+    p->fields = KEEP(a, from->fields, from->field_count);
+    p->tensors = KEEP(a, from->tensors, from->tensor_count);
+    tile_phase *phases = KEEP(a, from->phases, from->phase_count);
+    tile_dim *dims = KEEP(a, from->dims, from->dim_count);
+    tile_extent *extents = KEEP(a, from->extents, from->extent_count);
+    tile_require *requires = KEEP(a, from->requires, from->require_count);
+    for (int i = 0; i < p->phase_count; i++)
+        phases[i].entry = keep_text(a, phases[i].entry);
+    for (int i = 0; i < p->dim_count; i++)
+        dims[i].name = keep_text(a, dims[i].name);
+    for (int i = 0; i < p->extent_count; i++)
+        extents[i].text = keep_text(a, extents[i].text);
+    for (int i = 0; i < p->require_count; i++)
+    requires[i].text = keep_text(a, requires[i].text);
+    p->phases = phases;
+    p->dims = dims;
+    p->extents = extents;
+    p->requires = requires;
+    return p;
+}
+
+/* In an arena that goes when the variant is lowered: its IR is large. */
+static bool lower(LibraryKernel *k, Arena *a, Diag *diag, tile_arch arch, const Variant *v,
+                  LibraryBuild *out)
+{
     bool cpu = arch == TILE_ARCH_CPU;
-    tile_plan *plan = NEW(k->arena, tile_plan);
-    Host *h = NEW(k->arena, Host);
+    const char *cuda = NULL;
+    Host *h = NEW(a, Host);
+    Kernel *ir = elaborate(a, diag, k->program, k->item, v);
     if (!ir)
         return false;
     if (cpu)
-        host_start(h, k->arena, ir, v);
-    else
-        out->cuda = emit_variant(k->arena, diag, k->program, v, ir, tile_arch_name(arch), &h);
-    if (!cpu && !out->cuda)
+        host_start(h, a, ir, v);
+    else if (!(cuda = emit_variant(a, diag, k->program, v, ir, tile_arch_name(arch), &h)))
         return false;
-    *plan = host_plan(h);
+    tile_plan plan = host_plan(h);
     if (h->wrong)
         return diag_error(diag, h->wrong_pos, NULL, "%s", h->wrong);
-    finish_tensors(k, ir, plan, cpu);
-    out->plan = plan;
-    k->has_scratch |= plan->scratch_bytes >= 0;
-    return !too_large(k, diag, ir, plan);
+    finish_tensors(k, ir, &plan, cpu);
+    if (too_large(k, diag, ir, &plan))
+        return false;
+    out->plan = keep_plan(k->arena, &plan);
+    out->cuda = cuda ? keep_text(k->arena, cuda) : NULL;
+    k->has_scratch |= plan.scratch_bytes >= 0;
+    return true;
+}
+
+bool library_lower(LibraryKernel *k, Diag *diag, tile_arch arch, const Variant *v,
+                   LibraryBuild *out)
+{
+    Arena arena = {0};
+    bool ok = lower(k, &arena, diag, arch, v, out);
+    arena_free(&arena);
+    return ok;
 }

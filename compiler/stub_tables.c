@@ -324,7 +324,7 @@ void stub_print_tables(FILE *f, const Stub *s, const LibraryKernel *k, int *code
     const char *variant_table = print_variants(&p, code);
     fprintf(f,
             "static tile_kernel_state %s_state;\n"
-            "const tile_kernel tk_%s_kernel = {\n"
+            "const tile_kernel tk_%s_kernel = {\n    .version = TILE_STUB_VERSION,\n"
             "    .name = \"%s\",\n    .params = %s,\n    .param_count = %d,\n"
             "    .statics = %s,\n    .static_count = %d,\n    .key_count = %d,\n"
             "    .has_scratch = %s,\n    .variants = {%s, %d},\n    .state = &%s_state,\n",

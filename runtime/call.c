@@ -34,6 +34,13 @@ static tile_status begin(Call *c, const tile_kernel *k, tile_context *context,
         return tile__fail(context, TILE_ERR_NULL, "%s: the %s is null", k ? k->name : "tile_call",
                           k ? "context" : "kernel");
     }
+    if (k->version != TILE_STUB_VERSION) {
+        return tile__fail(
+            context, TILE_ERR_VALUE,
+            "a kernel of version %d of the tables is called, this is version %d: build "
+            "its library again",
+            k->version, TILE_STUB_VERSION);
+    }
     c->kernel = k;
     c->context = context;
     c->arguments = arguments;

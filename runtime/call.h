@@ -43,6 +43,12 @@ static inline const char *param_name(const Call *c, int param)
     return c->kernel->params[param].name;
 }
 
+/* Of the first element; of a tensor without elements it may be anything. */
+static inline char *data_of(const DLTensor *t)
+{
+    return t->data ? (char *)((uintptr_t)t->data + t->byte_offset) : NULL;
+}
+
 /* ---- names.c: how messages call things ---- */
 
 enum { NAME_SIZE = 64 };

@@ -250,7 +250,7 @@ static uint64_t all_addresses(const tile_view *v)
 {
     uint64_t bits = 0;
     for (int64_t i = 0; i < v->count; i++) {
-        bits |= (uint64_t)(uintptr_t)v->entries[i]->data + v->entries[i]->byte_offset;
+        bits |= (uint64_t)(uintptr_t)data_of(v->entries[i]);
     }
     return bits;
 }

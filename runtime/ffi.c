@@ -309,7 +309,7 @@ int tile_ffi_call(const tile_kernel *k, const TVMFFIAny *arguments, int32_t coun
         for (int i = 0; t && i < t->ndim; i++) {
             bytes *= (size_t)t->shape[i];
         }
-        scratch = t && t->data ? (char *)t->data + t->byte_offset : NULL;
+        scratch = t ? data_of(t) : NULL;
     }
     DLDevice d = c.first->device;
     bool gpu = d.device_type == kDLCUDA || d.device_type == kDLCUDAManaged;

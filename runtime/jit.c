@@ -54,6 +54,12 @@ static tile_status check_source(const tile_context *c, const tile_source *source
     return TILE_OK;
 }
 
+/* Of the headers that the binary has, those of the machine model are for the host's C compiler. */
+static bool is_for_gpu(const TextFile *header)
+{
+    return strncmp(header->name, "runtime/machine/", 16) != 0;
+}
+
 /* ---- the key ---- */
 
 /* With its NUL, so that no two lists of texts make the same bytes. */
@@ -86,11 +92,14 @@ tile_status tile__source_key(const tile_context *c, const tile_source *source, t
     for (int i = 0; i < count; i++) {
         add_text(&h, options[i]);
     }
-    add_number(&h, tile__device_header_count);
     for (int i = 0; i < tile__device_header_count; i++) {
+        if (!is_for_gpu(&tile__device_headers[i])) {
+            continue;
+        }
         add_text(&h, tile__device_headers[i].name);
         add_text(&h, tile__device_headers[i].text);
     }
+    add_text(&h, "");
     add_text(&h, source->name);
     add_text(&h, source->text);
     tile__sha256_end(&h, key->bytes);
@@ -101,17 +110,19 @@ tile_status tile__source_key(const tile_context *c, const tile_source *source, t
 
 static int create_program(const Nvrtc *nvrtc, const tile_source *source, NvrtcProgram **program)
 {
-    int count = tile__device_header_count;
-    const char **list = calloc(2 * (size_t)count + 1, sizeof *list);
+    int most = tile__device_header_count, count = 0;
+    const char **list = calloc(2 * (size_t)most + 1, sizeof *list);
     if (!list) {
         return NVRTC_NO_MEMORY;
     }
-    for (int i = 0; i < count; i++) {
-        list[i] = tile__device_headers[i].text;
-        list[count + i] = tile__device_headers[i].name;
+    for (int i = 0; i < most; i++) {
+        if (is_for_gpu(&tile__device_headers[i])) {
+            list[count] = tile__device_headers[i].text;
+            list[most + count++] = tile__device_headers[i].name;
+        }
     }
     int result = nvrtc->nvrtcCreateProgram(program, source->text, source->name, count, list,
-                                           list + count);
+                                           list + most);
     free(list);
     return result;
 }

@@ -21,7 +21,8 @@ static bool is_output(const Call *c, const Place *p)
 
 static uint64_t bytes_of(const tile_view *v, uint64_t elements)
 {
-    return (elements * (uint64_t)tile__dtype_bits(v->dtype) + 7) / 8;
+    uint64_t bits = (uint64_t)tile__dtype_bits(v->dtype);
+    return bits < 8 ? (elements + 1) / 2 : elements * (bits / 8);
 }
 
 /* False: no elements. */
@@ -70,7 +71,7 @@ static int list_places(const Call *c, Place *places)
         for (int64_t k = 0; k < v->count && n < MOST_PLACES; k++) {
             const DLTensor *t = v->entries ? v->entries[k] : v->tensor;
             places[n] = p;
-            places[n].low = (uintptr_t)t->data + t->byte_offset;
+            places[n].low = (uintptr_t)data_of(t);
             places[n].high = p.high - first + places[n].low;
             places[n++].entry = v->entries ? (int16_t)k : -1;
         }

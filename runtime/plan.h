@@ -89,7 +89,8 @@ typedef struct tile_node {
     int64_t value;
 } tile_node;
 
-/* X(kind): how bytes of the args struct are filled; index and node as said. */
+/* X(kind): how bytes of the args struct are filled; index and node as said. The struct is copied to
+ * the driver from memory that is aligned to 64, as tensor maps in it need it. */
 #define TILE_FIELD_TABLE(X)                                                                   \
     X(POINTER) /* index: tensor; NULL if it is absent */                                      \
     X(TABLE)   /* index: tensor, a table; u32: where its entries begin in the pointers behind \

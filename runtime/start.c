@@ -56,8 +56,7 @@ static tile_status put_table(const Call *c, const tile_field *f, Args *a, uint32
     }
     memcpy(a->bytes + f->offset, &first, sizeof first);
     for (int64_t i = 0; i < v->count; i++) {
-        const DLTensor *t = v->entries[i];
-        const char *address = t->data ? (const char *)t->data + t->byte_offset : NULL;
+        const char *address = data_of(v->entries[i]);
         memcpy(a->bytes + c->plan->args_size + sizeof address * (*entries)++, &address,
                sizeof address);
     }

@@ -109,7 +109,11 @@ typedef struct tile_kernel_state {
     _Atomic(void *) program;                 /* the provider's */
 } tile_kernel_state;
 
+/* Of these tables; engines of several libraries may meet in one process. */
+enum { TILE_STUB_VERSION = 1 };
+
 struct tile_kernel {
+    int32_t version; /* TILE_STUB_VERSION */
     const char *name;
     const tile_param *params;
     const tile_static *statics;

@@ -86,17 +86,38 @@ static tile_status check_device(const Call *c, int param, const DLTensor *t)
                              param_name(c, param), there, wanted);
 }
 
-/* 1 if an extent is 0, 0 if none is, -1 if one is negative. */
-static int is_empty(const DLTensor *t)
+/* No tensor has more elements, nor do two of them lie further apart: sums of distances and their
+ * bytes fit 64 bits. */
+#define MOST_ELEMENTS ((int64_t)1 << 56)
+
+static bool is_empty(const DLTensor *t)
 {
-    int empty = 0;
     for (int i = 0; i < t->ndim; i++) {
-        if (t->shape[i] < 0) {
-            return -1;
+        if (t->shape[i] == 0) {
+            return true;
         }
-        empty |= t->shape[i] == 0;
     }
-    return empty;
+    return false;
+}
+
+static tile_status check_extents(const Call *c, int param, const DLTensor *t)
+{
+    int64_t n = 1;
+    for (int i = 0; i < t->ndim; i++) {
+        int64_t extent = t->shape[i];
+        if (extent < 0) {
+            return tile__call_failed(c, TILE_ERR_SHAPE,
+                                     "%s: axis %d is %lld: an extent is not "
+                                     "negative",
+                                     param_name(c, param), i, (long long)extent);
+        }
+        if (extent > MOST_ELEMENTS / n) {
+            return tile__call_failed(c, TILE_ERR_SHAPE, "%s: has more than 2^56 elements",
+                                     param_name(c, param));
+        }
+        n *= extent ? extent : 1;
+    }
+    return TILE_OK;
 }
 
 static tile_status check_tensor(const Call *c, int param, const DLTensor *t)
@@ -113,14 +134,11 @@ static tile_status check_tensor(const Call *c, int param, const DLTensor *t)
     if (t->ndim > 0 && !t->shape) {
         return tile__call_failed(c, TILE_ERR_NULL, "%s: its shape is null", p->name);
     }
-    int empty = is_empty(t);
-    if (empty < 0) {
-        return tile__call_failed(c, TILE_ERR_SHAPE, "%s: an extent is negative", p->name);
-    }
-    if (!empty && !t->data) {
+    status = check_extents(c, param, t);
+    if (status == TILE_OK && !t->data && !is_empty(t)) {
         return tile__call_failed(c, TILE_ERR_NULL, "%s: its data is null", p->name);
     }
-    return TILE_OK;
+    return status;
 }
 
 static int64_t stride_of(const DLTensor *t, int axis)
@@ -162,7 +180,7 @@ static tile_status check_entry(const Call *c, int param, int64_t entry)
                 c, TILE_ERR_SHAPE, "%s: entry %lld: axis %d is %lld, that of entry 0 is %lld", name,
                 (long long)entry, i, (long long)t->shape[i], (long long)first->shape[i]);
         }
-        if (t->shape[i] > 1 && stride_of(t, i) != stride_of(first, i)) {
+        if (t->shape[i] > 1 && !is_empty(t) && stride_of(t, i) != stride_of(first, i)) {
             return tile__call_failed(
                 c, TILE_ERR_STRIDE,
                 "%s: entry %lld: the stride of axis %d is %lld, in entry 0 %lld", name,
@@ -237,7 +255,7 @@ tile_status tile__view_as(Call *c, int param, int dtype)
     v->dtype = (uint8_t)dtype;
     v->rank = c->kernel->params[param].rank;
     v->per = 1;
-    v->address = t && t->data ? (char *)t->data + t->byte_offset : NULL;
+    v->address = t ? data_of(t) : NULL;
     for (int i = 0; i < v->rank; i++) {
         v->extent[i] = t ? t->shape[i] : 0;
         v->stride[i] = 0;
@@ -250,9 +268,8 @@ tile_status tile__view_as(Call *c, int param, int dtype)
         return wrong_dtype(c, param, dtype);
     }
     v->per = (uint8_t)per;
-    if (per > 1 && __builtin_mul_overflow(v->extent[v->rank - 1], per, &v->extent[v->rank - 1])) {
-        return tile__call_failed(c, TILE_ERR_SHAPE, "%s: axis %d is too large",
-                                 param_name(c, param), v->rank - 1);
+    if (per > 1) {
+        v->extent[v->rank - 1] *= per;
     }
     return TILE_OK;
 }
@@ -286,7 +303,8 @@ static bool has_columns(const tile_view *v, bool loose)
     int64_t unit = 128 / (tile__dtype_bits(v->dtype) * v->per);
     bool rows = v->extent[0] <= 1 || stride_of(t, 0) == 1;
     bool columns = t->shape[1] <= 1 || pitch == least ||
-                   (loose && pitch > least && pitch % unit == 0);
+                   (loose && pitch > least && pitch % unit == 0 &&
+                    pitch <= MOST_ELEMENTS / t->shape[1]);
     return is_void(v) || (rows && columns);
 }
 
@@ -395,8 +413,13 @@ static tile_status view_rows(Call *c, int param, uint8_t strided)
             }
             v->stride[i] = stride;
         }
-        if (__builtin_mul_overflow(v->stride[i], v->extent[i] ? v->extent[i] : 1, &dense)) {
-            return tile__call_failed(c, TILE_ERR_SHAPE, "%s: is too large", p->name);
+        if (__builtin_mul_overflow(v->stride[i], v->extent[i] ? v->extent[i] : 1, &dense) ||
+            dense > 4 * MOST_ELEMENTS) {
+            return tile__call_failed(
+                c, TILE_ERR_STRIDE,
+                "%s: the stride of axis %d is %lld: its elements lie more than "
+                "2^56 apart",
+                p->name, i, (long long)v->stride[i]);
         }
     }
     return TILE_OK;
@@ -408,7 +431,7 @@ static tile_status check_alignment(const Call *c, int param)
     uintptr_t bytes = (uintptr_t)(tile__dtype_bits(v->dtype) + 7) / 8;
     for (int64_t i = 0; i < v->count; i++) {
         const DLTensor *t = v->entries ? v->entries[i] : v->tensor;
-        uintptr_t address = (uintptr_t)t->data + t->byte_offset;
+        uintptr_t address = (uintptr_t)data_of(t);
         if (address % bytes != 0) {
             return tile__call_failed(c, TILE_ERR_ALIGN,
                                      "%s: its address %#llx is no multiple of %d",

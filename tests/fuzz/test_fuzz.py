@@ -10,13 +10,15 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SLOW = os.environ.get("TILE_BUILD", "build").endswith("san")
 
 # Damaged copies at level 1; the sanitizer build takes a tenth, level 2 ten times as many.
-COPIES = {"parse": 6000, "ir": 6000, "npy": 6000, "program": 1400}
+COPIES = {"parse": 6000, "ir": 6000, "npy": 6000, "program": 1400,
+          "call": 20000}
 FILES = {
     "parse": ["kernels.tile/*/*.tile", "examples/*.tile", "tests/errors/*.tile",
               "tests/frontend/*.tile"],
     "ir": ["tests/ir/*.ir"],
     "npy": [],
     "program": [],
+    "call": [],
 }
 
 

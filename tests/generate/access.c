@@ -192,7 +192,7 @@ void make_store(Gen *g, int depth)
     }
     const char *access = make_access(g, t, &want, 1, wild ? REACH_ANY : REACH_ONCE);
     if (access && !t->hidden)
-        line(g, "%s%s = %s;", t->text, access, stored_value(g, &want, depth));
+        put_line(g, "%s%s = %s;", t->text, access, stored_value(g, &want, depth));
 }
 
 void make_definition(Gen *g, int tensor, int depth)
@@ -208,7 +208,7 @@ void make_definition(Gen *g, int tensor, int depth)
             index = SAY(g, "%s +: %s", r->index, r->step_text);
         text = SAY(g, "%s%s%s", text, i ? ", " : "", index);
     }
-    line(g, "%s[%s] = %s;", t->text, text, stored_value(g, &want, depth));
+    put_line(g, "%s[%s] = %s;", t->text, text, stored_value(g, &want, depth));
     t->own_defined = true;
 }
 
@@ -309,7 +309,7 @@ void make_view(Gen *g)
     if (v.is_local)
         v.lost_ranges = false;
     v.text = fresh(g, "view");
-    line(g, "view %s = %s;", v.text, text);
+    put_line(g, "view %s = %s;", v.text, text);
     g->tensors[g->ntensors++] = v;
 }
 
@@ -341,8 +341,8 @@ static void make_ticket(Gen *g, int depth)
     const char *from = make_access(g, c, &one, depth, REACH_ANY);
     const char *into = make_access(g, t, &slot, depth, REACH_ONCE);
     if (from && into && c->dtype != DT_U64 && (dtype_is_int(t->dtype) || t->dtype == DT_F32))
-        line(g, "%s%s = %s(atomic_add(%s%s, %s));", t->text, into, dtype_text(g, t->dtype), c->text,
-             from, stored_value(g, &one, depth));
+        put_line(g, "%s%s = %s(atomic_add(%s%s, %s));", t->text, into, dtype_text(g, t->dtype),
+                 c->text, from, stored_value(g, &one, depth));
 }
 
 void make_atomic(Gen *g, int depth)
@@ -358,6 +358,6 @@ void make_atomic(Gen *g, int depth)
     Type want = pick_shape(g, t->dtype, t->rank);
     const char *access = make_access(g, t, &want, depth, REACH_ANY);
     if (access)
-        line(g, "atomic_add(%s%s, %s%s);", t->text, access, stored_value(g, &want, depth),
-             chance(g, 4) ? ", scope = sys" : "");
+        put_line(g, "atomic_add(%s%s, %s%s);", t->text, access, stored_value(g, &want, depth),
+                 chance(g, 4) ? ", scope = sys" : "");
 }

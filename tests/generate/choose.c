@@ -21,7 +21,7 @@ const char *fresh(Gen *g, const char *stem)
     return SAY(g, "%s_%d", stem, g->serial++);
 }
 
-void line(Gen *g, const char *format, ...)
+void put_line(Gen *g, const char *format, ...)
 {
     va_list args;
     va_start(args, format);

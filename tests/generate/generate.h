@@ -94,7 +94,7 @@ typedef struct Gen {
 unsigned pick(Gen *, unsigned limit); /* below limit; 0 when the bytes have run out */
 bool chance(Gen *, unsigned n);       /* one in n; false when they have */
 const char *fresh(Gen *, const char *stem);
-void line(Gen *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void put_line(Gen *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *extent_text(Gen *, int64_t);
 const char *dtype_text(Gen *, DType);
 const char *shape_list(Gen *, const Type *); /* "4, 8" */

@@ -226,8 +226,8 @@ static void make_phase(Gen *g, int number)
         ranges = SAY(g, "%s, %s", ranges, range_text(g, 1));
     int names = g->nnames, tensors = g->ntensors, constants = g->nconstants;
     /* Names of the file: no @name hides one. */
-    line(g, "%s%spar (%s) {", chance(g, 3) ? SAY(g, "@phase_%d ", number) : "",
-         unordered ? "@unordered " : "", ranges);
+    put_line(g, "%s%spar (%s) {", chance(g, 3) ? SAY(g, "@phase_%d ", number) : "",
+             unordered ? "@unordered " : "", ranges);
     g->indent++;
     begin_epoch(g, unordered);
     for (int r = 0; r < g->nranges; r++)
@@ -236,7 +236,7 @@ static void make_phase(Gen *g, int number)
     int epochs = g->resident ? 1 + (int)pick(g, 3) : 1;
     for (int k = 0; k < epochs; k++) {
         if (k > 0) {
-            line(g, "grid_sync();");
+            put_line(g, "grid_sync();");
             end_epoch(g);
             begin_epoch(g, false);
             make_definitions(g);
@@ -251,7 +251,7 @@ static void make_phase(Gen *g, int number)
     make_statements(g, (int)pick(g, 3), 3);
     end_epoch(g);
     g->indent--;
-    line(g, "}");
+    put_line(g, "}");
     /* What this phase made stays, what its programs named goes. */
     g->nnames = names;
     g->ntensors = tensors;
@@ -364,16 +364,16 @@ static void make_parameters(Header *h, Made *made)
 
 static void make_functions(Gen *g)
 {
-    line(g, "enum side { left, right }");
-    line(g, "fn same(a) { return a; }");
-    line(g, "fn both(a, b) { let m = max(a, b); return (m, min(a, b)); }");
+    put_line(g, "enum side { left, right }");
+    put_line(g, "fn same(a) { return a; }");
+    put_line(g, "fn both(a, b) { let m = max(a, b); return (m, min(a, b)); }");
     g->fns = (int)pick(g, 3);
     for (int i = 0; i < g->fns; i++) {
         const char *body = make_body(g, 2, 1 + (int)pick(g, 3));
         if (chance(g, 2))
-            line(g, "fn f%d(a, b) { let t = %s; return a * t; }", i, body);
+            put_line(g, "fn f%d(a, b) { let t = %s; return a * t; }", i, body);
         else
-            line(g, "fn f%d(a, b) = b - %s;", i, body);
+            put_line(g, "fn f%d(a, b) = b - %s;", i, body);
     }
 }
 
@@ -402,20 +402,20 @@ Made generate(Arena *arena, const uint8_t *bytes, size_t count)
     add_name(g, "i64(N)", scalar_type(DT_I64), false);
     add_name(g, "i64(M)", scalar_type(DT_I64), false);
     make_parameters(&h, &made);
-    line(g, "kernel k[%s]\n  (%s)", h.statics, h.params);
+    put_line(g, "kernel k[%s]\n  (%s)", h.statics, h.params);
     if (*h.scratch)
-        line(g, "  scratch (%s)", h.scratch);
-    line(g, "{");
+        put_line(g, "  scratch (%s)", h.scratch);
+    put_line(g, "{");
     g->indent++;
     int phases = 1 + (int)pick(g, 3);
     for (int i = 0; i < phases; i++)
         make_phase(g, i);
     g->indent--;
-    line(g, "}");
+    put_line(g, "}");
     if (*h.schedule)
-        line(g, "schedule k for sm90 {%s }", h.schedule);
+        put_line(g, "schedule k for sm90 {%s }", h.schedule);
     if (*h.forms)
-        line(g, "instances k {%s }", h.forms);
+        put_line(g, "instances k {%s }", h.forms);
     fclose(g->out);
     made.text = arena_text(arena, text, size);
     free(text);

@@ -41,7 +41,7 @@ static void make_let(Gen *g, int depth, bool is_var)
                *name = fresh(g, is_var ? "var" : "v");
     if (!value)
         value = make(g, &t, depth);
-    line(g, "%s %s = %s;", is_var ? "var" : "let", name, value);
+    put_line(g, "%s %s = %s;", is_var ? "var" : "let", name, value);
     add_name(g, name, t, is_var);
 }
 
@@ -53,14 +53,14 @@ static void make_tuple(Gen *g, int depth)
         return;
     if (t.rank == 0 || chance(g, 2)) {
         const char *x = make(g, &t, depth);
-        line(g, "let (%s, %s) = both(%s, %s);", a, b, x, make(g, &t, depth));
+        put_line(g, "let (%s, %s) = both(%s, %s);", a, b, x, make(g, &t, depth));
         add_name(g, b, t, false);
     } else {
         Type from = t;
         int axis = (int)pick(g, (unsigned)t.rank);
         from.dims[axis] += (int64_t)pick(g, 3);
-        line(g, "let (%s, %s) = topk(%s, %s, %d);", a, b, make(g, &from, depth),
-             extent_text(g, t.dims[axis]), axis);
+        put_line(g, "let (%s, %s) = topk(%s, %s, %d);", a, b, make(g, &from, depth),
+                 extent_text(g, t.dims[axis]), axis);
         index = t;
         index.dtype = DT_I32;
         add_name(g, b, index, false);
@@ -80,8 +80,8 @@ static void make_assignment(Gen *g, int depth)
     }
     const GenName *v = &g->names[vars[pick(g, (unsigned)n)]];
     bool literal_fits = v->type.rank == 0 && chance(g, 5);
-    line(g, "%s = %s;", v->text,
-         literal_fits ? literal(g, v->type.dtype) : make(g, &v->type, depth));
+    put_line(g, "%s = %s;", v->text,
+             literal_fits ? literal(g, v->type.dtype) : make(g, &v->type, depth));
 }
 
 static void make_local(Gen *g, int depth)
@@ -102,7 +102,7 @@ static void make_local(Gen *g, int depth)
         t.extent[i] = shape.dims[i];
         t.fixed[i] = true;
     }
-    line(g, "local %s: %s[%s];", t.text, dtype_text(g, t.dtype), shape_list(g, &shape));
+    put_line(g, "local %s: %s[%s];", t.text, dtype_text(g, t.dtype), shape_list(g, &shape));
     g->tensors[g->ntensors++] = t;
     make_definition(g, t.root, depth);
 }
@@ -114,7 +114,7 @@ static void make_block(Gen *g, int count, int depth, bool may_end)
     Scope s = open_scope(g);
     make_statements(g, count, depth);
     if (may_end && g->may_continue && chance(g, 4))
-        line(g, "continue;");
+        put_line(g, "continue;");
     close_scope(g, s);
 }
 
@@ -122,17 +122,17 @@ static void make_if(Gen *g, int depth)
 {
     Type c = scalar_type(DT_BOOL);
     const char *condition = chance(g, 8) ? "flag" : make(g, &c, depth);
-    line(g, "if %s {", condition);
+    put_line(g, "if %s {", condition);
     make_block(g, 1 + (int)pick(g, 2), depth, true);
     if (chance(g, 3)) {
-        line(g, "} else if %s {", make(g, &c, depth));
+        put_line(g, "} else if %s {", make(g, &c, depth));
         make_block(g, 1, depth, true);
     }
     if (chance(g, 2)) {
-        line(g, "} else {");
+        put_line(g, "} else {");
         make_block(g, 1 + (int)pick(g, 2), depth, true);
     }
-    line(g, "}");
+    put_line(g, "}");
 }
 
 static const char *make_range(Gen *g, int depth)
@@ -161,10 +161,10 @@ static void make_loop(Gen *g, int depth)
         return;
     const char *i = fresh(g, "i"), *j = fresh(g, "j"), *range = make_range(g, depth);
     if (share)
-        line(g, "for (%s in 0..%u, %s in %s..%u) of (%s, %u) {", i, pick(g, 4), j,
-             chance(g, 2) ? i : "0", pick(g, 5), make_index(g, 3, depth), 1 + pick(g, 3));
+        put_line(g, "for (%s in 0..%u, %s in %s..%u) of (%s, %u) {", i, pick(g, 4), j,
+                 chance(g, 2) ? i : "0", pick(g, 5), make_index(g, 3, depth), 1 + pick(g, 3));
     else
-        line(g, "for %s in %s {", i, range);
+        put_line(g, "for %s in %s {", i, range);
     int n = g->nnames;
     add_name(g, i, i64, false);
     if (share)
@@ -175,7 +175,7 @@ static void make_loop(Gen *g, int depth)
     g->may_continue = outer;
     g->loops--;
     g->nnames = n;
-    line(g, "}");
+    put_line(g, "}");
 }
 
 static void make_has(Gen *g, int depth)
@@ -184,11 +184,11 @@ static void make_has(Gen *g, int depth)
         GenTensor *t = &g->tensors[i];
         if (!t->hidden)
             continue;
-        line(g, "if has(%s) {", t->text);
+        put_line(g, "if has(%s) {", t->text);
         t->hidden = false;
         make_block(g, 1 + (int)pick(g, 2), depth, true);
         g->tensors[i].hidden = true;
-        line(g, "}");
+        put_line(g, "}");
         return;
     }
 }
@@ -197,12 +197,12 @@ static void make_check(Gen *g, int depth)
 {
     Type c = pick_shape(g, DT_BOOL, 2), one = scalar_type(DT_BOOL);
     if (g->risky && chance(g, 2)) {
-        line(g, "assert(%s, \"text\");", make(g, &one, depth));
+        put_line(g, "assert(%s, \"text\");", make(g, &one, depth));
         return;
     }
     const char *x = make(g, &c, depth);
-    line(g, "%s(all(%s | !%s)%s);", chance(g, 2) ? "assume" : "assert", x, x,
-         chance(g, 2) ? ", \"always\"" : "");
+    put_line(g, "%s(all(%s | !%s)%s);", chance(g, 2) ? "assume" : "assert", x, x,
+             chance(g, 2) ? ", \"always\"" : "");
 }
 
 static void make_constant(Gen *g)
@@ -211,7 +211,7 @@ static void make_constant(Gen *g)
         return;
     int64_t value = pick_extent(g, 8);
     const char *name = fresh(g, "c");
-    line(g, "const %s = %lld;", name, (long long)value);
+    put_line(g, "const %s = %lld;", name, (long long)value);
     g->constants[g->nconstants].name = name;
     g->constants[g->nconstants++].value = value;
 }
@@ -280,7 +280,7 @@ void make_exchange(Gen *g)
     all.dims[0] = g->programs;
     for (int i = 0; i < t.rank; i++)
         all.dims[i + 1] = t.dims[i];
-    line(g, "let %s = exchange(%s);", name, mine);
+    put_line(g, "let %s = exchange(%s);", name, mine);
     add_name(g, name, all, false);
 }
 
@@ -304,7 +304,7 @@ static GenPipe make_pipe(Gen *g)
         text = SAY(g, "%s%s%s: %s%s", text, i ? ", " : "", field_names[i], dtype_text(g, t.dtype),
                    shape);
     }
-    line(g, "pipe %s[%u] { %s };", p.name, 1 + pick(g, 3), text);
+    put_line(g, "pipe %s[%u] { %s };", p.name, 1 + pick(g, 3), text);
     return p;
 }
 
@@ -313,13 +313,13 @@ static void make_put(Gen *g, const GenPipe *p)
     const char *text = "";
     for (int i = 0; i < p->fields; i++)
         text = SAY(g, "%s%s%s = %s", text, i ? ", " : "", field_names[i], make(g, &p->types[i], 2));
-    line(g, "put %s { %s };", p->name, text);
+    put_line(g, "put %s { %s };", p->name, text);
 }
 
 static void make_get(Gen *g, const GenPipe *p, const GenPipe *then)
 {
     const char *item = fresh(g, "s");
-    line(g, "get %s as %s {", p->name, item);
+    put_line(g, "get %s as %s {", p->name, item);
     Scope s = open_scope(g);
     for (int i = 0; i < p->fields; i++)
         add_name(g, SAY(g, "%s.%s", item, field_names[i]), p->types[i], false);
@@ -329,7 +329,7 @@ static void make_get(Gen *g, const GenPipe *p, const GenPipe *then)
     else
         make_assignment(g, 2);
     close_scope(g, s);
-    line(g, "}");
+    put_line(g, "}");
 }
 
 /* What a role does with the pipes in each round. */
@@ -339,10 +339,10 @@ static void make_role(Gen *g, Part part, const GenPipe *pipes, int npipes, const
 {
     Type i64 = scalar_type(DT_I64);
     const char *i = fresh(g, "k");
-    line(g, "role %s %s {", fresh(g, "role"), chance(g, 2) ? "warps(1)" : "warps(4) regs(40)");
+    put_line(g, "role %s %s {", fresh(g, "role"), chance(g, 2) ? "warps(1)" : "warps(4) regs(40)");
     Scope s = open_scope(g);
     make_let(g, 2, true);
-    line(g, "for %s in %s {", i, range);
+    put_line(g, "for %s in %s {", i, range);
     Scope inner = open_scope(g);
     g->loops++;
     add_name(g, i, i64, false);
@@ -357,11 +357,11 @@ static void make_role(Gen *g, Part part, const GenPipe *pipes, int npipes, const
     }
     g->loops--;
     close_scope(g, inner);
-    line(g, "}");
+    put_line(g, "}");
     if (part == PART_GETS)
         make_store(g, 2);
     close_scope(g, s);
-    line(g, "}");
+    put_line(g, "}");
 }
 
 /* A range that has equally many rounds wherever it stands. */
@@ -376,7 +376,7 @@ static const char *make_trips(Gen *g)
     case 2:
         return SAY(g, "%u..M by %u", pick(g, 4), 3 + pick(g, 4));
     default:
-        line(g, "let %s = %s;", name, make_index(g, 5, 2));
+        put_line(g, "let %s = %s;", name, make_index(g, 5, 2));
     }
     return SAY(g, chance(g, 2) ? "0..%s" : "%s..4", name);
 }
@@ -401,7 +401,7 @@ void make_roles(Gen *g)
     }
     g->may_continue = false;
     g->in_role = true;
-    line(g, "roles {");
+    put_line(g, "roles {");
     g->indent++;
     for (int r = 0; r < nroles; r++) {
         /* A tensor that is stored to belongs to one role. */
@@ -417,7 +417,7 @@ void make_roles(Gen *g)
             make_role(g, PART_GETS, pipes, 2, range);
     }
     g->indent--;
-    line(g, "}");
+    put_line(g, "}");
     for (int i = 0; i < n; i++)
         g->tensors[i].use = uses[i];
     for (int i = 0; i < nnames; i++)

@@ -140,6 +140,15 @@ def test_scratch(driver, cases, tmp_path):
     assert (saved(tmp_path, np.float32, (32,)) == want).all()
 
 
+def test_dims_that_the_device_bounds(call, tmp_path):
+    """P is 4 // 2, Q three times that, as in `tilec run`."""
+    x = f32(9)
+    call("bound", "float32:9" + fill(tmp_path, "x", x), "float32:9", context="cpu",
+         then=(*save(1, tmp_path), "free"))
+    want, = run(tmp_path, "bound", {}, {"x": x}, ["y"])
+    assert (saved(tmp_path, np.float32, (9,)) == x + np.float32(6)).all() and (want == x + 6).all()
+
+
 def test_alias(call, tmp_path):
     x = f32(300)
     call("scale", "float32:300" + fill(tmp_path, "x", x), "float32:300:at=0+0", "f=3", context="cpu",

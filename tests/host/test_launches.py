@@ -140,6 +140,14 @@ def test_scratch_and_phases(driver, cases, emitted):
     assert done.calls("cuMemsetD8Async") == [f"cuMemsetD8Async {1 << 20} stream=(nil)"]
 
 
+def test_dims_that_the_device_bounds(call, emitted):
+    """P = min(2112, 1000) // 2, and Q follows from P, not from what P is in the interpreter."""
+    done = call("bound", "float32:9", "float32:9", FAKE_ARGS=40)
+    args = decode(emitted, "bound", done)
+    assert args["P"] == 500 and 512.0 in args.values()
+    assert " grid=500,1,1 " in done.calls("launch")[0]
+
+
 @pytest.mark.parametrize("kernel, arguments", [
     ("cast", ["bfloat16:0x256", "float8_e4m3fn:0x256", "float32:0x2", "i=128", "i=0", "f=1"]),
     ("scale", ["float32:0", "float32:0:nodata", "f=1"])])
@@ -200,9 +208,31 @@ def test_the_warm_path_asks_the_system_nothing(driver, cases):
     assert done.one("sealed") == "exit 0"
 
 
+CAST = ["bfloat16:4x256", "float8_e4m3fn:4x256", "float32:4x2", "i=128", "i=0", "f=1"]
+
+
+def test_a_call_can_be_captured(driver, cases):
+    """The fake refuses what cannot be part of a graph."""
+    done = driver("library", cases / "libcases.so", "context", 0, "capture", 3, "cast", *CAST, "end",
+                  "free")
+    assert done.one("capture") == done.one("warm") == "TILE_OK" and done.one("replays") == "0"
+    words = [line.split()[0] for line in done.log]
+    inside = words[words.index("capture") + 1:words.index("captured")]
+    assert inside == ["launch", "args"] and words.count("replay") == 3
+
+
+def test_a_first_call_cannot(driver, cases):
+    """Loading code is nothing for a graph: the driver says so, and the call does."""
+    done = driver("library", cases / "libcases.so", "context", 0, "capture", "cold", "cast", *CAST,
+                  "end", "call", "cast", *CAST, "end", "free")
+    assert done.one("capture").startswith("TILE_ERR_MODULE loading ")
+    assert "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED" in done.one("capture")
+    assert done.one("call") == "TILE_OK"
+
+
 def test_host_cost(driver, cases):
     """At most 2 us beyond the driver's launch; a busy machine gets some more here."""
-    done = driver("library", cases / "libcases.so", "context", 0, "bench", 20000, "cast",
+    done = driver("library", cases / "libcases.so", "context", 0, "bench", 2000, "cast",
                   "bfloat16:4x256", "float8_e4m3fn:4x256", "float32:4x2", "i=128", "i=0", "f=1",
                   "end", "free", FAKE_LOG=None)
     ns = re.fullmatch(r"(\d+) bare (\d+)", done.one("ns"))

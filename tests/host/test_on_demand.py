@@ -1,9 +1,10 @@
 """Kernels on demand: from a .tile file to a call in one process (compiler/tile_jit.h)."""
 import shutil
+import subprocess
 
 import pytest
 
-from built import CASES, ROOT, sanitized
+from built import CASES, ROOT, TILEC, clean_environment, sanitized
 
 CAST = ["bfloat16:4x256", "float8_e4m3fn:4x256", "float32:4x2", "i=128", "i=0", "f=1"]
 QUANT = ROOT / "kernels.tile" / "quant" / "per_token_cast.tile"
@@ -127,3 +128,47 @@ def test_times(driver):
     cold, warm = (float(t.of("clock")[1]) for t in times)
     print(f"from text to a launch: {cold:.0f} ms, from a warm disk cache {warm:.1f} ms")
     assert sanitized() or (cold < 1000 and warm < 50)
+
+
+PROGRAM = """
+#include <stdio.h>
+#include "compiler/tile_jit.h"
+int main(int count, char **words)
+{
+    (void)count;
+    float x[3] = {1, 2, 3}, y[3] = {0};
+    int64_t shape[1] = {3};
+    DLTensor a = {x, {kDLCPU, 0}, 1, {kDLFloat, 32, 1}, shape, NULL, 0}, b = a;
+    tile_context *context;
+    tile_program *program;
+    const tile_kernel *scale;
+    b.data = y;
+    if (tile_context_create(TILE_CPU, &context) || tile_program_load(words[1], &program) ||
+        tile_program_kernel(program, "scale", &scale))
+        return puts(tile_error(NULL)), 1;
+    tile_argument arguments[] = {{.tensor = &a}, {.tensor = &b}, {.number = 0.5f}};
+    tile_status status = tile_call(scale, context, arguments, 3, NULL, 0, NULL);
+    printf("%s %g\\n", tile_status_name(status), y[2]);
+    tile_context_free(context);
+    tile_program_free(program);
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("language", ["c", "c++"])
+def test_a_program_that_links_the_compiler(tmp_path, compiler, language):
+    """As docs/host.md has it; the headers are C++ as well."""
+    program = compiler if language == "c" else shutil.which("g++") or shutil.which("clang++")
+    if not program:
+        pytest.skip("no C++ compiler")
+    options = ["-std=c++20"] if language == "c++" else []
+    if sanitized():
+        options.append("-fsanitize=address,undefined")
+    source = tmp_path / ("main.c" if language == "c" else "main.cc")
+    source.write_text(PROGRAM)
+    subprocess.run([program, *options, source, f"-I{ROOT}", TILEC.parent / "libtilec.a", "-lm", "-ldl",
+                    "-pthread", "-o", tmp_path / "main"], check=True)
+    done = subprocess.run([tmp_path / "main", CASES], capture_output=True, text=True, check=True,
+                          env=clean_environment())
+    assert done.stdout == "TILE_OK 1.5\n"

@@ -54,6 +54,15 @@ static _Thread_local int depth;
 static CuFunction *functions;
 static atomic_int modules, allocations, events, programs;
 
+/* A stream is being captured: only what can be part of a graph is allowed, as in the strictest mode
+ * of the driver's. */
+static bool capturing;
+
+static bool may_be_captured(const char *name)
+{
+    return strcmp(name, "cuLaunchKernelEx") == 0 || strcmp(name, "cuMemsetD8Async") == 0;
+}
+
 /* ---- what the tests see and set ---- */
 
 static void record(const char *format, ...)
@@ -107,13 +116,17 @@ static int failure(const char *name)
     } while (0)
 
 /* And if no context is current. */
-#define IN_CONTEXT()                               \
-    do {                                           \
-        MAY_FAIL();                                \
-        if (depth == 0) {                          \
-            record("%s has no context", __func__); \
-            return 201;                            \
-        }                                          \
+#define IN_CONTEXT()                                   \
+    do {                                               \
+        MAY_FAIL();                                    \
+        if (depth == 0) {                              \
+            record("%s has no context", __func__);     \
+            return 201;                                \
+        }                                              \
+        if (capturing && !may_be_captured(__func__)) { \
+            record("%s cannot be captured", __func__); \
+            return 900;                                \
+        }                                              \
     } while (0)
 
 __attribute__((destructor)) static void finish(void)
@@ -157,11 +170,15 @@ int cuGetErrorName(int result, const char **name)
     static const struct {
         int code;
         const char *name;
-    } names[] = {
-        {1, "CUDA_ERROR_INVALID_VALUE"},     {2, "CUDA_ERROR_OUT_OF_MEMORY"},
-        {100, "CUDA_ERROR_NO_DEVICE"},       {200, "CUDA_ERROR_INVALID_IMAGE"},
-        {201, "CUDA_ERROR_INVALID_CONTEXT"}, {500, "CUDA_ERROR_NOT_FOUND"},
-        {700, "CUDA_ERROR_ILLEGAL_ADDRESS"}, {720, "CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE"}};
+    } names[] = {{1, "CUDA_ERROR_INVALID_VALUE"},
+                 {2, "CUDA_ERROR_OUT_OF_MEMORY"},
+                 {100, "CUDA_ERROR_NO_DEVICE"},
+                 {200, "CUDA_ERROR_INVALID_IMAGE"},
+                 {201, "CUDA_ERROR_INVALID_CONTEXT"},
+                 {500, "CUDA_ERROR_NOT_FOUND"},
+                 {900, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"},
+                 {700, "CUDA_ERROR_ILLEGAL_ADDRESS"},
+                 {720, "CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (names[i].code == result) {
             *name = names[i].name;
@@ -497,6 +514,61 @@ int cuTensorMapEncodeTiled(struct tile_tensor_map *map, int type, uint32_t rank,
         record("dim %u: extent=%llu stride=%llu box=%u step=%u", i, (unsigned long long)extents[i],
                i ? (unsigned long long)strides[i - 1] : 0, box[i], steps[i]);
     }
+    return 0;
+}
+
+/* ---- graphs: of one capture, whose replay is a line in the log ---- */
+
+API int cuStreamCreate(CuStream **stream, unsigned flags);
+API int cuStreamDestroy_v2(CuStream *stream);
+API int cuStreamBeginCapture_v2(CuStream *stream, int mode);
+API int cuStreamEndCapture(CuStream *stream, void **graph);
+API int cuGraphInstantiateWithFlags(void **exec, void *graph, unsigned long long flags);
+API int cuGraphLaunch(void *exec, CuStream *stream);
+
+int cuStreamCreate(CuStream **stream, unsigned flags)
+{
+    static char streams[64];
+    static int next;
+    (void)flags;
+    *stream = (CuStream *)(void *)&streams[++next];
+    return 0;
+}
+
+int cuStreamDestroy_v2(CuStream *stream)
+{
+    (void)stream;
+    return 0;
+}
+
+int cuStreamBeginCapture_v2(CuStream *stream, int mode)
+{
+    (void)stream;
+    record("capture mode=%d", mode);
+    capturing = true;
+    return 0;
+}
+
+int cuStreamEndCapture(CuStream *stream, void **graph)
+{
+    capturing = false;
+    *graph = stream;
+    record("captured");
+    return 0;
+}
+
+int cuGraphInstantiateWithFlags(void **exec, void *graph, unsigned long long flags)
+{
+    (void)flags;
+    *exec = graph;
+    return 0;
+}
+
+int cuGraphLaunch(void *exec, CuStream *stream)
+{
+    (void)exec;
+    (void)stream;
+    record("replay");
     return 0;
 }
 

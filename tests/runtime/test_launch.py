@@ -172,6 +172,7 @@ def test_the_real_compiler(runtime, source, repository, cache, arch):
     text = '#include "runtime/numerics/math.h"\n#include "runtime/numerics/convert.h"\n' + from_name
     for header in sorted((repository / "runtime" / "device").glob("*.h")):
         text = f'#include "runtime/device/{header.name}"\n' + text
+    text = '#include "runtime/device/tile.h"\n' + text                 # others stand on it
     done = runtime("compile", source("f.cu", text), arch, "compile",
                    source("bad.cu", '#line 7 "f.tile"\n    nonsense;\n'), arch, TILE_NVRTC=None)
     first, second = done.of("compile")

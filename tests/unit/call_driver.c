@@ -3,11 +3,14 @@
  *
  *   library FILE            dlopen; later words use it
  *   program FILE            kernels on demand instead, of a .tile file
- *   context N               tile_context_create; "cpu", or "none" for NULL
+ *   context N               tile_context_create; "cpu", "machine" for the machine model (with
+ *                           program), or "none" for NULL
  *   scratch BYTES           what later calls get, cleared
  *   call NAME ARGUMENT.. end        tile_call
  *   need NAME ARGUMENT.. end        tile_call_scratch
- *   bench N NAME ARGUMENT.. end     nanoseconds of a call beyond those of a bare launch
+ *   bench N NAME ARGUMENT.. end     nanoseconds of a call, N in a row, and of a bare launch
+ *   capture N NAME ARGUMENT.. end   the call captured into a graph, which is replayed N times;
+ *                           "cold" for N: without a call before
  *   sealed N NAME ARGUMENT.. end    N calls where a lock or a system call kills the process
  *   threads N NAME ARGUMENT.. end   the call from N threads at once
  *   save I FILE             the bytes of tensor I of the last call
@@ -40,6 +43,7 @@
 #include <unistd.h>
 
 #include "compiler/tile_jit.h"
+#include "runtime/machine/machine.h"
 
 enum { MOST = 96 };
 
@@ -55,8 +59,10 @@ static struct {
     void *library;
     tile_program *program;
     tile_context *context;
+    tile_machine *machine;
     void *scratch;
     size_t scratch_bytes;
+    tile_stream stream;
     Tensor tensors[MOST];
     int tensor_count;
     const DLTensor *entries[MOST];
@@ -201,13 +207,14 @@ static void upload_file(Tensor *x, const char *path)
 static void take_memory(Tensor *x, const char *at, const char *fill)
 {
     void *memory = NULL;
-    x->bytes = bytes_of(x);
     if (at) {
         char *plus;
         long from = strtol(at, &plus, 0);
+        x->bytes = state.tensors[from].bytes;
         x->t.data = (char *)state.tensors[from].t.data + strtol(plus, NULL, 0);
         return;
     }
+    x->bytes = bytes_of(x);
     if (state.context) {
         api.tile_alloc(state.context, x->bytes, &memory);
         api.tile_fill(state.context, memory, 0, x->bytes);
@@ -334,7 +341,7 @@ static void say(const char *what, tile_status status)
 static tile_status call(const tile_kernel *k)
 {
     return api.tile_call(k, state.context, state.arguments, state.count, state.scratch,
-                         state.scratch_bytes, NULL);
+                         state.scratch_bytes, state.stream);
 }
 
 static void do_library(void)
@@ -368,8 +375,12 @@ static void do_context(void)
     if (strcmp(w, "none") == 0) {
         return;
     }
+    bool machine = strcmp(w, "machine") == 0;
     int device = strcmp(w, "cpu") == 0 ? TILE_CPU : atoi(w);
-    tile_status status = api.tile_context_create(device, &state.context);
+    tile_machine_options options = {.arch = TILE_SM90};
+    state.machine = machine ? tile_machine_create(&options) : NULL;
+    tile_status status = machine ? tile_machine_context(state.machine, &state.context)
+                                 : api.tile_context_create(device, &state.context);
     printf("context: %s%s%s\n", api.tile_status_name(status), status == TILE_OK ? "" : " ",
            status == TILE_OK ? "" : api.tile_error(NULL));
 }
@@ -414,26 +425,35 @@ static double now(void)
     return 1e9 * (double)t.tv_sec + (double)t.tv_nsec;
 }
 
-/* The driver's launch alone, with nothing to do. */
-static double bare(int n)
+static const char bare_text[] = "extern \"C\" __global__ void tk_bare(int *x) {}\n";
+
+static tile_function *bare_function(void)
 {
-    CuLaunchConfig config = {.grid = {1, 1, 1}, .block = {32, 1, 1}};
-    struct CuFunction *function = calloc(1, 4096);
-    void *arguments[1] = {NULL};
-    bool pushed;
-    strcpy((char *)function, "tk_bare"); /* the fake's functions begin with their name */
-    tile__enter(state.context, &pushed);
-    double start = now();
-    for (int i = 0; i < n; i++) {
-        state.context->driver->cuLaunchKernelEx(&config, function, arguments, NULL);
+    tile_source source = {.name = "bare.cu", .text = bare_text};
+    tile_module *module;
+    tile_function *function;
+    if (tile_module_compile(state.context, &source, &module) != TILE_OK ||
+        tile_module_function(module, "tk_bare", 0, &function) != TILE_OK) {
+        die(tile_error(state.context));
     }
-    double took = now() - start;
-    tile__leave(state.context, pushed);
-    free(function);
-    return took / n;
+    return function;
 }
 
-/* The least of ten rounds, of each. */
+/* The driver's launch alone. */
+static double bare(tile_function *function, int n)
+{
+    CuLaunchConfig config = {.grid = {1, 1, 1}, .block = {32, 1, 1}};
+    void *address = NULL;
+    void *arguments[1] = {&address};
+    double start = now();
+    for (int i = 0; i < n; i++) {
+        state.context->driver->cuLaunchKernelEx(&config, function->handle, arguments, NULL);
+    }
+    return (now() - start) / n;
+}
+
+/* The least of many rounds, of each; the GPU is idle when a round begins, so that n launches fit
+ * its queue. */
 static void do_bench(void)
 {
     int n = atoi(word());
@@ -442,19 +462,76 @@ static void do_bench(void)
     bool pushed;
     parse_arguments();
     say("bench", call(k));
+    tile_function *function = bare_function();
     tile__enter(state.context, &pushed);
-    for (int round = 0; round < 10; round++) {
+    for (int round = 0; round < 100; round++) {
         double start = now();
         for (int i = 0; i < n; i++) {
             call(k);
         }
         double took = (now() - start) / n;
         least = took < least ? took : least;
-        took = bare(n);
+        api.tile_synchronize(state.context, NULL);
+        took = bare(function, n);
         least_bare = took < least_bare ? took : least_bare;
+        api.tile_synchronize(state.context, NULL);
     }
     tile__leave(state.context, pushed);
     printf("ns: %.0f bare %.0f\n", least, least_bare);
+}
+
+/* A function of the driver that the runtime does not use. */
+static void driver_function(const char *name, void *pointer)
+{
+    const char *file = getenv("TILE_CUDA_DRIVER");
+    void *library = dlopen(file ? file : "libcuda.so.1", RTLD_LAZY);
+    void *address = library ? dlsym(library, name) : NULL;
+    if (!address) {
+        die(name);
+    }
+    memcpy(pointer, &address, sizeof address);
+}
+
+typedef struct Graphs {
+    int (*create)(void **stream, unsigned flags);
+    int (*begin)(void *stream, int mode);
+    int (*end)(void *stream, void **graph);
+    int (*instantiate)(void **exec, void *graph, unsigned long long flags);
+    int (*launch)(void *exec, void *stream);
+} Graphs;
+
+static void do_capture(void)
+{
+    const char *times = word();
+    const tile_kernel *k = kernel(word());
+    Graphs g;
+    void *graph = NULL, *exec = NULL;
+    bool pushed;
+    driver_function("cuStreamCreate", &g.create);
+    driver_function("cuStreamBeginCapture_v2", &g.begin);
+    driver_function("cuStreamEndCapture", &g.end);
+    driver_function("cuGraphInstantiateWithFlags", &g.instantiate);
+    driver_function("cuGraphLaunch", &g.launch);
+    parse_arguments();
+    tile__enter(state.context, &pushed);
+    int result = g.create(&state.stream, 1);
+    if (strcmp(times, "cold") != 0) {
+        say("warm", call(k));
+    }
+    result = result ? result : g.begin(state.stream, 0);
+    tile_status status = call(k);
+    result = result ? result : g.end(state.stream, &graph);
+    say("capture", status);
+    if (status == TILE_OK) {
+        result = result ? result : g.instantiate(&exec, graph, 0);
+        for (int i = 0; i < atoi(times); i++) {
+            result = result ? result : g.launch(exec, state.stream);
+        }
+        printf("replays: %d\n", result);
+        say("wait", api.tile_synchronize(state.context, state.stream));
+    }
+    tile__leave(state.context, pushed);
+    state.stream = NULL;
 }
 
 /* As in runtime_driver: only read, write and exit are left, and the context's lock is held. */
@@ -543,6 +620,7 @@ static void do_free(void)
         api.tile_context_free(state.context);
     }
     tile_program_free(state.program);
+    tile_machine_free(state.machine);
     state.context = NULL;
     state.program = NULL;
     printf("free: done\n");
@@ -557,7 +635,7 @@ int main(int count, char **arguments)
                  {"scratch", do_scratch}, {"call", do_call},       {"need", do_need},
                  {"bench", do_bench},     {"sealed", do_sealed},   {"threads", do_threads},
                  {"save", do_save},       {"wait", do_wait},       {"free", do_free},
-                 {"clock", do_clock}};
+                 {"clock", do_clock},     {"capture", do_capture}};
     state.next = arguments + (count > 0);
     while (*state.next) {
         const char *name = word();
