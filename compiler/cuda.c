@@ -340,7 +340,7 @@ static void print_unit(Cuda *c, const char *block)
              p->unit.warps == 1 ? "0" : "tile_warp()");
         line(c, "const %s %s = %s;", number_type(c), name, block);
     }
-    line(c, "(void)lane, (void)warp;");
+    c->prologue = line(c, "(void)lane, (void)warp;");
 }
 
 /* ---- phases ---- */

@@ -73,11 +73,12 @@ typedef struct Cuda {
         Census *items;
         int count, capacity;
     } censuses;
-    bool indexed;      /* some value is held as DT_INDEX: dims have to be small */
-    const char *guard; /* condition on every access: lanes whose program there is not; "" */
-    bool rounds;       /* programs are rounds of a loop, not blocks */
-    int blocks;        /* node: how many the phase has; -1: only the kernel knows */
-    int line;          /* of the last TILE_LINE */
+    bool indexed;        /* some value is held as DT_INDEX: dims have to be small */
+    const char *guard;   /* condition on every access: lanes whose program there is not; "" */
+    bool rounds;         /* programs are rounds of a loop, not blocks */
+    int blocks;          /* node: how many the phase has; -1: only the kernel knows */
+    Statement *prologue; /* the last of what stands before all else */
+    int line;            /* of the last TILE_LINE */
     size_t local_bytes;
     const Op *exchanging; /* the phase, if it has an exchange */
 } Cuda;

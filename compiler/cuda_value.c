@@ -123,8 +123,13 @@ static const char *host_name(Cuda *c, const Value *v)
     DType t = held(c, v);
     if (t != DT_INDEX)
         return host_number(c->host, node, c_type(t), stem_of(c, v, "t"));
-    return format_text(c, c->ranges.of[v->id].lo >= 0 ? "tile_natural(%s)" : "(tile_index)%s",
-                       host_number(c->host, node, "int64_t", stem_of(c, v, "t")));
+    const char *from = host_number(c->host, node, "int64_t", stem_of(c, v, "t"));
+    const char *name = new_temp(c, stem_of(c, v, "t"));
+    const char *text = c->ranges.of[v->id].lo >= 0 ? "const tile_index %s = tile_natural(%s);"
+                                                   : "const tile_index %s = (tile_index)%s;";
+    c->prologue = statement_add_behind(&c->out, c->prologue, format_text(c, text, name, from));
+    c->prologue->optional = name;
+    return name;
 }
 
 const char *c_name(Cuda *c, const Value *v)

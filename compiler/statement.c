@@ -1,6 +1,7 @@
 #include "compiler/statement.h"
 #include "compiler/ranges.h"
 
+#include <ctype.h>
 #include <string.h>
 
 void statements_start(Statements *s, Arena *arena)
@@ -27,6 +28,19 @@ Statement *statement_add(Statements *s, StatementKind kind, const char *text)
     for (int i = 0; i < s->pending.count; i++)
         PUSH(s->arena, &n->effects, s->pending.items[i]);
     s->pending.count = 0;
+    return n;
+}
+
+Statement *statement_add_behind(Statements *s, Statement *before, const char *text)
+{
+    Statement *n = NEW(s->arena, Statement), *b = before->parent;
+    n->kind = STATEMENT_TEXT;
+    n->text = text;
+    n->parent = b;
+    n->prev = before;
+    n->next = before->next;
+    *(n->next ? &n->next->prev : &b->last) = n;
+    before->next = n;
     return n;
 }
 
@@ -319,10 +333,33 @@ void statements_finish(Statements *s, size_t reuse, bool barriers)
 
 /* ---- printing ---- */
 
-static void print_block(const Statement *block, FILE *out, int indent, const char *sync)
+static bool has_word(const char *text, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *p = text; (p = strstr(p, word)); p += n) {
+        bool begins = p == text || !(isalnum((unsigned char)p[-1]) || strchr("_.", p[-1]));
+        if (begins && !isalnum((unsigned char)p[n]) && p[n] != '_')
+            return true;
+    }
+    return false;
+}
+
+static bool is_mentioned(const Statement *block, const Statement *by_others, const char *word)
+{
+    for (const Statement *s = block->first; s; s = s->next)
+        if ((s != by_others && s->text && has_word(s->text, word)) ||
+            is_mentioned(s, by_others, word))
+            return true;
+    return false;
+}
+
+static void print_block(const Statement *root, const Statement *block, FILE *out, int indent,
+                        const char *sync)
 {
     for (const Statement *s = block->first; s; s = s->next) {
         if (s->kind == STATEMENT_BUFFER && s->buffer->last == s->buffer->first)
+            continue;
+        if (s->optional && !is_mentioned(root, s, s->optional))
             continue;
         fprintf(out, "%*s", 4 * indent, "");
         if (s->kind == STATEMENT_SYNC) {
@@ -332,7 +369,7 @@ static void print_block(const Statement *block, FILE *out, int indent, const cha
                     s->buffer->type, s->buffer->offset);
         } else if (s->kind >= STATEMENT_BLOCK) {
             fprintf(out, *s->text ? "%s {\n" : "%s{\n", s->text);
-            print_block(s, out, indent + 1, sync);
+            print_block(root, s, out, indent + 1, sync);
             fprintf(out, "%*s}\n", 4 * indent, "");
         } else {
             fprintf(out, "%s\n", s->text);
@@ -342,5 +379,5 @@ static void print_block(const Statement *block, FILE *out, int indent, const cha
 
 void statements_print(const Statements *s, FILE *out, int indent, const char *sync)
 {
-    print_block(s->root, out, indent, sync);
+    print_block(s->root, s->root, out, indent, sync);
 }

@@ -50,8 +50,9 @@ typedef enum StatementKind {
 
 struct Statement {
     StatementKind kind;
-    const char *text; /* without indentation and newline; of blocks: the header */
-    bool jumps;       /* to the next round of the innermost loop, or out of the program */
+    const char *text;     /* without indentation and newline; of blocks: the header */
+    const char *optional; /* the variable it declares; printed if another text has it */
+    bool jumps;           /* to the next round of the innermost loop, or out of the program */
     int number;
     Buffer *buffer;
     struct {
@@ -79,6 +80,8 @@ typedef struct Statements {
 void statements_start(Statements *, Arena *);
 /* Appends; takes the pending effects. */
 Statement *statement_add(Statements *, StatementKind, const char *text);
+/* Puts one without effects behind another, in that one's block. */
+Statement *statement_add_behind(Statements *, Statement *, const char *text);
 /* Blocks stay open until statement_close. */
 Statement *statement_open(Statements *, StatementKind, const char *header);
 void statement_close(Statements *);

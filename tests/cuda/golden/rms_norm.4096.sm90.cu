@@ -14,11 +14,11 @@ TILE_KERNEL(tk_rms_norm, tk_rms_norm_args, 128, 0)
 {
     char *const shared = tile_shared();
     const int lane = tile_lane(), warp = tile_warp();
-    const int64_t program = tile_block();
+    const tile_index program = tile_block();
     (void)lane, (void)warp;
-    const int64_t m = program;
+    const tile_index m = tile_natural(program);
     TILE_LINE(5) // let v = f32(x[m +: BM, :]);
-    const uint16_t *const x_at = a.x + ((int64_t)(m) * 4096 + lane * 8 + warp * 256);
+    const uint16_t *const x_at = a.x + (tile_wide(m) * 4096 + lane * 8 + warp * 256);
     uint16_t t[32];
     TILE_EACH(o, 4) {
         const int r = o * 8;
@@ -57,7 +57,7 @@ TILE_KERNEL(tk_rms_norm, tk_rms_norm_args, 128, 0)
     TILE_EACH(r, 32) t_4[r] = tile_bf16_to_f32(t_3[r]);
     float wide[32];
     TILE_EACH(r, 32) wide[r] = ((v[r] * r_1) * t_4[r]);
-    uint16_t *const y_at = a.y + ((int64_t)(m) * 4096 + lane * 8 + warp * 256);
+    uint16_t *const y_at = a.y + (tile_wide(m) * 4096 + lane * 8 + warp * 256);
     TILE_EACH(o, 4) {
         const int r = o * 8;
         tile_store_8_bf16_f32(y_at + r % 8 + r / 8 * 1024, &wide[r], true, TILE_PLAIN);

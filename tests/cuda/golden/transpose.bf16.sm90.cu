@@ -20,19 +20,21 @@ TILE_KERNEL(tk_transpose, tk_transpose_args, 256, 0)
 {
     char *const shared = tile_shared();
     const int lane = tile_lane(), warp = tile_warp();
-    const int64_t program = tile_block();
+    const tile_index program = tile_block();
     (void)lane, (void)warp;
-    const int64_t rest_1 = tile_divide_u32((uint32_t)program, a.n_count), n_number = program - rest_1 * a.n_count.divisor;
-    const int64_t n = n_number * 64;
-    const int64_t rest_2 = tile_divide_u32((uint32_t)rest_1, a.m_count), m_number = rest_1 - rest_2 * a.m_count.divisor;
-    const int64_t m = m_number * 64;
-    const int64_t b = rest_2;
+    const tile_index M = tile_natural(a.M);
+    const tile_index N = tile_natural(a.N);
+    const tile_index rest_1 = tile_divide_u32((uint32_t)program, a.n_count), n_number = program - rest_1 * (tile_index)a.n_count.divisor;
+    const tile_index n = tile_natural(n_number * 64);
+    const tile_index rest_2 = tile_divide_u32((uint32_t)rest_1, a.m_count), m_number = rest_1 - rest_2 * (tile_index)a.m_count.divisor;
+    const tile_index m = tile_natural(m_number * 64);
+    const tile_index b = tile_natural(rest_2);
     TILE_LINE(6) // y[b, n +: BN, m +: BM] = trans(x[b, m +: BM, n +: BN]);
-    const uint16_t *const x_at = a.x + ((int64_t)(b) * a.x_stride0_1 + (int64_t)(m + lane / 8 * 2 + warp * 8) * a.x_stride1 + n + lane % 8 * 8);
+    const uint16_t *const x_at = a.x + (tile_wide(b) * a.x_stride0_1 + tile_wide(m + lane / 8 * 2 + warp * 8) * a.x_stride1 + n + lane % 8 * 8);
     uint16_t t[16];
     TILE_EACH(o, 2) {
         const int r = o * 8;
-        tile_load_8_u16_at(&t[r], x_at + (int64_t)(r / 8) * a.x_stride1 + r % 8, m + lane / 8 * 2 + warp * 8 + r / 8 < a.M, n + lane % 8 * 8 + r % 8, a.N, 0u, TILE_CONSTANT);
+        tile_load_8_u16_at(&t[r], x_at + (int64_t)(r / 8) * a.x_stride1 + r % 8, m + lane / 8 * 2 + warp * 8 + r / 8 < M, N - (n + lane % 8 * 8 + r % 8), 0u, TILE_CONSTANT);
     }
     uint16_t *const turn = (uint16_t *)(shared + 0);
     TILE_EACH(o, 8) {
@@ -47,9 +49,9 @@ TILE_KERNEL(tk_transpose, tk_transpose_args, 256, 0)
         const int r = o * 8;
         tile_shared_load_8_u16(&turned[r], turn + ((r % 8 + lane % 8 * 8) ^ ((lane / 8 + warp * 4 + r / 8 * 32) >> 3 & 7) * 8) + (lane / 8 + warp * 4 + r / 8 * 32) * 64);
     }
-    uint16_t *const y_at = a.y + ((int64_t)(b) * a.y_stride0 + (int64_t)(n + lane / 8 + warp * 4) * a.M + m + lane % 8 * 8);
+    uint16_t *const y_at = a.y + (tile_wide(b) * a.y_stride0 + tile_wide(n + lane / 8 + warp * 4) * M + m + lane % 8 * 8);
     TILE_EACH(o, 2) {
         const int r = o * 8;
-        tile_store_8_u16_at(y_at + (int64_t)(r / 8 * 32) * a.M + r % 8, &turned[r], n + lane / 8 + warp * 4 + r / 8 * 32 < a.N, m + lane % 8 * 8 + r % 8, a.M, TILE_PLAIN);
+        tile_store_8_u16_at(y_at + (int64_t)(r / 8 * 32) * M + r % 8, &turned[r], n + lane / 8 + warp * 4 + r / 8 * 32 < N, M - (m + lane % 8 * 8 + r % 8), TILE_PLAIN);
     }
 }
