@@ -431,51 +431,134 @@ SINGLE_64(uint64_t, u64)
     w[i * (int)sizeof(T) / 4] |= (uint32_t)TILE_TO_##name(x[i]) \
                                  << i % (4 / (int)sizeof(T)) * 8 * (int)sizeof(T)
 
-#define SEVERAL(T, name, n)                                                                      \
-    TILE_FN void tile_load_##n##_##name(T *x, const T *p, bool inside, T pad, int hint)          \
-    {                                                                                            \
-        if (TILE_ALIGNED) {                                                                      \
-            uint32_t w[4] = {0, 0, 0, 0};                                                        \
-            if (inside)                                                                          \
-                tile_global_read(w, p, n *(int)sizeof(T), hint);                                 \
-            UNPACK(T, name, n, x, w);                                                            \
-            if (TILE_TO_##name(pad)) {                                                           \
-                TILE_EACH(i, n) x[i] = inside ? x[i] : pad;                                      \
-            }                                                                                    \
-        } else {                                                                                 \
-            TILE_EACH(i, n) x[i] = tile_load_##name(p + i, inside, pad, hint);                   \
-        }                                                                                        \
-    }                                                                                            \
+/* A vector of `bytes` bytes (a constant) as words, of which the first `room` bytes are inside; what
+ * is not reads as 0 or is dropped. Code for aligned tensors has a vector inside or not. Other code
+ * moves the aligned words in it, and at its ends a byte and two; `size`: an element's bytes. */
+TILE_FN uint32_t tile_piece_read(const char *p, int bytes, int hint)
+{
+    uint32_t w = 0;
+    tile_global_read(&w, p, bytes, hint);
+    return w;
+}
+TILE_FN void tile_pieces_read(uint32_t *w, const char *p, int bytes, int hint)
+{
+    const int lead = (int)(0u - (uint32_t)(uintptr_t)p & 3u), tail = (4 - lead) & 3,
+              last = bytes / 4 - 1;
+    const uint32_t selector = 0x7654u - (uint32_t)lead * 0x1111u;
+    uint32_t before = 0;
+    if (lead & 1)
+        before = tile_piece_read(p, 1, hint);
+    if (lead & 2)
+        before |= tile_piece_read(p + (lead & 1), 2, hint) << 8 * (lead & 1);
+    before = lead ? before << 8 * tail : 0u;
+    p += lead;
+    TILE_EACH(i, last)
+    {
+        const uint32_t c = tile_piece_read(p + i * 4, 4, hint);
+        w[i] = tile_byte_perm(before, c, selector);
+        before = c;
+    }
+    p += last * 4;
+    uint32_t c = 0;
+    if (lead == 0)
+        c = tile_piece_read(p, 4, hint);
+    if (tail & 2)
+        c = tile_piece_read(p, 2, hint);
+    if (tail & 1)
+        c |= tile_piece_read(p + (tail & 2), 1, hint) << 8 * (tail & 2);
+    w[last] = tile_byte_perm(before, c, selector);
+}
+TILE_FN void tile_pieces_write(char *p, const uint32_t *w, int bytes, int hint)
+{
+    const int lead = (int)(0u - (uint32_t)(uintptr_t)p & 3u), tail = (4 - lead) & 3,
+              last = bytes / 4 - 1;
+    const uint32_t selector = 0x3210u + (uint32_t)lead * 0x1111u;
+    const uint32_t two = w[0] >> 8 * (lead & 1);
+    if (lead & 1)
+        tile_global_write(p, w, 1, hint);
+    if (lead & 2)
+        tile_global_write(p + (lead & 1), &two, 2, hint);
+    p += lead;
+    TILE_EACH(i, last)
+    {
+        const uint32_t c = tile_byte_perm(w[i], w[i + 1], selector);
+        tile_global_write(p + i * 4, &c, 4, hint);
+    }
+    p += last * 4;
+    const uint32_t c = tile_byte_perm(w[last], 0u, selector), one = c >> 8 * (tail & 2);
+    if (lead == 0)
+        tile_global_write(p, &c, 4, hint);
+    if (tail & 2)
+        tile_global_write(p, &c, 2, hint);
+    if (tail & 1)
+        tile_global_write(p + (tail & 2), &one, 1, hint);
+}
+TILE_FN void tile_vector_read(uint32_t *w, const void *p, int bytes, int size, bool inside,
+                              int64_t room, int hint)
+{
+    TILE_EACH(i, (bytes + 3) / 4) w[i] = 0;
+    if (TILE_ALIGNED || bytes == size) {
+        if (inside && room > 0)
+            tile_global_read(w, p, bytes, hint);
+    } else if (bytes >= 4 && inside && room >= bytes) {
+        tile_pieces_read(w, (const char *)p, bytes, hint);
+    } else if (inside) {
+        TILE_STEP(i, bytes, size)
+        {
+            uint32_t e[2] = {0, 0};
+            if (i < room)
+                tile_global_read(e, (const char *)p + i, size, hint);
+            w[i / 4] |= e[0] << i % 4 * 8;
+            if (size == 8)
+                w[i / 4 + 1] = e[1];
+        }
+    }
+}
+TILE_FN void tile_vector_write(void *p, const uint32_t *w, int bytes, int size, bool inside,
+                               int64_t room, int hint)
+{
+    if (TILE_ALIGNED || bytes == size) {
+        if (inside && room > 0)
+            tile_global_write(p, w, bytes, hint);
+    } else if (bytes >= 4 && inside && room >= bytes) {
+        tile_pieces_write((char *)p, w, bytes, hint);
+    } else if (inside) {
+        TILE_STEP(i, bytes, size)
+        {
+            const uint32_t e[2] = {w[i / 4] >> i % 4 * 8, size == 8 ? w[i / 4 + 1] : 0u};
+            if (i < room)
+                tile_global_write((char *)p + i, e, size, hint);
+        }
+    }
+}
+
+#define SEVERAL_MOVES(T, name, n, UNPACK, PACK)                                                  \
     TILE_FN void tile_load_##n##_##name##_at(T *x, const T *p, bool inside, int64_t room, T pad, \
                                              int hint)                                           \
     {                                                                                            \
-        if (TILE_ALIGNED)                                                                        \
-            tile_load_##n##_##name(x, p, inside &&room > 0, pad, hint);                          \
-        else {                                                                                   \
-            TILE_EACH(i, n)                                                                      \
-            x[i] = tile_load_##name(p + i, inside && i < room, pad, hint);                       \
+        const int size = (int)sizeof(T);                                                         \
+        uint32_t w[4];                                                                           \
+        tile_vector_read(w, p, n *size, size, inside, room *size, hint);                         \
+        UNPACK(T, name, n, x, w);                                                                \
+        if (pad) {                                                                               \
+            TILE_EACH(i, n) x[i] = inside && (TILE_ALIGNED ? 0 : i) < room ? x[i] : pad;         \
         }                                                                                        \
     }                                                                                            \
-    TILE_FN void tile_store_##n##_##name(T *p, const T *x, bool inside, int hint)                \
+    TILE_FN void tile_load_##n##_##name(T *x, const T *p, bool inside, T pad, int hint)          \
     {                                                                                            \
-        if (TILE_ALIGNED) {                                                                      \
-            uint32_t w[4] = {0, 0, 0, 0};                                                        \
-            PACK(T, name, n, w, x);                                                              \
-            if (inside)                                                                          \
-                tile_global_write(p, w, n *(int)sizeof(T), hint);                                \
-        } else {                                                                                 \
-            TILE_EACH(i, n) tile_store_##name(p + i, x[i], inside, hint);                        \
-        }                                                                                        \
+        tile_load_##n##_##name##_at(x, p, inside, n, pad, hint);                                 \
     }                                                                                            \
     TILE_FN void tile_store_##n##_##name##_at(T *p, const T *x, bool inside, int64_t room,       \
                                               int hint)                                          \
     {                                                                                            \
-        if (TILE_ALIGNED)                                                                        \
-            tile_store_##n##_##name(p, x, inside &&room > 0, hint);                              \
-        else {                                                                                   \
-            TILE_EACH(i, n)                                                                      \
-            tile_store_##name(p + i, x[i], inside && i < room, hint);                            \
-        }                                                                                        \
+        const int size = (int)sizeof(T);                                                         \
+        uint32_t w[4] = {0, 0, 0, 0};                                                            \
+        PACK(T, name, n, w, x);                                                                  \
+        tile_vector_write(p, w, n *size, size, inside, room *size, hint);                        \
+    }                                                                                            \
+    TILE_FN void tile_store_##n##_##name(T *p, const T *x, bool inside, int hint)                \
+    {                                                                                            \
+        tile_store_##n##_##name##_at(p, x, inside, n, hint);                                     \
     }                                                                                            \
     TILE_FN void tile_shared_load_##n##_##name(T *x, const T *s)                                 \
     {                                                                                            \
@@ -489,6 +572,7 @@ SINGLE_64(uint64_t, u64)
         PACK(T, name, n, w, x);                                                                  \
         tile_shared_write(s, w, n *(int)sizeof(T));                                              \
     }
+#define SEVERAL(T, name, n) SEVERAL_MOVES(T, name, n, UNPACK, PACK)
 #define SEVERAL_4(T, name) SEVERAL(T, name, 2) SEVERAL(T, name, 4)
 #define SEVERAL_2(T, name) SEVERAL_4(T, name) SEVERAL(T, name, 8)
 #define SEVERAL_1(T, name) SEVERAL_2(T, name) SEVERAL(T, name, 16)
@@ -500,89 +584,25 @@ SEVERAL_2(uint16_t, u16)
 SEVERAL_1(int8_t, i8)
 SEVERAL_1(uint8_t, u8)
 SEVERAL_1(bool, bool)
-#undef SEVERAL
 
-#define PAIR_64(T, name)                                                                         \
-    TILE_FN void tile_load_2_##name(T *x, const T *p, bool inside, T pad, int hint)              \
-    {                                                                                            \
-        if (TILE_ALIGNED) {                                                                      \
-            uint32_t w[4] = {0, 0, 0, 0};                                                        \
-            if (inside)                                                                          \
-                tile_global_read(w, p, 16, hint);                                                \
-            TILE_EACH(i, 2)                                                                      \
-            x[i] = inside ? (T)((uint64_t)w[2 * i + 1] << 32 | w[2 * i]) : pad;                  \
-        } else {                                                                                 \
-            TILE_EACH(i, 2) x[i] = tile_load_##name(p + i, inside, pad, hint);                   \
-        }                                                                                        \
-    }                                                                                            \
-    TILE_FN void tile_load_2_##name##_at(T *x, const T *p, bool inside, int64_t room, T pad,     \
-                                         int hint)                                               \
-    {                                                                                            \
-        if (TILE_ALIGNED)                                                                        \
-            tile_load_2_##name(x, p, inside &&room > 0, pad, hint);                              \
-        else {                                                                                   \
-            TILE_EACH(i, 2)                                                                      \
-            x[i] = tile_load_##name(p + i, inside && i < room, pad, hint);                       \
-        }                                                                                        \
-    }                                                                                            \
-    TILE_FN void tile_store_2_##name(T *p, const T *x, bool inside, int hint)                    \
-    {                                                                                            \
-        if (TILE_ALIGNED) {                                                                      \
-            const uint32_t w[4] = {(uint32_t)x[0], (uint32_t)((uint64_t)x[0] >> 32),             \
-                                   (uint32_t)x[1], (uint32_t)((uint64_t)x[1] >> 32)};            \
-            if (inside)                                                                          \
-                tile_global_write(p, w, 16, hint);                                               \
-        } else {                                                                                 \
-            TILE_EACH(i, 2) tile_store_##name(p + i, x[i], inside, hint);                        \
-        }                                                                                        \
-    }                                                                                            \
-    TILE_FN void tile_store_2_##name##_at(T *p, const T *x, bool inside, int64_t room, int hint) \
-    {                                                                                            \
-        if (TILE_ALIGNED)                                                                        \
-            tile_store_2_##name(p, x, inside &&room > 0, hint);                                  \
-        else {                                                                                   \
-            TILE_EACH(i, 2)                                                                      \
-            tile_store_##name(p + i, x[i], inside && i < room, hint);                            \
-        }                                                                                        \
-    }                                                                                            \
-    TILE_FN void tile_shared_load_2_##name(T *x, const T *s)                                     \
-    {                                                                                            \
-        uint32_t w[4];                                                                           \
-        tile_shared_read(w, s, 16);                                                              \
-        TILE_EACH(i, 2) x[i] = (T)((uint64_t)w[2 * i + 1] << 32 | w[2 * i]);                     \
-    }                                                                                            \
-    TILE_FN void tile_shared_store_2_##name(T *s, const T *x)                                    \
-    {                                                                                            \
-        const uint32_t w[4] = {(uint32_t)x[0], (uint32_t)((uint64_t)x[0] >> 32), (uint32_t)x[1], \
-                               (uint32_t)((uint64_t)x[1] >> 32)};                                \
-        tile_shared_write(s, w, 16);                                                             \
-    }
-PAIR_64(int64_t, i64)
-PAIR_64(uint64_t, u64)
-#undef PAIR_64
+#define UNPACK_64(T, name, n, x, w) \
+    TILE_EACH(i, n) x[i] = (T)((uint64_t)w[2 * i + 1] << 32 | w[2 * i])
+#define PACK_64(T, name, n, w, x) \
+    TILE_EACH(i, n) w[2 * i] = (uint32_t)x[i], w[2 * i + 1] = (uint32_t)((uint64_t)x[i] >> 32)
+SEVERAL_MOVES(int64_t, i64, 2, UNPACK_64, PACK_64)
+SEVERAL_MOVES(uint64_t, u64, 2, UNPACK_64, PACK_64)
+#undef SEVERAL
 
 /* Codes of e2m1, n of them in n / 2 bytes. */
 #define CODES(n)                                                                                   \
     TILE_FN void tile_load_##n##_e2m1_at(uint8_t *x, const uint8_t *p, bool inside, int64_t room,  \
                                          uint8_t pad, int hint)                                    \
     {                                                                                              \
-        if (TILE_ALIGNED || n == 2) {                                                              \
-            uint32_t w[4] = {0, 0, 0, 0};                                                          \
-            const bool in = inside && room > 0;                                                    \
-            if (in)                                                                                \
-                tile_global_read(w, p, n / 2, hint);                                               \
-            TILE_EACH(i, n) x[i] = in ? (uint8_t)(w[i / 8] >> i % 8 * 4 & 15u) : pad;              \
-        } else {                                                                                   \
-            TILE_STEP(i, n, 2)                                                                     \
-            {                                                                                      \
-                uint32_t w = 0;                                                                    \
-                const bool in = inside && i < room;                                                \
-                if (in)                                                                            \
-                    tile_global_read(&w, p + i / 2, 1, hint);                                      \
-                x[i] = in ? (uint8_t)(w & 15u) : pad;                                              \
-                x[i + 1] = in ? (uint8_t)(w >> 4 & 15u) : pad;                                     \
-            }                                                                                      \
-        }                                                                                          \
+        uint32_t w[4];                                                                             \
+        tile_vector_read(w, p, n / 2, 1, inside, room / 2, hint);                                  \
+        TILE_EACH(i, n)                                                                            \
+        x[i] = inside && (TILE_ALIGNED ? 0 : i) < room ? (uint8_t)(w[i / 8] >> i % 8 * 4 & 15u)    \
+                                                       : pad;                                      \
     }                                                                                              \
     TILE_FN void tile_load_##n##_e2m1(uint8_t *x, const uint8_t *p, bool inside, uint8_t pad,      \
                                       int hint)                                                    \
@@ -592,19 +612,9 @@ PAIR_64(uint64_t, u64)
     TILE_FN void tile_store_##n##_e2m1_at(uint8_t *p, const uint8_t *x, bool inside, int64_t room, \
                                           int hint)                                                \
     {                                                                                              \
-        if (TILE_ALIGNED || n == 2) {                                                              \
-            uint32_t w[4] = {0, 0, 0, 0};                                                          \
-            TILE_EACH(i, n) w[i / 8] |= (uint32_t)x[i] << i % 8 * 4;                               \
-            if (inside && room > 0)                                                                \
-                tile_global_write(p, w, n / 2, hint);                                              \
-        } else {                                                                                   \
-            TILE_STEP(i, n, 2)                                                                     \
-            {                                                                                      \
-                const uint32_t w = (uint32_t)x[i] | (uint32_t)x[i + 1] << 4;                       \
-                if (inside && i < room)                                                            \
-                    tile_global_write(p + i / 2, &w, 1, hint);                                     \
-            }                                                                                      \
-        }                                                                                          \
+        uint32_t w[4] = {0, 0, 0, 0};                                                              \
+        TILE_EACH(i, n) w[i / 8] |= (uint32_t)x[i] << i % 8 * 4;                                   \
+        tile_vector_write(p, w, n / 2, 1, inside, room / 2, hint);                                 \
     }                                                                                              \
     TILE_FN void tile_store_##n##_e2m1(uint8_t *p, const uint8_t *x, bool inside, int hint)        \
     {                                                                                              \
@@ -680,19 +690,10 @@ TILE_FN void tile_scale_pair_bf16(uint16_t *y, const uint16_t *x, float pow2)
     TILE_FN void tile_store_##n##_##name##_f32_at(T *p, const float *x, bool inside, int64_t room, \
                                                   int hint)                                        \
     {                                                                                              \
+        const int size = (int)sizeof(T);                                                           \
         uint32_t w[4];                                                                             \
         TILE_EACH(i, n / per) w[i] = TILE_WORD_##name(x + i * per);                                \
-        if (TILE_ALIGNED) {                                                                        \
-            if (inside && room > 0)                                                                \
-                tile_global_write(p, w, n *(int)sizeof(T), hint);                                  \
-        } else {                                                                                   \
-            TILE_EACH(i, n)                                                                        \
-            {                                                                                      \
-                const uint32_t u = w[i / per] >> i % per * 8 * (int)sizeof(T);                     \
-                if (inside && i < room)                                                            \
-                    tile_global_write(p + i, &u, (int)sizeof(T), hint);                            \
-            }                                                                                      \
-        }                                                                                          \
+        tile_vector_write(p, w, n *size, size, inside, room *size, hint);                          \
     }                                                                                              \
     TILE_FN void tile_store_##n##_##name##_f32(T *p, const float *x, bool inside, int hint)        \
     {                                                                                              \
@@ -721,17 +722,7 @@ CONVERTING(uint16_t, f16, 8, 2)
         TILE_EACH(i, n / 8)                                                                  \
         w[i] = tile_byte_perm(tile_four_e2m1_##from(x + i * 8),                              \
                               tile_four_e2m1_##from(x + i * 8 + 4), fours);                  \
-        if (TILE_ALIGNED) {                                                                  \
-            if (inside && room > 0)                                                          \
-                tile_global_write(p, w, n / 2, hint);                                        \
-        } else {                                                                             \
-            TILE_STEP(i, n, 2)                                                               \
-            {                                                                                \
-                const uint32_t u = w[i / 8] >> i % 8 * 4;                                    \
-                if (inside && i < room)                                                      \
-                    tile_global_write(p + i / 2, &u, 1, hint);                               \
-            }                                                                                \
-        }                                                                                    \
+        tile_vector_write(p, w, n / 2, 1, inside, room / 2, hint);                           \
     }                                                                                        \
     TILE_FN void tile_store_##n##_e2m1_##from(uint8_t *p, const T *x, bool inside, int hint) \
     {                                                                                        \
