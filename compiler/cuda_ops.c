@@ -164,8 +164,12 @@ static char *division_text(Cuda *c, const Op *op, char **args)
     IntRange r = c->ranges.of[n->id];
     if (dtype_info[t].bits == 64 && (r.lo < -((int64_t)1 << 61) || r.hi >= (int64_t)1 << 61))
         return NULL;
-    return format_text(c, "(%s)tile_%s_i64(%s, %s)", c_type(held(c, op->results[0])),
-                       quotient ? "divide" : "modulo", args[0], divisor);
+    DType to = held(c, op->results[0]);
+    IntRange by = c->ranges.of[d->id];
+    bool small = r.lo >= INT32_MIN && r.hi <= INT32_MAX && by.lo >= INT32_MIN && by.hi <= INT32_MAX;
+    const char *cast = to == (small ? DT_I32 : DT_I64) ? "" : format_text(c, "(%s)", c_type(to));
+    return format_text(c, "%stile_%s_%s(%s, %s)", cast, quotient ? "divide" : "modulo",
+                       small ? "i32" : "i64", args[0], divisor);
 }
 
 static bool is_one(const Value *v)

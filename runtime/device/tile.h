@@ -273,6 +273,21 @@ TILE_FN int64_t tile_modulo_i64(int64_t n, TileDivisor d)
     return d.divisor ? n - tile_divide_i64(n, d) * d.divisor : 0;
 }
 
+/* The same in 32 bits; the rest of a divisor of 32 bits. */
+TILE_FN int32_t tile_divide_i32(int32_t n, TileDivisor d)
+{
+    if (d.divisor <= 0)
+        return (int32_t)tile_divide_i64(n, d);
+    const uint32_t sign = (uint32_t)(n >> 31);
+    return (int32_t)(tile_divide_u32((uint32_t)n ^ sign, d) ^ sign);
+}
+TILE_FN int32_t tile_modulo_i32(int32_t n, TileDivisor d)
+{
+    if (d.divisor <= 0)
+        return (int32_t)tile_modulo_i64(n, d);
+    return (int32_t)((uint32_t)n - (uint32_t)tile_divide_i32(n, d) * (uint32_t)d.divisor);
+}
+
 /* a / b, rounded as `/` rounds, without a branch: quotients of several elements overlap. It is
  * nothing where a or b is too large, too small, 0, inf or NaN: where tile_oddness of one is above
  * TILE_ODD. The caller takes the largest of many, and divides again if it is.
