@@ -181,16 +181,14 @@ static void split_number(Cuda *c, const char *number, int from, const Number *co
         if (count[i].known) {
             line(c, "const %s %s = %s / %s, %s = %s %% %s;", type, q, rest, count[i].text, m, rest,
                  count[i].text);
-        } else if (small && count[i].node >= 0) {
+        } else if (count[i].node >= 0) {
             const char *d = host_divisor(c->host, count[i].node, format_text(c, "%s_count", name));
-            line(c,
-                 "const %s %s = tile_divide_u32((uint32_t)%s, %s), %s = %s - %s * (%s)%s.divisor;",
-                 type, q, rest, d, m, rest, q, type, d);
+            const char *way = small ? "u32((uint32_t)" : "i64((int64_t)";
+            line(c, "const %s %s = tile_divide_%s%s, %s), %s = %s - %s * (%s)%s.divisor;", type, q,
+                 way, rest, d, m, rest, q, type, d);
         } else {
-            const char *n = count[i].text ? count[i].text
-                                          : host_number(c->host, count[i].node, "int64_t",
-                                                        format_text(c, "%s_points", name));
-            line(c, "const int64_t %s = %s / %s, %s = %s %% %s;", q, rest, n, m, rest, n);
+            line(c, "const int64_t %s = %s / %s, %s = %s %% %s;", q, rest, count[i].text, m, rest,
+                 count[i].text);
             type = "int64_t";
         }
         print_index(c, body->args[i], y[0], y[2], m);

@@ -45,29 +45,30 @@ TILE_FN float tile_log1p_poly(float f)
     return TILE_FMA(f * f, tile_log_tail(f), f);
 }
 
-/* x - n ln 2 for n = round(x / ln 2); *n_bits: bits of n + TILE_ROUNDER. |x| < 2^20. */
-TILE_FN float tile_exp_reduce(float x, unsigned *n_bits)
+/* x - n ln 2 for n = round(x / ln 2); *n_bits: n + bias in the low bits. |x| < 2^20; bias is a small
+ * integer. */
+TILE_FN float tile_exp_reduce(float x, float bias, unsigned *n_bits)
 {
-    float t = TILE_FMA(x, TILE_LOG2_E, TILE_ROUNDER);
-    float n = t - TILE_ROUNDER;
+    float t = TILE_FMA(x, TILE_LOG2_E, TILE_ROUNDER + bias);
+    float n = t - (TILE_ROUNDER + bias);
     *n_bits = tile_bits(t);
     return TILE_FMA(n, -TILE_LN2_LO, TILE_FMA(n, -TILE_LN2_HI, x));
 }
 
 /* e^x for x in [-104, 89], scaled by 2^bias; bias brings it into the normal range. */
-TILE_FN float tile_exp_scaled(float x, unsigned bias)
+TILE_FN float tile_exp_scaled(float x, float bias)
 {
     unsigned n;
-    float r = tile_exp_reduce(x, &n);
+    float r = tile_exp_reduce(x, bias, &n);
     float p = TILE_FMA(r, TILE_FMA(r, tile_exp_tail(r), 1.0f), 1.0f);
-    return tile_float(tile_bits(p) + ((n + bias) << 23));
+    return tile_float(tile_bits(p) + (n << 23));
 }
 
 TILE_FN float tile_exp(float x)
 {
     float c = x > 89.0f ? 89.0f : x;
     c = c < -104.0f ? -104.0f : c;
-    float p = tile_exp_scaled(c, c < 0.0f ? 64u : -64u);
+    float p = tile_exp_scaled(c, c < 0.0f ? 64.0f : -64.0f);
     float y = p * (c < 0.0f ? 0x1p-64f : 0x1p+64f);
     return x != x ? tile_float(TILE_NAN_BITS) : y;
 }
@@ -77,7 +78,7 @@ TILE_FN float tile_exp_minus_abs(float x)
 {
     float a = -tile_abs(x);
     a = a > -104.0f ? a : -104.0f;
-    return tile_exp_scaled(a, 64u) * 0x1p-64f;
+    return tile_exp_scaled(a, 64.0f) * 0x1p-64f;
 }
 
 TILE_FN float tile_log(float x)
@@ -94,24 +95,37 @@ TILE_FN float tile_log(float x)
     return x == tile_float(TILE_INF_BITS) ? x : y;
 }
 
-/* a / (d + d_low) for a in [0, 1], d in [1, 2], |d_low| <= 2^-24, little more than rounded once;
- * a_low is added to a. Fewer instructions than a division, which must expect any operands. */
-TILE_FN float tile_divide(float a, float a_low, float d, float d_low)
+/* 1 / d but for 2^-24, d in [1, 2]. */
+TILE_FN float tile_reciprocal(float d)
 {
-    float r = TILE_FMA(d, -8.0f / 17.0f, 24.0f / 17.0f); /* 1 / d but for 1/17 */
+    float r = TILE_FMA(d, -8.0f / 17.0f, 24.0f / 17.0f); /* but for 1/17 */
     float e = TILE_FMA(-d, r, 1.0f);
     r = TILE_FMA(r, TILE_FMA(e, e, e), r);
-    r = TILE_FMA(r, TILE_FMA(-d, r, 1.0f), r);
+    return TILE_FMA(r, TILE_FMA(-d, r, 1.0f), r);
+}
+
+/* a / (d + d_low) for a in [0, 1], d in [1, 2], |d_low| <= 2^-24, little more than rounded once.
+ * Fewer instructions than a division, which must expect any operands. */
+TILE_FN float tile_divide(float a, float d, float d_low)
+{
+    float r = tile_reciprocal(d);
     float q = a * r;
-    float rest = TILE_FMA(-q, d_low, TILE_FMA(-q, d, a) + a_low);
-    return TILE_FMA(rest, r, q);
+    return TILE_FMA(TILE_FMA(-q, d_low, TILE_FMA(-q, d, a)), r, q);
+}
+
+/* The same of a + a_low. */
+TILE_FN float tile_divide_sum(float a, float a_low, float d, float d_low)
+{
+    float r = tile_reciprocal(d);
+    float q = a * r;
+    return TILE_FMA(TILE_FMA(-q, d_low, TILE_FMA(-q, d, a) + a_low), r, q);
 }
 
 TILE_FN float tile_sigmoid(float x)
 {
     float e = tile_exp_minus_abs(x);
     float d = 1.0f + e;
-    float y = tile_divide(x < 0.0f ? e : 1.0f, 0.0f, d, e - (d - 1.0f));
+    float y = tile_divide(x < 0.0f ? e : 1.0f, d, e - (d - 1.0f));
     return x != x ? tile_float(TILE_NAN_BITS) : y;
 }
 
@@ -132,13 +146,13 @@ TILE_FN float tile_tanh(float x)
     float a = -2.0f * tile_abs(x);
     a = a > -20.0f ? a : -20.0f;
     unsigned n;
-    float r = tile_exp_reduce(a, &n);
+    float r = tile_exp_reduce(a, 0.0f, &n);
     float w = TILE_FMA(r * r, tile_exp_tail(r), r);
     float s = tile_float((n << 23) + 0x3F800000u);
     float t = TILE_FMA(s, w, s - 1.0f);
     float t_low = TILE_FMA(s, w, s - 1.0f - t);
     float d = 2.0f + t;
-    float y = tile_divide(-t, -t_low, d, t - (d - 2.0f) + t_low);
+    float y = tile_divide_sum(-t, -t_low, d, t - (d - 2.0f) + t_low);
     return x != x ? tile_float(TILE_NAN_BITS) : tile_copysign(y, x);
 }
 
