@@ -457,7 +457,7 @@ TILE_FN uint32_t tile_piece_read(const char *p, int bytes, int hint)
 }
 TILE_FN void tile_pieces_read(uint32_t *w, const char *p, int bytes, int hint)
 {
-    const int lead = (int)(0u - (uint32_t)(uintptr_t)p & 3u), tail = (4 - lead) & 3,
+    const int lead = (int)(0u - (uint32_t)(uint64_t)p & 3u), tail = (4 - lead) & 3,
               last = bytes / 4 - 1;
     const uint32_t selector = 0x7654u - (uint32_t)lead * 0x1111u;
     uint32_t before = 0;
@@ -485,7 +485,7 @@ TILE_FN void tile_pieces_read(uint32_t *w, const char *p, int bytes, int hint)
 }
 TILE_FN void tile_pieces_write(char *p, const uint32_t *w, int bytes, int hint)
 {
-    const int lead = (int)(0u - (uint32_t)(uintptr_t)p & 3u), tail = (4 - lead) & 3,
+    const int lead = (int)(0u - (uint32_t)(uint64_t)p & 3u), tail = (4 - lead) & 3,
               last = bytes / 4 - 1;
     const uint32_t selector = 0x3210u + (uint32_t)lead * 0x1111u;
     const uint32_t two = w[0] >> 8 * (lead & 1);
