@@ -7,6 +7,7 @@
 #include "compiler/lower.h"
 #include "compiler/ranges.h"
 #include "compiler/statement.h"
+#include "compiler/swizzle.h"
 
 /* A number that is known while compiling, or a C expression; `node`: how the host knows it. */
 typedef struct Number {
@@ -40,7 +41,15 @@ typedef struct Conversion {
     const Statement *block;
 } Conversion;
 
-typedef struct Census Census;   /* cuda_order.h */
+typedef struct Census Census; /* cuda_order.h */
+/* A tile in shared memory on its way to another layout. */
+typedef struct Turn {
+    Type type;
+    SharedPlace place;
+    Vectors get; /* how the other layout takes it */
+    Buffer *buffer;
+} Turn;
+
 typedef struct Partial Partial; /* of a reduction, in shared memory */
 
 typedef struct Cuda {
@@ -146,6 +155,11 @@ char *axis_element(Cuda *, const Value *arg, const char *name, const Layout *l, 
                    const char *reg);
 /* `arg` in another layout of its own shape. */
 const char *converted(Cuda *, const Value *arg, const Layout *to);
+/* Would it go through shared memory? The two halves of that: */
+bool goes_through_shared(Cuda *, const Layout *from, const Layout *to);
+Turn put_in_shared(Cuda *, const Value *arg, const char *name, const Layout *from,
+                   const Layout *to);
+const char *take_from_shared(Cuda *, const Turn *, const Layout *to);
 /* The tile, row-major, in a buffer: the buffer's name. */
 Buffer *laid_down(Cuda *, const Value *);
 /* The row-major place of register r of this thread in a tile. */
@@ -160,6 +174,13 @@ char *vector_register(Cuda *, const Layout *, const Vectors *, const char *o);
 void note_conversion(Cuda *, const Value *, const Layout *from, const Layout *to, MovementWay);
 /* A load, store or atomic of a tile in that layout; no vectors: element by element. */
 void note_access(Cuda *, const Op *, const Layout *, const Vectors *);
+
+/* ---- cuda_shift.c ---- */
+/* Can a store take its tile from there where rows are not aligned? */
+bool is_shiftable(const Op *store, const CudaView *, const SharedPlace *);
+void store_shifted(Cuda *, const Op *store, const CudaView *, const Turn *);
+/* How a store's writes are cached. */
+const char *store_hint(Cuda *, const CudaView *);
 
 /* ---- cuda_packed.c ---- */
 /* The product as bf16, if it is one that only a store as e2m1 uses; false: not emitted. */

@@ -308,7 +308,7 @@ static const char *load_hint(Cuda *c, const Op *op, const CudaView *v)
     return streams(c, "load", v->tensor) ? "TILE_STREAM" : "TILE_CONSTANT";
 }
 
-static const char *store_hint(Cuda *c, const CudaView *v)
+const char *store_hint(Cuda *c, const CudaView *v)
 {
     return streams(c, "store", v->tensor) ? "TILE_STREAM" : "TILE_PLAIN";
 }
@@ -565,36 +565,11 @@ static void store_vectors(Cuda *c, const Op *op, const Place *p, const char *nam
     close_block(c);
 }
 
-bool emit_store(Cuda *c, const Op *op)
+/* Registers `name` in layout l. */
+static bool store_tile(Cuda *c, const Op *op, const CudaView *v, const Layout *l, const char *name,
+                       bool narrows)
 {
-    const Value *x = op->args[op->nargs - 1];
-    const CudaView *v = c->view[op->args[0]->id];
-    DType t = x->type.dtype;
-    if (type_elements(&x->type) == 1)
-        return store_scalar(c, op, v);
-    Layout own, turned;
-    bool constant = is_uniform(x), narrows = c->deferred[x->id] != NULL;
-    const char *name = narrows ? NULL : c_name(c, x);
-    if (narrows) {
-        own = *layout_of(c, x);
-        name = wide_elements(c, c->deferred[x->id], &own);
-    } else if (constant) {
-        int dim = x->type.rank - 1;
-        contiguous(op, v, &dim);
-        SpreadRequest q = {.fast = dim, .vector = 128 / dtype_info[t].bits, .block_axis = -1};
-        own = layout_spread(&x->type, q, c->plan->unit);
-        const char *all = new_temp(c, "filled");
-        line(c, "%s %s[%lld];", c_type(t), all, (long long)layout_span(&own, OWN_REG));
-        line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)layout_span(&own, OWN_REG), all, name);
-        name = all;
-    } else {
-        own = *layout_of(c, x);
-        if (turned_layout(c, op, v, &own, &turned)) {
-            name = converted(c, x, &turned);
-            own = turned;
-        }
-    }
-    const Layout *l = &own;
+    DType t = op->args[op->nargs - 1]->type.dtype;
     Place p;
     place(c, op, v, l, true, &p);
     if (t == DT_E2M1 && !p.several)
@@ -622,6 +597,59 @@ bool emit_store(Cuda *c, const Op *op)
              (long long)layout_span(l, OWN_REG), carrier(t), pointer_text(c, &p), name,
              *inside ? inside : "true", store_hint(c, v));
     return true;
+}
+
+/* Through shared memory. Rows that are not aligned are stored from there. */
+static bool store_turned(Cuda *c, const Op *op, const CudaView *v, const Layout *to)
+{
+    const Value *x = op->args[op->nargs - 1];
+    Turn turn = put_in_shared(c, x, c_name(c, x), layout_of(c, x), to);
+    bool both = is_shiftable(op, v, &turn.place);
+    note_conversion(c, x, layout_of(c, x), to, MOVE_SHARED);
+    if (both)
+        open_block(c, STATEMENT_THEN, "if (TILE_ALIGNED)");
+    bool good = store_tile(c, op, v, to, take_from_shared(c, &turn, to), false);
+    if (both) {
+        close_block(c);
+        open_block(c, STATEMENT_ELSE, "else");
+        store_shifted(c, op, v, &turn);
+        close_block(c);
+    }
+    return good;
+}
+
+bool emit_store(Cuda *c, const Op *op)
+{
+    const Value *x = op->args[op->nargs - 1];
+    const CudaView *v = c->view[op->args[0]->id];
+    DType t = x->type.dtype;
+    if (type_elements(&x->type) == 1)
+        return store_scalar(c, op, v);
+    Layout own, turned;
+    bool constant = is_uniform(x), narrows = c->deferred[x->id] != NULL;
+    const char *name = narrows ? NULL : c_name(c, x);
+    if (narrows) {
+        own = *layout_of(c, x);
+        name = wide_elements(c, c->deferred[x->id], &own);
+    } else if (constant) {
+        int dim = x->type.rank - 1;
+        contiguous(op, v, &dim);
+        SpreadRequest q = {.fast = dim, .vector = 128 / dtype_info[t].bits, .block_axis = -1};
+        own = layout_spread(&x->type, q, c->plan->unit);
+        const char *all = new_temp(c, "filled");
+        line(c, "%s %s[%lld];", c_type(t), all, (long long)layout_span(&own, OWN_REG));
+        line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)layout_span(&own, OWN_REG), all, name);
+        name = all;
+    } else {
+        own = *layout_of(c, x);
+        if (turned_layout(c, op, v, &own, &turned)) {
+            if (goes_through_shared(c, &own, &turned))
+                return store_turned(c, op, v, &turned);
+            name = converted(c, x, &turned);
+            own = turned;
+        }
+    }
+    return store_tile(c, op, v, &own, name, narrows);
 }
 
 /* Integers and f32; the old value is of one element (R19). */

@@ -349,18 +349,24 @@ static void move(Cuda *c, const SharedPlace *p, const Layout *l, const Vectors *
     close_block(c);
 }
 
-static const char *by_shared(Cuda *c, const Value *arg, const char *name, const Layout *from,
-                             const Layout *to, const char *out)
+Turn put_in_shared(Cuda *c, const Value *arg, const char *name, const Layout *from,
+                   const Layout *to)
 {
-    Type t = arg->type;
-    t.dtype = held(c, arg);
-    Vectors put = {0}, get = {0};
-    SharedPlace best = find_shared_place(&t, from, to, &put, &get);
-    Buffer *b = statement_buffer(&c->out, new_temp(c, "turn"), c_type(t.dtype),
-                                 (size_t)type_elements(&t) * dtype_info[t.dtype].size);
-    move(c, &best, from, &put, b, t.dtype, name, true);
-    line(c, "%s %s[%lld];", c_type(t.dtype), out, (long long)layout_span(to, OWN_REG));
-    move(c, &best, to, &get, b, t.dtype, out, false);
+    Turn t = {.type = arg->type};
+    Vectors put = {0};
+    t.type.dtype = held(c, arg);
+    t.place = find_shared_place(&t.type, from, to, &put, &t.get);
+    t.buffer = statement_buffer(&c->out, new_temp(c, "turn"), c_type(t.type.dtype),
+                                (size_t)type_elements(&t.type) * dtype_info[t.type.dtype].size);
+    move(c, &t.place, from, &put, t.buffer, t.type.dtype, name, true);
+    return t;
+}
+
+const char *take_from_shared(Cuda *c, const Turn *t, const Layout *to)
+{
+    const char *out = new_temp(c, "turned");
+    line(c, "%s %s[%lld];", c_type(t->type.dtype), out, (long long)layout_span(to, OWN_REG));
+    move(c, &t->place, to, &t->get, t->buffer, t->type.dtype, out, false);
     return out;
 }
 
@@ -387,6 +393,13 @@ static const char *converted_before(const Cuda *c, const Value *arg, const Layou
 /* Shared memory costs a store, a barrier and a load; a shuffle is about as much as one of them. */
 enum { MOST_SHUFFLES = 24 };
 
+bool goes_through_shared(Cuda *c, const Layout *from, const Layout *to)
+{
+    int n = same_warps(from, to) ? shuffles(from, to) : -1;
+    return !layout_same_threads(from, to) &&
+           (n < 0 || n > MOST_SHUFFLES || c->plan->unit.lanes == 1);
+}
+
 const char *converted(Cuda *c, const Value *arg, const Layout *to)
 {
     const Layout *from = layout_of(c, arg);
@@ -396,19 +409,19 @@ const char *converted(Cuda *c, const Value *arg, const Layout *to)
         return before;
     const char *out = NULL;
     MovementWay way = MOVE_SHUFFLES;
-    int n = same_warps(from, to) ? shuffles(from, to) : -1;
     if (layout_same_threads(from, to)) {
         way = MOVE_REGISTERS;
         out = new_temp(c, "turned");
         line(c, "%s %s[%lld];", type, out, (long long)layout_span(to, OWN_REG));
         if (!permute(c, &arg->type, name, from, out, to))
             out = NULL;
-    } else if (n >= 0 && n <= MOST_SHUFFLES && c->plan->unit.lanes > 1) {
+    } else if (!goes_through_shared(c, from, to)) {
         out = by_shuffles(c, arg, name, from, to);
     }
     if (!out) {
         way = MOVE_SHARED;
-        out = by_shared(c, arg, name, from, to, new_temp(c, "turned"));
+        Turn turn = put_in_shared(c, arg, name, from, to);
+        out = take_from_shared(c, &turn, to);
     }
     note_conversion(c, arg, from, to, way);
     /* A carried variable has other values later. */
