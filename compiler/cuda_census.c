@@ -5,7 +5,7 @@
  * a table of their warp. Counts of several warps meet in shared memory. */
 #include "compiler/cuda_order.h"
 
-enum { MOST_VOTED = 32, MOST_TABLE = 16 << 10 };
+enum { MOST_VOTED = 32, MOST_TABLE = 48 << 10 };
 
 bool census_fits(ThreadUnit u, int64_t classes)
 {
