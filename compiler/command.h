@@ -105,9 +105,11 @@ typedef struct RunPlan {
     Command *command;
     Arena *arena;
     Diag *diag;
-    Program program;  /* empty for a kernel that was read as IR */
-    const Item *item; /* NULL likewise */
-    Variant variant;
+    Program program;      /* empty for a kernel that was read as IR */
+    const Item *item;     /* NULL likewise */
+    VariantList variants; /* with each schedule that the run may take */
+    Variant variant;      /* of them the one that it takes */
+    Given *given;         /* what -s says, for the choice */
     Kernel *kernel;
     RunFileList inputs, outputs;
     Binding *bindings; /* one an OP_TENSOR of the body, in order */
@@ -115,7 +117,8 @@ typedef struct RunPlan {
     Solution solution;
     Argument *arguments; /* every dim and scalar */
     int narguments;
-    double seconds; /* of the interpreter */
+    double seconds;           /* of the interpreter */
+    struct tile_context *gpu; /* --device cuda; NULL: not open */
 } RunPlan;
 
 /* From the command line to buffers that hold the inputs. Returns 0 or an exit code. */
@@ -133,6 +136,8 @@ int run_open_files(RunPlan *);
 /* variant_choose's questions about files. */
 bool run_is_named(void *plan, Name tensor);
 bool run_knows_dim(void *plan, Name dim, int64_t *value);
+/* Binds the tensors of the kernel, in order. */
+void run_list_tensors(RunPlan *);
 /* Finds the tensor of each file and checks element type, rank and completeness of tables. */
 bool run_match_files(RunPlan *);
 /* The shapes that the inputs show, for bind_solve. */
@@ -173,7 +178,11 @@ int command_batch(Command *);
 
 /* ---- run_cuda.c ---- */
 
-/* The run on the first GPU; plan->seconds is the time of the kernels there. */
+/* The first GPU, whose schedules the run follows. False after a message. */
+bool run_open_gpu(RunPlan *);
+const char *run_gpu_target(const RunPlan *);
+void run_close_gpu(RunPlan *);
+/* The run on it; plan->seconds is the time of the kernels there. */
 bool run_cuda(RunPlan *);
 
 /* ---- run_machine.c ---- */

@@ -3,15 +3,19 @@
 #include <string.h>
 
 #include "compiler/command.h"
+#include "compiler/lower.h"
+#include "compiler/sum_orders.h"
+#include "runtime/runtime.h"
 
 typedef struct Check {
     Command *command;
     Program *program;
-    Arena arena;  /* of one variant's IR at a time */
-    int errors;   /* of Diag before the kernel */
-    int variants; /* of the kernel */
-    bool failed;  /* a variant of the kernel has errors */
-    FILE *dump;   /* the IR of the kernel's variants, into `text` */
+    Arena arena;       /* of one variant's IR at a time */
+    int errors;        /* of Diag before the kernel */
+    int variants;      /* of the kernel */
+    bool failed;       /* a variant of the kernel has errors */
+    SumOrders *orders; /* of the first of the schedules that a variant may run with */
+    FILE *dump;        /* the IR of the kernel's variants, into `text` */
     char *text;
     size_t length;
 } Check;
@@ -36,6 +40,29 @@ static void end_kernel(Check *check, bool show)
     free(check->text);
 }
 
+/* A call may run with several schedules: they must give a row the same bits. What cannot be lowered
+ * is a matter of those who emit it. */
+static void compare_orders(Check *check, const Item *kernel, const Variant *v)
+{
+    Diag *diag = check->command->diag, muted = {.arena = &check->arena};
+    SumOrders *orders = sum_orders_new(check->command->arena, v);
+    Kernel *k = orders ? elaborate(&check->arena, &muted, check->program, kernel, v) : NULL;
+    Lowered low = {.arena = &check->arena,
+                   .diag = &muted,
+                   .kernel = k,
+                   .program = check->program,
+                   .variant = v};
+    if (!k)
+        return;
+    sum_orders_of_program(orders, k);
+    if (lower_kernel(&low))
+        sum_orders_of_plans(orders, k);
+    if (v->number == 0)
+        check->orders = orders;
+    else if (check->orders)
+        sum_orders_agree(diag, kernel, check->orders, orders);
+}
+
 static void check_variant(void *context, const Item *kernel, const Variant *variant)
 {
     Check *check = context;
@@ -51,6 +78,8 @@ static void check_variant(void *context, const Item *kernel, const Variant *vari
     check->failed |= !k;
     if (k && check->dump)
         kernel_print(check->dump, k);
+    if (k)
+        compare_orders(check, kernel, variant);
     arena_free(&check->arena);
 }
 
@@ -69,13 +98,27 @@ static bool check_chosen(Check *check, const Item *kernel)
 {
     Command *c = check->command;
     Given *given = settings_given(c);
-    VariantRequest request = {given, c->settings.count, is_present, NULL, &c->settings, NULL};
-    Variant v = {0};
+    VariantRequest request = {given, c->settings.count, is_present, NULL, &c->settings, NULL, true};
+    VariantList list = {0};
     if (!settings_known(c, check->program, kernel, NULL) ||
-        !variant_choose(check->program, kernel, &request, &v))
+        !variant_choose_all(check->program, kernel, &request, &list))
         return false;
-    check_variant(check, kernel, &v);
+    for (int i = 0; i < list.count; i++)
+        check_variant(check, kernel, &list.items[i]);
     return true;
+}
+
+/* Every variant; where schedules are chosen by the call, on each target in turn. */
+static bool check_each(Check *check, const Item *kernel)
+{
+    if (!schedules_have_when(check->program, kernel))
+        return variants_each(check->program, kernel, NULL, check_variant, check);
+    bool ok = true;
+    for (int t = 0; t < TILE_ARCH_COUNT; t++)
+        ok = variants_each(check->program, kernel, tile_arch_name((tile_arch)t), check_variant,
+                           check) &&
+             ok;
+    return ok;
 }
 
 static bool is_wanted(const Command *c, const char *kernel)
@@ -110,7 +153,7 @@ static bool check_file(Check *check, const char *path)
         if (c->settings.count)
             ok = check_chosen(check, kernel) && ok;
         else
-            ok = variants_each(&program, kernel, check_variant, check) && ok;
+            ok = check_each(check, kernel) && ok;
         end_kernel(check, true);
         variants += check->variants;
     }

@@ -21,14 +21,14 @@ static int write_cuda(Command *c, const Stub *s)
     for (int i = 0; i < s->kernels.count; i++) {
         const LibraryKernel *k = s->kernels.items[i];
         for (int v = 0; v < k->variants.count; v++)
-            for (int t = 0; t < TILE_TARGETS; t++) {
-                const LibraryBuild *b = &k->variants.items[v].builds[t];
-                if (!b->cuda)
-                    continue;
-                if (!build_write(c->output, arena_format(c->arena, "%s.cu", b->name), b->cuda))
-                    return -1;
-                files++;
-            }
+            for (int t = 0; t < TILE_TARGETS; t++)
+                for (const LibraryBuild *b = &k->variants.items[v].builds[t]; b; b = b->next) {
+                    if (!b->cuda)
+                        continue;
+                    if (!build_write(c->output, arena_format(c->arena, "%s.cu", b->name), b->cuda))
+                        return -1;
+                    files++;
+                }
     }
     return files;
 }

@@ -70,8 +70,8 @@ static bool is_present(void *context, Name name)
 static bool choose_by_settings(Layouts *l)
 {
     Command *c = l->command;
-    VariantRequest request = {
-        settings_given(c), c->settings.count, is_present, NULL, &c->settings, c->arch};
+    VariantRequest request = {settings_given(c), c->settings.count, is_present, NULL,
+                              &c->settings,      c->arch,           true};
     return variant_choose(&l->program, l->kernel, &request, &l->variant);
 }
 
@@ -90,7 +90,7 @@ static bool choose_variant(Layouts *l)
         if (good)
             return true;
     }
-    if (!variants_each(&l->program, l->kernel, consider, &choice))
+    if (!variants_each(&l->program, l->kernel, c->arch, consider, &choice))
         return false;
     if (choice.found)
         c->settings = choice.settings;

@@ -5,6 +5,7 @@
 
 #include "compiler/command.h"
 #include "compiler/lower.h"
+#include "runtime/tile.h"
 
 static bool is_ir(const char *path)
 {
@@ -46,6 +47,23 @@ static bool record_target(RunPlan *plan)
     return !wrong || user_error("%s: %s", plan->kernel->name, wrong);
 }
 
+/* Whose schedules the run follows; NULL: those of the first one's target. */
+static const char *target_of(const RunPlan *plan)
+{
+    const Command *c = plan->command;
+    return plan->gpu ? run_gpu_target(plan) : c->machine ? c->machine : c->plan;
+}
+
+/* The kernel's IR with one of the schedules. */
+static bool take_schedule(RunPlan *plan, int number)
+{
+    plan->variant = plan->variants.items[number];
+    plan->kernel = elaborate(plan->arena, plan->diag, &plan->program, plan->item, &plan->variant);
+    return plan->kernel &&
+           settings_arguments(plan->command, plan->item, plan->kernel, &plan->variant, plan->given,
+                              &plan->arguments, &plan->narguments);
+}
+
 /* A kernel of a program, in the variant that settings and files ask for. */
 static bool choose_kernel(RunPlan *plan, const char *path, const char *name)
 {
@@ -55,15 +73,27 @@ static bool choose_kernel(RunPlan *plan, const char *path, const char *name)
     plan->item = pick_kernel(c, &plan->program, name);
     if (!plan->item || !settings_known(c, &plan->program, plan->item, NULL))
         return false;
-    VariantRequest request = {
-        settings_given(c), c->settings.count, run_is_named, run_knows_dim, plan, c->plan};
-    if (!variant_choose(&plan->program, plan->item, &request, &plan->variant))
-        return false;
-    plan->variant.presence_known = true;
-    plan->kernel = elaborate(plan->arena, plan->diag, &plan->program, plan->item, &plan->variant);
-    return plan->kernel && (!c->plan || record_target(plan)) &&
-           settings_arguments(c, plan->item, plan->kernel, &plan->variant, request.given,
-                              &plan->arguments, &plan->narguments);
+    plan->given = settings_given(c);
+    VariantRequest request = {.given = plan->given,
+                              .ngiven = c->settings.count,
+                              .present = run_is_named,
+                              .known = run_knows_dim,
+                              .context = plan,
+                              .target = target_of(plan)};
+    return variant_choose_all(&plan->program, plan->item, &request, &plan->variants) &&
+           take_schedule(plan, 0);
+}
+
+/* Dims and extents, in the first schedule whose `when` holds for them. */
+static bool solve(RunPlan *plan)
+{
+    bool ok = run_solve(plan);
+    for (int i = 1; ok && !plan->solution.taken && i < plan->variants.count; i++) {
+        ok = take_schedule(plan, i);
+        run_list_tensors(plan);
+        ok = ok && run_solve(plan);
+    }
+    return ok;
 }
 
 int run_prepare(RunPlan *plan, Command *c)
@@ -71,14 +101,19 @@ int run_prepare(RunPlan *plan, Command *c)
     *plan = (RunPlan){.command = c, .arena = c->arena, .diag = c->diag};
     const char *path = c->operands.items[0];
     const char *name = c->operands.count > 1 ? c->operands.items[1] : NULL;
+    tile_arch arch;
     if (c->plan && is_ir(path))
         return usage_error(c, "--plan takes a .tile file: tile IR has its own plans");
+    if (c->machine && !tile_arch_find(c->machine, &arch))
+        return user_error("--machine %s: there is no such target", c->machine), EXIT_USER;
+    if (c->device && strcmp(c->device, "cuda") == 0 && !run_open_gpu(plan))
+        return EXIT_USER;
     int code = run_open_files(plan);
     if (code)
         return code;
     bool ok = is_ir(path) ? read_kernel(plan, path, name) : choose_kernel(plan, path, name);
-    ok = ok && run_match_files(plan) && run_solve(plan) && run_check_targets(plan) &&
-         run_allocate(plan);
+    ok = ok && run_match_files(plan) && solve(plan) && (!c->plan || record_target(plan)) &&
+         run_check_targets(plan) && run_allocate(plan);
     return ok ? 0 : EXIT_USER;
 }
 
@@ -115,6 +150,7 @@ void run_free(RunPlan *plan)
     for (int k = 0; k < plan->nbindings; k++)
         for (int e = 0; e < plan->bindings[k].entries; e++)
             free(plan->bindings[k].buffers[e].data);
+    run_close_gpu(plan);
 }
 
 /* ---- -v ---- */

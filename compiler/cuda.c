@@ -107,8 +107,8 @@ static bool emit_header(Cuda *c)
         else if (op->nresults == 1 && op->results[0]->type.kind == TY_TILE &&
                  host_value(c->host, op->results[0]) >= 0)
             continue;
-        else if (op->code != OP_PAR && op->code != OP_REQUIRE && op->code != OP_DIM &&
-                 op->code != OP_SCALAR && is_live(c, op))
+        else if (op->code != OP_PAR && op->code != OP_REQUIRE && op->code != OP_WHEN &&
+                 op->code != OP_DIM && op->code != OP_SCALAR && is_live(c, op))
             emit_operation(c, op);
     }
     return !c->failed;
@@ -491,7 +491,7 @@ char *emit_cuda(Lowered *low, const char *target, Host **host)
     size_t length = 0, ids = (size_t)low->kernel->next_id;
     FILE *out = open_memstream(&body, &length);
     c.host = *host = NEW(low->arena, Host);
-    host_start(c.host, low->arena, low->kernel, low->variant);
+    host_start(c.host, low->arena, low->kernel);
     c.ranges = ranges_find(low->arena, low->kernel);
     c.name = NEW_ARRAY(low->arena, const char *, ids);
     c.view = NEW_ARRAY(low->arena, CudaView *, ids);

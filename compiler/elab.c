@@ -294,22 +294,9 @@ static void require(Elab *e, Pos pos, const Term *cond, const char *text)
     op->name = arena_format(e->arena, "%s", text);
 }
 
-static void bind_static(Elab *e, const Static *s)
+/* `N: dim % 8` */
+static void require_multiple(Elab *e, const Static *s, Term t)
 {
-    const Setting *set = setting_find(&e->variant->statics, s->name.name);
-    bool is_dim = strcmp(s->kind.name, "dim") == 0;
-    if (!set)
-        set = setting_find(&e->variant->params, s->name.name);
-    Term t;
-    if (set && !set->run_time) {
-        t = setting_term(set, e->program);
-    } else if (is_dim || set) {
-        Op *op = header_op(e, OP_DIM, s->name.pos, s->name.name, scalar_type(DT_I64), 0, NULL);
-        t = term_value(op->results[0]);
-    } else {
-        t = fail(e, s->name.pos, NULL, "static %s has no value", s->name.name);
-    }
-    scope_bind(e, s->name, t);
     if (!s->multiple)
         return;
     Term n = elab_expr(e, s->multiple);
@@ -321,20 +308,68 @@ static void bind_static(Elab *e, const Static *s)
         arena_format(e->arena, "%s %% %s == 0", s->name.name, expr_text(e->arena, s->multiple)));
 }
 
+static void bind_static(Elab *e, const Static *s)
+{
+    const Setting *set = setting_find(&e->variant->statics, s->name.name);
+    bool is_dim = strcmp(s->kind.name, "dim") == 0;
+    if (!set)
+        set = setting_find(&e->variant->params, s->name.name);
+    Term t;
+    if (set && set->run_time)
+        return; /* bind_params: it needs the other dims */
+    if (set) {
+        t = setting_term(set, e->program);
+    } else if (is_dim) {
+        Op *op = header_op(e, OP_DIM, s->name.pos, s->name.name, scalar_type(DT_I64), 0, NULL);
+        t = term_value(op->results[0]);
+    } else {
+        t = fail(e, s->name.pos, NULL, "static %s has no value", s->name.name);
+    }
+    scope_bind(e, s->name, t);
+    require_multiple(e, s, t);
+}
+
+/* A parameter that depends on dims or the device: let P = min(grid.resident, cdiv(N, 64)); */
+static Term run_time_param(Elab *e, Pos pos, const Setting *s)
+{
+    e->allow_resident = true;
+    Value *v = elab_index(e, s->expr, "a schedule parameter");
+    e->allow_resident = false;
+    Op *op = header_op(e, OP_DIM, pos, s->name, scalar_type(DT_I64), v != NULL, &v);
+    Term t = term_value(op->results[0]), zero = term_int(0);
+    if (v && v->op && v->op->code == OP_RESIDENT)
+        return t;
+    Term ok = elab_binary(e, E_GE, s->expr->pos, &t, &zero);
+    require(e, s->expr->pos, &ok, arena_format(e->arena, "%s >= 0", s->name));
+    return t;
+}
+
 static void bind_params(Elab *e)
 {
     for (int i = 0; i < e->variant->params.count; i++) {
         const Setting *s = &e->variant->params.items[i];
+        const Static *st = NULL;
         if (scope_find(e, s->name))
             continue;
+        for (int k = 0; k < e->item->statics.count; k++)
+            if (e->item->statics.items[k].name.name == s->name)
+                st = &e->item->statics.items[k];
         Ident id = {s->name, e->variant->schedule ? e->variant->schedule->pos : e->item->pos};
-        Term t = setting_term(s, e->program);
-        if (s->run_time) {
-            Op *op = header_op(e, OP_DIM, id.pos, s->name, scalar_type(DT_I64), 0, NULL);
-            t = term_value(op->results[0]);
-        }
+        id = st ? st->name : id;
+        Term t = s->run_time ? run_time_param(e, id.pos, s) : setting_term(s, e->program);
         scope_bind(e, id, t);
+        if (st)
+            require_multiple(e, st, t);
     }
+}
+
+/* The calls that the schedule is for. */
+static void elab_when(Elab *e)
+{
+    const Expr *x = e->variant->when;
+    Term t = x ? elab_condition(e, x, "when") : term_error();
+    if (t.kind == T_VALUE)
+        make_op(e, OP_WHEN, x->pos, 1, &t.v, 0, NULL);
 }
 
 /* Element type and extents of a type expression such as bf16[M, K]; false after a message. */
@@ -632,6 +667,7 @@ Kernel *elaborate(Arena *arena, Diag *diag, const Program *program, const Item *
     bind_parameters(&e);
     if (item->where)
         elab_where(&e, item->where);
+    elab_when(&e);
     elab_kernel_body(&e);
     if (diag->errors == before) {
         check_dims(&e);

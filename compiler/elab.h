@@ -101,10 +101,10 @@ typedef struct Elab {
     int nconstants, constants_capacity;
     const Pos *call_pos;
     int const_depth, call_depth;
-    bool is_statement;                  /* the next call is a whole statement */
-    bool as_statement;                  /* the call begun is one; read before its arguments */
-    bool allow_resident, used_resident; /* grid.resident, in schedules */
-    int64_t par_programs;               /* number of programs of the phase, -1: not constant */
+    bool is_statement;    /* the next call is a whole statement */
+    bool as_statement;    /* the call begun is one; read before its arguments */
+    bool allow_resident;  /* grid.resident: in what a schedule binds */
+    int64_t par_programs; /* number of programs of the phase, -1: not constant */
 } Elab;
 
 /* elab.c */

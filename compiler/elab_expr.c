@@ -559,8 +559,7 @@ static Term elab_member(Elab *e, const Expr *x)
 {
     if (e->allow_resident && x->a->kind == E_NAME && strcmp(x->a->name, "grid") == 0 &&
         strcmp(x->name, "resident") == 0) {
-        e->used_resident = true;
-        return term_int(INTERPRETER_RESIDENT);
+        return term_value(make_op1(e, OP_RESIDENT, x->pos, 0, NULL, scalar_type(DT_I64)));
     }
     Term a = elab_expr(e, x->a);
     if (a.kind == T_ERROR)

@@ -205,6 +205,8 @@ int host_value(Host *h, const Value *v)
                          scalar_number(h->kernel, op), 0, 0);
     else if (op->code == OP_PRESENT)
         node = present(h, op->name);
+    else if (op->code == OP_RESIDENT)
+        node = host_programs(h, op);
     else if (op->code == OP_IF)
         node = chosen(h, op, v->index);
     else if (op->code == OP_EXTENT)
@@ -216,9 +218,21 @@ int host_value(Host *h, const Value *v)
     return node;
 }
 
-void host_start(Host *h, Arena *arena, const Kernel *k, const Variant *v)
+/* Which calls the schedule is for: asked before anything else, so its nodes come early. */
+static void start_when(Host *h)
 {
-    *h = (Host){.arena = arena, .kernel = k, .variant = v, .aligned = -1, .scratch = -1};
+    for (const Op *op = h->kernel->body->first; op; op = op->next) {
+        if (op->code != OP_WHEN)
+            continue;
+        h->when = host_value(h, op->args[0]);
+        if (h->when < 0)
+            host_wrong(h, op->pos, "the condition is nothing the host computes");
+    }
+}
+
+void host_start(Host *h, Arena *arena, const Kernel *k)
+{
+    *h = (Host){.arena = arena, .kernel = k, .aligned = -1, .scratch = -1, .when = -1};
     h->ids = k->next_id;
     h->node_of = NEW_ARRAY(arena, int, k->next_id);
     host_dims(h);
@@ -226,6 +240,7 @@ void host_start(Host *h, Arena *arena, const Kernel *k, const Variant *v)
     for (int i = 0; i < h->ids; i++)
         if (h->node_of[i] < 0)
             h->node_of[i] = 0;
+    start_when(h);
     host_checks(h);
 }
 
@@ -425,6 +440,7 @@ tile_plan host_plan(Host *h)
         .tables = h->tables,
         .aligned = h->aligned,
         .scratch_bytes = h->scratch,
+        .when = h->when,
     };
     host_prune(h->arena, &plan);
     return plan;

@@ -25,7 +25,6 @@ typedef struct HostDim {
 struct Host {
     Arena *arena;
     const Kernel *kernel;
-    const Variant *variant;
     struct {
         tile_node *items;
         int count, capacity;
@@ -53,14 +52,14 @@ struct Host {
     bool tables;  /* pointers of tables come at the end of the args */
     int *node_of; /* by Value.id, 1 + node; 0: not computed, -1: the host cannot */
     int ids;
-    int aligned, scratch; /* nodes; -1: none */
-    const char *wrong;    /* what the host cannot do, for a message; NULL: nothing */
+    int aligned, scratch, when; /* nodes; -1: none */
+    const char *wrong;          /* what the host cannot do, for a message; NULL: nothing */
     Pos wrong_pos;
 };
 
 /* Solves the dims: their nodes exist from then on, and so do the checks of extents and
  * requirements. Tensors and scalars are numbered in the order of their OP_TENSOR and OP_SCALAR. */
-void host_start(Host *, Arena *, const Kernel *, const Variant *);
+void host_start(Host *, Arena *, const Kernel *);
 int host_tensor_number(const Kernel *, const Op *tensor);
 
 /* The node that computes the scalar, made with all it needs; -1: the host cannot know it. */
@@ -91,6 +90,8 @@ tile_plan host_plan(Host *);
 
 /* host_dims.c: a node for every dim of the header. */
 void host_dims(Host *);
+/* The programs of what an OP_RESIDENT bounds that a GPU holds at a time. */
+int host_programs(Host *, const Op *resident);
 
 /* host_checks.c: lists the extents and requirements of the header. */
 void host_checks(Host *);
@@ -111,11 +112,5 @@ int host_scratch_offset(Host *, const Op *tensor);
 
 /* host_prune.c: drops nodes that nothing needs, and finds the first that depends on the GPU. */
 void host_prune(Arena *, tile_plan *);
-
-/* host_bound.c: the node of a dim that the schedule binds to an expression of grid.resident; -1
- * after host_wrong. */
-int host_bound(Host *, const Op *dim, const Setting *);
-/* Which phases a dim bounds, a bit each: those whose ranges depend on it, else all. */
-int host_bounds(const Kernel *, const Op *dim);
 
 #endif

@@ -160,24 +160,63 @@ static bool affine_dim(Host *h, const Op *dim)
     return false;
 }
 
+/* A dim that a schedule binds, once what it is bound to is known. */
+static bool bound_dim(Host *h, const Op *dim)
+{
+    int budget = SEARCH_STEPS;
+    if (dim->nargs == 0 || !only_unknown(h, dim->args[0], dim->results[0], &budget))
+        return false;
+    int node = host_value(h, dim->args[0]);
+    if (node < 0) {
+        host_wrong(h, dim->args[0]->op->pos, "what %s is bound to is nothing the host computes",
+                   dim->name);
+        node = host_constant(h, 0);
+    }
+    return know_dim(h, dim, node, -1), true;
+}
+
+static bool depends(const Value *v, const Op *on, int depth)
+{
+    if (!v->op || depth == 0)
+        return false;
+    for (int i = 0; i < v->op->nargs; i++)
+        if (depends(v->op->args[i], on, depth - 1))
+            return true;
+    return v->op == on;
+}
+
+/* The phases whose ranges depend on it, a bit each; else all. */
+static int phases_of(const Kernel *k, const Op *resident)
+{
+    int bounds = 0, phase = 0;
+    for (const Op *op = k->body->first; op; op = op->next) {
+        if (op->code != OP_PAR)
+            continue;
+        for (int i = 0; i + 1 < op->nregions; i++)
+            for (int j = 0; j < 3; j++)
+                if (depends(op->regions[i]->last->args[j], resident, 16))
+                    bounds |= 1 << phase;
+        phase++;
+    }
+    return bounds ? bounds : (1 << phase) - 1;
+}
+
+int host_programs(Host *h, const Op *resident)
+{
+    return host_node(h, TILE_NODE_PROGRAMS, TILE_I64, phases_of(h->kernel, resident), 0, 0);
+}
+
 void host_dims(Host *h)
 {
     bool again = true;
     for (const Op *op = h->kernel->body->first; op; op = op->next)
-        if (op->code == OP_DIM && !setting_find(&h->variant->params, op->name))
+        if (op->code == OP_DIM && op->nargs == 0)
             bare_name(h, op);
-    /* What a schedule binds. */
-    for (const Op *op = h->kernel->body->first; op; op = op->next) {
-        const Setting *s = op->code == OP_DIM ? setting_find(&h->variant->params, op->name) : NULL;
-        if (s) {
-            int node = host_bound(h, op, s);
-            know_dim(h, op, node < 0 ? host_constant(h, 0) : node, -1);
-        }
-    }
     while (again) {
         again = false;
         for (const Op *op = h->kernel->body->first; op; op = op->next)
-            again |= op->code == OP_DIM && !is_known(h, op->results[0]) && affine_dim(h, op);
+            again |= op->code == OP_DIM && !is_known(h, op->results[0]) &&
+                     (bound_dim(h, op) || affine_dim(h, op));
     }
     for (const Op *op = h->kernel->body->first; op; op = op->next)
         if (op->code == OP_DIM && !is_known(h, op->results[0]))

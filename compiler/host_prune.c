@@ -22,6 +22,7 @@ static void use(int *number, int node)
 static void mark(const tile_plan *p, int *number)
 {
     use(number, p->aligned);
+    use(number, p->when);
     use(number, p->scratch_bytes);
     for (int i = 0; i < p->field_count; i++)
         use(number, p->fields[i].node);
@@ -82,6 +83,7 @@ void host_prune(Arena *a, tile_plan *p)
     RENUMBER(tile_extent, extents, extent_count, node);
     RENUMBER(tile_require, requires, require_count, node);
     p->aligned = p->aligned < 0 ? -1 : number[p->aligned];
+    p->when = p->when < 0 ? -1 : number[p->when];
     p->scratch_bytes = p->scratch_bytes < 0 ? -1 : number[p->scratch_bytes];
     p->resident = -1;
     for (int i = p->node_count - 1; i >= 0; i--)

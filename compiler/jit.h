@@ -10,6 +10,7 @@
 /* The IR of a variant as the interpreter runs it. */
 typedef struct JitIr {
     int64_t *key;
+    int schedule; /* its number */
     const struct Kernel *ir;
 } JitIr;
 
@@ -42,8 +43,9 @@ struct tile_program {
 tile_program *jit_program_of(const tile_kernel *, tile_context *);
 /* Its kernel of that name; the lock is held. NULL: there is none. */
 JitKernel *jit_kernel(tile_program *, const char *name);
-/* The variant that a key means, for a target. False after messages; the lock is held. */
-bool jit_choose(tile_program *, JitKernel *, tile_arch, const int64_t *key, Variant *);
+/* The variant that a key means, for a target, with each of its schedules. False after messages; the
+ * lock is held. */
+bool jit_choose(tile_program *, JitKernel *, tile_arch, const int64_t *key, VariantList *);
 /* Messages from here on are collected. */
 void jit_listen(tile_program *);
 /* What was collected as the context's message. */

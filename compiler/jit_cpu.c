@@ -17,18 +17,21 @@ static const Kernel *find_ir(const tile_checked *c, const char **message)
     if (!p)
         return NULL;
     const Kernel *ir = NULL;
-    Variant v;
+    VariantList list = {0};
     size_t bytes = (size_t)c->kernel->key_count * sizeof *c->variant->key;
     pthread_mutex_lock(&p->lock);
     JitKernel *j = jit_kernel(p, c->kernel->name);
     for (int i = 0; j && i < j->irs.count && !ir; i++)
-        if (memcmp(j->irs.items[i].key, c->variant->key, bytes) == 0)
+        if (j->irs.items[i].schedule == c->schedule &&
+            memcmp(j->irs.items[i].key, c->variant->key, bytes) == 0)
             ir = j->irs.items[i].ir;
     if (j && !ir) {
         p->diag.out = NULL;
-        if (jit_choose(p, j, TILE_ARCH_CPU, c->variant->key, &v))
-            ir = elaborate(&p->arena, &p->diag, &p->program, j->library->item, &v);
-        JitIr fresh = {memcpy(arena_alloc(&p->arena, bytes + 1), c->variant->key, bytes), ir};
+        if (jit_choose(p, j, TILE_ARCH_CPU, c->variant->key, &list) && c->schedule < list.count)
+            ir = elaborate(&p->arena, &p->diag, &p->program, j->library->item,
+                           &list.items[c->schedule]);
+        JitIr fresh = {memcpy(arena_alloc(&p->arena, bytes + 1), c->variant->key, bytes),
+                       c->schedule, ir};
         if (ir)
             PUSH(&p->arena, &j->irs, fresh);
     }

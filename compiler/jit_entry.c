@@ -200,7 +200,7 @@ static const char *key_text(const LibraryKernel *k, Arena *a, int slot, int64_t 
     }
 }
 
-bool jit_choose(tile_program *p, JitKernel *j, tile_arch arch, const int64_t *key, Variant *v)
+bool jit_choose(tile_program *p, JitKernel *j, tile_arch arch, const int64_t *key, VariantList *out)
 {
     const LibraryKernel *k = j->library;
     Request r = {j, key};
@@ -220,8 +220,8 @@ bool jit_choose(tile_program *p, JitKernel *j, tile_arch arch, const int64_t *ke
                               .ngiven = n,
                               .present = is_present,
                               .context = &r,
-                              .target = arch == TILE_ARCH_CPU ? NULL : tile_arch_name(arch)};
-    return variant_choose(&p->program, j->library->item, &request, v);
+                              .target = library_target(k, arch)};
+    return variant_choose_all(&p->program, j->library->item, &request, out);
 }
 
 static tile_status build(const tile_kernel *kernel, tile_context *c, tile_arch arch,
@@ -229,11 +229,14 @@ static tile_status build(const tile_kernel *kernel, tile_context *c, tile_arch a
 {
     tile_program *p = atomic_load(&kernel->state->program);
     tile_status status = TILE_OK;
-    Variant v;
+    VariantList list = {0};
     pthread_mutex_lock(&p->lock);
     JitKernel *j = jit_kernel(p, kernel->name);
     jit_listen(p);
-    if (!jit_choose(p, j, arch, key, &v) || !library_add(j->library, &p->diag, arch, &v))
+    bool good = jit_choose(p, j, arch, key, &list);
+    for (int i = 0; i < list.count && good; i++)
+        good = library_add(j->library, &p->diag, arch, &list.items[i]);
+    if (!good)
         status = TILE_ERR_COMPILE;
     else
         atomic_store_explicit(&j->state.more,

@@ -1,5 +1,6 @@
 #include "compiler/library.h"
 
+#include <ctype.h>
 #include <string.h>
 
 /* ---- parameters ---- */
@@ -286,19 +287,94 @@ static const char *variant_label(Arena *a, const Variant *v, bool file)
     return text;
 }
 
+/* Of an operator in a file's name. */
+static const char *sign_name(const char *at, int *length)
+{
+    static const char *const names[][2] = {
+        {"<=", "le"},   {">=", "ge"}, {"==", "eq"}, {"!=", "ne"}, {"&&", "and"},
+        {"||", "or"},   {"//", "by"}, {"<", "lt"},  {">", "gt"},  {"+", "plus"},
+        {"-", "minus"}, {"*", "x"},   {"%", "mod"}, {"!", "not"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        *length = (int)strlen(names[i][0]);
+        if (strncmp(at, names[i][0], (size_t)*length) == 0)
+            return names[i][1];
+    }
+    *length = 1;
+    return "";
+}
+
+/* "N <= 65536" to "when-N-le-65536"; a variant's only schedule has none, the last is "else". */
+static const char *schedule_label(Arena *a, const Variant *v)
+{
+    enum { LONGEST = 60 };
+    if (!v->when)
+        return v->number ? ".else" : "";
+    const char *text = expr_text(a, v->when);
+    char *label = arena_format(a, ".when%*s", LONGEST, "");
+    size_t n = strlen(".when");
+    bool open = false; /* a word */
+    for (const char *at = text; *at && n < LONGEST - 8;) {
+        bool word = isalnum((unsigned char)*at) || *at == '_';
+        int length = 1;
+        const char *name = word ? "" : sign_name(at, &length);
+        if ((word && !open) || *name)
+            label[n++] = '-';
+        if (word)
+            label[n++] = *at;
+        for (; *name; name++)
+            label[n++] = *name;
+        open = word;
+        at += length;
+    }
+    label[n] = 0;
+    return label;
+}
+
+/* The name of the build's text; no other of its list has it. */
+static const char *build_name(LibraryKernel *k, tile_arch arch, const Variant *v,
+                              const LibraryBuild *first)
+{
+    const char *label = variant_label(k->arena, v, true), *schedule = schedule_label(k->arena, v);
+    const char *format = "%s%s%s%s.%s";
+    char *name = arena_format(k->arena, format, k->name, *label ? "." : "", label, schedule,
+                              tile_arch_name(arch));
+    for (const LibraryBuild *b = first; b; b = b->next)
+        if (b->name && strcmp(b->name, name) == 0)
+            name = arena_format(k->arena, format, k->name, *label ? "." : "", label,
+                                arena_format(k->arena, "%s-%d", schedule, v->number + 1),
+                                tile_arch_name(arch));
+    return name;
+}
+
 bool library_add(LibraryKernel *k, Diag *diag, tile_arch arch, const Variant *v)
 {
     int64_t *key = library_key(k, k->arena, v);
     LibraryVariant *variant = take_variant(k, key);
-    LibraryBuild *b = &variant->builds[arch];
+    LibraryBuild *first = &variant->builds[arch], *b = first;
     if (!variant->text)
         variant->text = variant_label(k->arena, v, false);
+    for (int i = 0; i < v->number; i++) {
+        if (!b->next)
+            b->next = NEW(k->arena, LibraryBuild);
+        b = b->next;
+    }
     if (b->plan)
         return true;
-    const char *label = variant_label(k->arena, v, true);
-    b->name = arena_format(k->arena, "%s%s%s.%s", k->name, *label ? "." : "", label,
-                           tile_arch_name(arch));
-    return library_lower(k, diag, arch, v, b);
+    b->name = build_name(k, arch, v, first);
+    if (!library_lower(k, diag, arch, v, b))
+        return false;
+    if (b != first && first->plan && !sum_orders_agree(diag, k->item, first->orders, b->orders)) {
+        b->plan = NULL;
+        return false;
+    }
+    return true;
+}
+
+const char *library_target(const LibraryKernel *k, tile_arch arch)
+{
+    return arch == TILE_ARCH_CPU ? schedule_first_target(k->program, k->item)
+                                 : tile_arch_name(arch);
 }
 
 typedef struct AddAll {
@@ -312,9 +388,7 @@ static void add_each(void *context, const Item *item, const Variant *v)
 {
     AddAll *a = context;
     (void)item;
-    bool fits = a->arch == TILE_ARCH_CPU || !v->schedule ||
-                schedule_is_for(v->schedule, tile_arch_name(a->arch));
-    if (fits && !diag_full(a->diag))
+    if (!diag_full(a->diag))
         a->failed |= !library_add(a->kernel, a->diag, a->arch, v);
 }
 
@@ -324,8 +398,10 @@ bool library_add_all(LibraryKernel *k, Diag *diag, unsigned targets, bool guess)
     guess = guess && !variants_known(k->program, k->item);
     for (int arch = 0; arch < TILE_TARGETS; arch++) {
         AddAll a = {.kernel = k, .diag = diag, .arch = (tile_arch)arch};
+        const char *target = library_target(k, (tile_arch)arch);
         if (targets >> arch & 1)
-            ok = (guess ? variants_each : variants_build)(k->program, k->item, add_each, &a) &&
+            ok = (guess ? variants_each : variants_build)(k->program, k->item, target, add_each,
+                                                          &a) &&
                  !a.failed && ok;
     }
     return ok;

@@ -5,14 +5,18 @@
 
 #include "compiler/ir.h"
 #include "compiler/program.h"
+#include "compiler/sum_orders.h"
 #include "runtime/stub.h"
 
-/* A variant on one target. */
-typedef struct LibraryBuild {
-    tile_plan *plan;  /* NULL: none */
-    const char *cuda; /* its text; NULL: the CPU's */
-    const char *name; /* "per_token_cast.bf16_e4m3_f32_128_false.sm90" */
-} LibraryBuild;
+/* A variant on one target, with one schedule. */
+typedef struct LibraryBuild LibraryBuild;
+struct LibraryBuild {
+    tile_plan *plan;    /* NULL: none */
+    const char *cuda;   /* its text; NULL: the CPU's */
+    const char *name;   /* "per_token_cast.bf16_e4m3_f32_128_false.sm90" */
+    SumOrders *orders;  /* of its sums, where other schedules are asked, too */
+    LibraryBuild *next; /* the schedule that takes calls which this one does not; NULL: none */
+};
 
 typedef struct LibraryVariant {
     int64_t *key;
@@ -42,9 +46,11 @@ typedef struct LibraryKernel {
 /* Parameters and statics; no variants yet. NULL after a message: it has more than a call can take.
  */
 LibraryKernel *library_kernel(Arena *, Program *, const Item *);
-/* Adds a variant for a target: elaborated, planned and, for a GPU, lowered to CUDA. False after a
- * message. One that is there already stays. */
+/* Adds a variant with one schedule for a target: elaborated, planned and, for a GPU, lowered to
+ * CUDA. Schedules come in order. False after a message. One that is there already stays. */
 bool library_add(LibraryKernel *, Diag *, tile_arch, const Variant *);
+/* The target whose schedules the interpreter follows on the CPU; on a GPU its name. */
+const char *library_target(const LibraryKernel *, tile_arch);
 /* Every variant that `instances` gives, for each target whose bit is set. `guess`: for statics
  * without a value typical ones are taken, so that the kernel can be looked at. */
 bool library_add_all(LibraryKernel *, Diag *, unsigned targets, bool guess);

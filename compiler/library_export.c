@@ -35,6 +35,24 @@ static void export_build(Arena *a, const LibraryBuild *from, tile_build *to)
     }
 }
 
+/* A list of schedules of which some were refused takes not all calls. */
+static bool is_complete(const LibraryBuild *b)
+{
+    while (b && b->plan && b->plan->when >= 0)
+        b = b->next;
+    return b && b->plan;
+}
+
+static void export_builds(Arena *a, const LibraryBuild *from, tile_build *to)
+{
+    export_build(a, from, to);
+    if (!from->next)
+        return;
+    tile_build *next = NEW(a, tile_build);
+    export_builds(a, from->next, next);
+    to->next = next;
+}
+
 tile_variant_list *library_list(const LibraryKernel *k, Arena *a, const tile_variant_list *before)
 {
     tile_variant_list *list = NEW(a, tile_variant_list);
@@ -46,8 +64,8 @@ tile_variant_list *library_list(const LibraryKernel *k, Arena *a, const tile_var
             if (before->items[n].key == v->key)
                 items[i] = before->items[n];
         for (int t = 0; t < TILE_TARGETS; t++)
-            if (v->builds[t].plan && !items[i].builds[t].plan)
-                export_build(a, &v->builds[t], &items[i].builds[t]);
+            if (is_complete(&v->builds[t]) && !items[i].builds[t].plan)
+                export_builds(a, &v->builds[t], &items[i].builds[t]);
     }
     *list = (tile_variant_list){items, k->variants.count};
     return list;

@@ -93,12 +93,14 @@ static bool lower(LibraryKernel *k, Arena *a, Diag *diag, tile_arch arch, const 
 {
     bool cpu = arch == TILE_ARCH_CPU;
     const char *cuda = NULL;
+    SumOrders *orders = sum_orders_new(k->arena, v);
     Host *h = NEW(a, Host);
     Kernel *ir = elaborate(a, diag, k->program, k->item, v);
     if (!ir)
         return false;
+    sum_orders_of_program(orders, ir);
     if (cpu)
-        host_start(h, a, ir, v);
+        host_start(h, a, ir);
     else if (!(cuda = emit_variant(a, diag, k->program, v, ir, tile_arch_name(arch), &h)))
         return false;
     tile_plan plan = host_plan(h);
@@ -107,6 +109,8 @@ static bool lower(LibraryKernel *k, Arena *a, Diag *diag, tile_arch arch, const 
     finish_tensors(k, ir, &plan, cpu);
     if (too_large(k, diag, ir, &plan))
         return false;
+    sum_orders_of_plans(orders, ir);
+    out->orders = orders;
     out->plan = keep_plan(k->arena, &plan);
     out->cuda = cuda ? keep_text(k->arena, cuda) : NULL;
     k->has_scratch |= plan.scratch_bytes >= 0;

@@ -27,11 +27,14 @@
 /* clang-format off */
 #define TILE_OPS(OP) \
     /* kernel header */ \
-    OP(OP_DIM,        "dim",        0, 1, "") /* name; i64 scalar; R2 */ \
+    OP(OP_DIM,        "dim",       -1, 1, "") /* name; i64 scalar; R2. arg: what a schedule binds it \
+                                                 to, unless the run gives it */ \
+    OP(OP_RESIDENT,   "resident",   0, 1, "P") /* i64: programs that a device holds at once; R15 */ \
     OP(OP_SCALAR,     "scalar",     0, 1, "") /* name; host scalar of the result's type; R2 */ \
     OP(OP_TENSOR,     "tensor",    -1, 1, "") /* name, Param; args: extents [, table length] */ \
     OP(OP_PRESENT,    "present",    0, 1, "P") /* name of an optional tensor; bool; R17 */ \
     OP(OP_REQUIRE,    "require",    1, 0, "X") /* text; the host checks a bool scalar; R2 */ \
+    OP(OP_WHEN,       "when",       1, 0, "X") /* the calls a schedule is for: a bool scalar */ \
     OP(OP_BIND,       "bind",       1, 0, "X") /* name: a source name for a value, for people */ \
     /* constants and shape */ \
     OP(OP_CONST,      "const",      0, 1, "P") /* bits: the element's code; any shape (fill) */ \

@@ -8,62 +8,47 @@ typedef struct Planner {
     PhasePlan *plan;
 } Planner;
 
-static bool integer_of(Planner *p, const Expr *x, int *out)
+static int integer_of(const Planner *p, const Expr *x)
 {
-    if (x->kind == E_INT && x->integer < 1 << 20) {
-        *out = (int)x->integer;
-        return true;
-    }
-    const Setting *s = x->kind == E_NAME ? setting_find(&p->low->variant->params, x->name) : NULL;
-    if (!s && x->kind == E_NAME)
-        s = setting_find(&p->low->variant->statics, x->name);
-    if (s && s->kind == SET_INT && s->integer > 0 && s->integer < 1 << 20) {
-        *out = (int)s->integer;
-        return true;
-    }
-    return diag_error(p->low->diag, x->pos, NULL, "a number or a parameter is expected");
+    int64_t n = 1; /* the choice of the variant has seen all of them */
+    variant_number(p->low->variant, x, &n);
+    return (int)n;
 }
 
-static bool unit(Planner *p, const WordList *words)
+static void unit(Planner *p, const WordList *words)
 {
     PhasePlan *plan = p->plan;
     for (int i = 1; i < words->count; i++) {
         const Word *w = &words->items[i];
+        int n = w->args.count == 1 ? integer_of(p, w->args.items[0]) : 0;
         if (!w->name)
             continue;
         if (strcmp(w->name, "warp") == 0)
             plan->unit = (ThreadUnit){32, 1};
         else if (strcmp(w->name, "thread") == 0)
             plan->unit = (ThreadUnit){1, 1};
-        else if (strcmp(w->name, "lanes") == 0) {
-            plan->unit.warps = 1;
-            if (!integer_of(p, w->args.items[0], &plan->unit.lanes))
-                return false;
-        } else if (strcmp(w->name, "block") == 0)
+        else if (strcmp(w->name, "lanes") == 0)
+            plan->unit = (ThreadUnit){n, 1};
+        else if (strcmp(w->name, "block") == 0)
             plan->unit.lanes = 32;
-        else if (w->args.count != 1)
-            continue;
-        else if (strcmp(w->name, "warps") == 0 &&
-                 !integer_of(p, w->args.items[0], &plan->unit.warps))
-            return false;
-        else if (strcmp(w->name, "pack") == 0 && !integer_of(p, w->args.items[0], &plan->pack))
-            return false;
+        else if (strcmp(w->name, "warps") == 0)
+            plan->unit.warps = n;
+        else if (strcmp(w->name, "pack") == 0)
+            plan->pack = n;
     }
-    return true;
 }
 
-static bool directives(Planner *p, const DirectiveList *list)
+static void directives(Planner *p, const DirectiveList *list)
 {
     for (int i = 0; i < list->count; i++) {
         const Directive *d = &list->items[i];
         if (d->kind == D_WORDS && d->words.items[0].name &&
-            strcmp(d->words.items[0].name, "unit") == 0 && !unit(p, &d->words))
-            return false;
+            strcmp(d->words.items[0].name, "unit") == 0)
+            unit(p, &d->words);
         if (d->kind == D_PHASE && p->plan->par->name &&
-            strcmp(d->name.name, p->plan->par->name) == 0 && !directives(p, &d->body))
-            return false;
+            strcmp(d->name.name, p->plan->par->name) == 0)
+            directives(p, &d->body);
     }
-    return true;
 }
 
 static bool has_word(const Directive *d, const char *verb, const char *subject, const char *word)
@@ -195,8 +180,8 @@ bool plan_phases(Lowered *low)
         *p.plan = (PhasePlan){.par = op, .unit = {32, 4}};
         p.plan->ragged = ragged_from(op) < op->nregions - 1;
         p.plan->syncs = has_sync(op->regions[op->nregions - 1]);
-        if (low->variant->schedule && !directives(&p, &low->variant->schedule->directives))
-            return false;
+        if (low->variant->schedule)
+            directives(&p, &low->variant->schedule->directives);
         if (p.plan->pack == 0)
             p.plan->pack = p.plan->unit.warps > 1 || p.plan->syncs || p.plan->unit.lanes == 32
                                ? 1

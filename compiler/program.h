@@ -38,9 +38,6 @@ bool program_load(Program *, const char *path);
 bool program_load_text(Program *, const char *name, const char *text, size_t length);
 const Item *program_find(const ItemList *, Name);
 
-/* Programs that the interpreter takes for `grid.resident`, which only a device knows. */
-enum { INTERPRETER_RESIDENT = 4 };
-
 /* A setting of a static, dim, schedule parameter or of a tensor's form. */
 typedef enum SettingKind { SET_INT, SET_BOOL, SET_TYPE, SET_MEMBER, SET_FORMAT } SettingKind;
 typedef struct Setting {
@@ -49,34 +46,54 @@ typedef struct Setting {
     int64_t integer;         /* INT, BOOL, MEMBER (its number), FORMAT (-1: none) */
     const Item *enumeration; /* MEMBER */
     DType dtype;
-    bool run_time;           /* INT: a schedule parameter that is no constant (resident) */
-    const struct Expr *expr; /* of one: what binds it */
+    bool run_time;           /* INT: a schedule parameter that is no constant: it depends on */
+    const struct Expr *expr; /* dims or grid.resident, by this */
 } Setting;
 typedef struct SettingList {
     Setting *items;
     int count, capacity;
 } SettingList;
 
+/* What a number of the schedule's words is in the variant: warps(D // 512). */
+typedef struct WordNumber {
+    const struct Expr *expr;
+    int64_t value;
+} WordNumber;
+typedef struct NumberList {
+    WordNumber *items;
+    int count, capacity;
+} NumberList;
+
 /* One choice of everything that is a constant of a variant. */
 typedef struct Variant {
-    SettingList statics;  /* every static but run-time dims */
-    SettingList forms;    /* of tensors: absent (-1) or a Format; unlisted: row, present */
-    SettingList params;   /* schedule parameters */
-    const Item *schedule; /* NULL: none */
-    bool presence_known;  /* unlisted optional tensors are present, not run-time tests */
+    SettingList statics;     /* every static but run-time dims */
+    SettingList forms;       /* of tensors: absent (-1) or a Format; unlisted: row, present */
+    SettingList params;      /* schedule parameters */
+    NumberList numbers;      /* of the schedule's words */
+    const Item *schedule;    /* NULL: none */
+    const struct Expr *when; /* the calls that the schedule is for, a matter of run-time values; */
+    int number;              /* it is asked as this one, after those before it; NULL: takes all */
 } Variant;
 
+typedef struct VariantList {
+    Variant *items;
+    int count, capacity;
+} VariantList;
+
 const Setting *setting_find(const SettingList *, Name);
+/* The number that a word of the variant's schedule has as an argument; false: it is none. */
+bool variant_number(const Variant *, const struct Expr *, int64_t *);
 
 /* variant.c */
 
 /* Calls `each` for every variant that `instances` gives (one default variant without it), with
- * every schedule's first legal parameters. Returns false if a message was printed. */
+ * the first legal parameters of each schedule for the target that a call of it may take, in
+ * written order (NULL: of every schedule). Returns false if a message was printed. */
 typedef void VariantFn(void *context, const Item *kernel, const Variant *);
-bool variants_each(Program *, const Item *kernel, VariantFn *, void *context);
+bool variants_each(Program *, const Item *kernel, const char *target, VariantFn *, void *context);
 /* The same for what is built: a tensor whose forms are not listed is there in each that it may
  * have, and nothing is guessed; without the values it needs a kernel has no variant. */
-bool variants_build(Program *, const Item *kernel, VariantFn *, void *context);
+bool variants_build(Program *, const Item *kernel, const char *target, VariantFn *, void *context);
 /* Do the statics all have values, by `instances` or a default? */
 bool variants_known(const Program *, const Item *kernel);
 
@@ -93,11 +110,19 @@ typedef struct VariantRequest {
     bool (*present)(void *, Name tensor);
     bool (*known)(void *, Name dim, int64_t *);
     void *context;
-    const char *target; /* "sm90": a schedule for it; NULL: the first one */
+    const char *target; /* "sm90": schedules for it; NULL: for the first one's target */
+    bool dims_given;    /* dims and scalars in `given` are those of the run, and decide on `when` */
 } VariantRequest;
+/* With each schedule that a call may take, in written order; all but the last have a `when`. */
+bool variant_choose_all(Program *, const Item *kernel, const VariantRequest *, VariantList *out);
+/* With the first of them. */
 bool variant_choose(Program *, const Item *kernel, const VariantRequest *, Variant *out);
 /* Whether a schedule names the target, or none. */
 bool schedule_is_for(const Item *schedule, const char *target);
+/* The target of the kernel's first schedule: what the interpreter runs is scheduled for. */
+const char *schedule_first_target(const Program *, const Item *kernel);
+/* Do the kernel's schedules depend on the call? */
+bool schedules_have_when(const Program *, const Item *kernel);
 
 /* "bf16", "128", "none" */
 const char *setting_text(Arena *, const Setting *);

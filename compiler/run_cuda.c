@@ -207,8 +207,11 @@ bool cuda_prepare(CudaRun *r)
     RunPlan *p = r->plan;
     tile_arch arch = tile_context_device(r->context)->arch;
     r->library = library_kernel(p->arena, &p->program, p->item);
-    if (!r->library || !library_add(r->library, p->diag, arch, &p->variant))
+    if (!r->library)
         return false;
+    for (int i = 0; i < p->variants.count; i++)
+        if (!library_add(r->library, p->diag, arch, &p->variants.items[i]))
+            return false;
     library_describe(r->library, &r->kernel);
     r->kernel.variants = *library_list(r->library, p->arena, NULL);
     r->device = NEW_ARRAY(p->arena, void **, p->nbindings);
@@ -238,6 +241,22 @@ static bool are_tensors(const RunPlan *p, const PairList *list, const char *opti
     return true;
 }
 
+bool run_open_gpu(RunPlan *plan)
+{
+    return tile_context_create(0, &plan->gpu) == TILE_OK || user_error("%s", tile_error(NULL));
+}
+
+const char *run_gpu_target(const RunPlan *plan)
+{
+    return tile_arch_name(tile_context_device(plan->gpu)->arch);
+}
+
+void run_close_gpu(RunPlan *plan)
+{
+    tile_context_free(plan->gpu);
+    plan->gpu = NULL;
+}
+
 bool run_cuda(RunPlan *plan)
 {
     CudaRun r = {.plan = plan};
@@ -246,8 +265,8 @@ bool run_cuda(RunPlan *plan)
     if (!are_tensors(plan, &plan->command->pitches, "--pitch") ||
         !are_tensors(plan, &plan->command->offsets, "--offset"))
         return false;
-    if (tile_context_create(0, &r.context) != TILE_OK)
-        return cuda_failed(&r);
+    r.context = plan->gpu;
+    plan->gpu = NULL;
     int times = plan->command->times;
     bool good = cuda_prepare(&r) && run_timed(&r) && cuda_download(&r) &&
                 (!times || cuda_time(&r, times));

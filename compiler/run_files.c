@@ -349,15 +349,22 @@ static bool missing_input(RunPlan *plan, const Op *t)
                       t->name, run_declared(plan, t), t->name);
 }
 
-bool run_match_files(RunPlan *plan)
+void run_list_tensors(RunPlan *plan)
 {
     int n = 0;
     for (const Op *op = plan->kernel->body->first; op; op = op->next)
         n += op->code == OP_TENSOR;
     plan->bindings = NEW_ARRAY(plan->arena, Binding, n);
+    plan->nbindings = n;
+    n = 0;
     for (const Op *op = plan->kernel->body->first; op; op = op->next)
         if (op->code == OP_TENSOR)
-            plan->bindings[plan->nbindings++].tensor = op;
+            plan->bindings[n++].tensor = op;
+}
+
+bool run_match_files(RunPlan *plan)
+{
+    run_list_tensors(plan);
     bool ok = find_tensors(plan, &plan->inputs, "-i");
     ok = find_tensors(plan, &plan->outputs, "-o") && ok;
     for (int i = 0; i < plan->inputs.count; i++) {
@@ -365,7 +372,7 @@ bool run_match_files(RunPlan *plan)
         if (f->tensor >= 0)
             ok = check_elements(plan, f, plan->bindings[f->tensor].tensor) && ok;
     }
-    for (int k = 0; k < n; k++) {
+    for (int k = 0; k < plan->nbindings; k++) {
         const Op *t = plan->bindings[k].tensor;
         bool needed = t->tensor->dir == PARAM_IN || t->tensor->dir == PARAM_INOUT;
         if (t->results[0]->type.kind == TY_TABLE)
@@ -467,5 +474,5 @@ bool run_solve(RunPlan *plan)
     }
     plan->arguments = plan->solution.arguments;
     plan->narguments = plan->solution.narguments;
-    return check_entries(plan);
+    return !plan->solution.taken || check_entries(plan);
 }

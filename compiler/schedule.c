@@ -40,7 +40,7 @@ static void check_unit(ScheduleCheck *c, const WordList *words)
     const Word *unit = words->count > 1 ? &words->items[1] : NULL;
     const char *name = unit && unit->name ? unit->name : "";
     bool block = strcmp(name, "block") == 0;
-    if (!block && strcmp(name, "warp") && strcmp(name, "thread"))
+    if (!block && strcmp(name, "warp") && strcmp(name, "lanes") && strcmp(name, "thread"))
         return;
     for (int i = 2; i < words->count; i++) {
         const char *w = words->items[i].name;

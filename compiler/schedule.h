@@ -10,9 +10,11 @@
  *     subject: what its first word names   place: d a directive, r a phrase of a role
  *     needs: words of which it must have one, "" for none
  *   W(word, arguments, low, high, choices, group)    a word of the directive above it
- *     arguments: INT one from low to high, a multiple of `choices` if that is given; CHOICE one
- *                of the choices; INT_OR either; INTS one or more; TENSORS names of tensors, or a
- *                choice; CLUSTER a number, share = a tensor; NEXT: a choice is the next word
+ *     arguments: INT one from low to high, a multiple of `choices` if that is given; INT_OF one
+ *                of the choices; CHOICE a word of the choices; INT_OR an integer or a word; INTS
+ *                one or more; TENSORS names of tensors, or a choice; CLUSTER a number, share = a
+ *                tensor; NEXT: a choice is the next word. Integers may be expressions of
+ *                statics and schedule parameters.
  *     group: words of one group (not 0) exclude each other
  */
 /* clang-format off */
@@ -20,7 +22,7 @@
     D(unit,     NOTHING, "d",  "block warp lanes thread")                                        \
         W(block,          NO_ARGUMENTS, 0, 0, "", 1)                                             \
         W(warp,           NO_ARGUMENTS, 0, 0, "", 1)                                             \
-        W(lanes,          CHOICE, 0, 0, "2 4 8 16", 1)                                           \
+        W(lanes,          INT_OF, 2, 16, "2 4 8 16", 1)                                          \
         W(thread,         NO_ARGUMENTS, 0, 0, "", 1)                                             \
         W(warps,          INT, 1, 32, "", 2)                                                     \
         W(pack,           INT, 1, 1024, "", 2)                                                   \
@@ -33,7 +35,7 @@
     D(pipeline, LOOP,    "d",  "stages")                                                         \
         W(stages,         INT_OR, 1, 1024, "max", 0)                                             \
         W(tma,            NO_ARGUMENTS, 0, 0, "", 0)                                             \
-        W(swizzle,        CHOICE, 0, 0, "32 64 128", 0)                                          \
+        W(swizzle,        INT_OF, 32, 128, "32 64 128", 0)                                         \
         W(load,           TENSORS, 0, 0, "", 0)                                                  \
     D(place,    VALUE,   "d",  "tmem smem regs")                                                 \
         W(tmem,           NO_ARGUMENTS, 0, 0, "", 1)                                             \

@@ -9,6 +9,7 @@ typedef enum Subject { NOTHING, LOOP, VALUE, LOADED, STORED, PRODUCT, SUM, STATI
 typedef enum Arguments {
     NO_ARGUMENTS,
     INT,
+    INT_OF,
     INT_OR,
     INTS,
     CHOICE,
@@ -53,6 +54,12 @@ typedef struct ScheduleCheck {
 
 /* schedule_words.c */
 const Row *directive_row(const char *name);
+const Row *word_row(const Row *directive, const char *name);
+bool takes_numbers(const Row *word);
+/* Is the argument one of the word's choices? */
+bool word_choice(const Row *word, const Expr *argument);
+/* What is wrong with the number as the word's argument; NULL: nothing. */
+const char *number_wrong(Arena *, const Row *word, int64_t);
 /* The directives that may stand at a place: 'd', or 'r' in a role. */
 const char **directive_names(ScheduleCheck *, char place, int *count);
 /* The words behind the directive's name and subject, from number `from` on. */

@@ -61,7 +61,7 @@ const char **directive_names(ScheduleCheck *c, char place, int *count)
     return v;
 }
 
-static const Row *word_row(const Row *directive, const char *name)
+const Row *word_row(const Row *directive, const char *name)
 {
     for (const Row *r = directive + 1; r < table + ROWS && !r->directive; r++)
         if (strcmp(r->word, name) == 0)
@@ -156,6 +156,29 @@ static bool names_known(ScheduleCheck *c, const Expr *x)
     return names_known(c, x->a) && names_known(c, x->b) && names_known(c, x->c) && ok;
 }
 
+bool takes_numbers(const Row *r)
+{
+    return r->arguments == INT || r->arguments == INT_OF || r->arguments == INT_OR ||
+           r->arguments == INTS || r->arguments == CLUSTER;
+}
+
+const char *number_wrong(Arena *a, const Row *r, int64_t n)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)n);
+    if (r->arguments == INT_OF)
+        return word_in(text, r->choices) ? NULL
+                                         : arena_format(a, "%s(%s): one of %s is possible", r->word,
+                                                        text, commas(a, r->choices));
+    if (n < r->low || n > r->high)
+        return arena_format(a, "%s(%s): from %d to %d is possible", r->word, text, r->low, r->high);
+    if (r->arguments == INT && *r->choices && n % atoi(r->choices) != 0)
+        return arena_format(a, "%s(%s): a multiple of %s is possible", r->word, text, r->choices);
+    if (strcmp(r->word, "vector") == 0 && (n & (n - 1)) != 0)
+        return arena_format(a, "vector(%s): the bytes of a vector are a power of 2", text);
+    return NULL;
+}
+
 static void check_number(ScheduleCheck *c, const Row *r, const Expr *x)
 {
     int64_t n;
@@ -166,15 +189,9 @@ static void check_number(ScheduleCheck *c, const Row *r, const Expr *x)
     }
     if (!names_known(c, x) || !number(c, x, 0, &n))
         return;
-    if (n < r->low || n > r->high)
-        diag_error(c->diag, x->pos, NULL, "%s(%lld): from %d to %d is possible", r->word,
-                   (long long)n, r->low, r->high);
-    else if (r->arguments == INT && *r->choices && n % atoi(r->choices) != 0)
-        diag_error(c->diag, x->pos, NULL, "%s(%lld): a multiple of %s is possible", r->word,
-                   (long long)n, r->choices);
-    else if (strcmp(r->word, "vector") == 0 && (n & (n - 1)) != 0)
-        diag_error(c->diag, x->pos, NULL, "vector(%lld): the bytes of a vector are a power of 2",
-                   (long long)n);
+    const char *wrong = number_wrong(c->arena, r, n);
+    if (wrong)
+        diag_error(c->diag, x->pos, NULL, "%s", wrong);
 }
 
 /* Words */
@@ -201,6 +218,7 @@ static void wrong_arguments(ScheduleCheck *c, const Row *r, Pos pos)
         want = "integers";
         break;
     case CHOICE:
+    case INT_OF:
         want = arena_format(c->arena, "one of %s", commas(c->arena, r->choices));
         break;
     case TENSORS:
@@ -217,12 +235,9 @@ static void wrong_arguments(ScheduleCheck *c, const Row *r, Pos pos)
     diag_error(c->diag, pos, NULL, "%s takes %s", r->word, want);
 }
 
-static bool is_choice(const Row *r, const Expr *x)
+bool word_choice(const Row *r, const Expr *x)
 {
-    char number[24];
-    snprintf(number, sizeof number, "%llu", (unsigned long long)x->integer);
-    return (x->kind == E_NAME && word_in(x->name, r->choices)) ||
-           (x->kind == E_INT && word_in(number, r->choices));
+    return x->kind == E_NAME && word_in(x->name, r->choices);
 }
 
 static void check_cluster(ScheduleCheck *c, const Row *r, const Word *w)
@@ -258,7 +273,7 @@ static void check_word_arguments(ScheduleCheck *c, const Row *r, const Word *w)
     for (int i = 0; i < args->count; i++) {
         const Expr *x = args->items[i];
         if ((r->arguments == INT_OR || r->arguments == CHOICE || r->arguments == TENSORS) &&
-            args->count == 1 && is_choice(r, x))
+            args->count == 1 && word_choice(r, x))
             continue;
         if (r->arguments == CHOICE)
             wrong_arguments(c, r, x->pos);

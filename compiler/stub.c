@@ -35,22 +35,26 @@ const char *stub_name(Arena *a, const char *name)
     return name;
 }
 
+static void list_code(Stub *s, const LibraryBuild *b)
+{
+    StubCode code = {.name = b->name, .cuda = b->cuda};
+    if (!b->cuda)
+        return;
+    PUSH(s->arena, &s->codes, code);
+    if (b->plan->aligned < 0)
+        return;
+    code.unaligned = true;
+    PUSH(s->arena, &s->codes, code);
+}
+
 void stub_list_codes(Stub *s)
 {
     for (int i = 0; i < s->kernels.count; i++) {
         const LibraryKernel *k = s->kernels.items[i];
         for (int v = 0; v < k->variants.count; v++)
-            for (int t = 0; t < TILE_TARGETS; t++) {
-                const LibraryBuild *b = &k->variants.items[v].builds[t];
-                StubCode code = {.name = b->name, .cuda = b->cuda};
-                if (!b->cuda)
-                    continue;
-                PUSH(s->arena, &s->codes, code);
-                if (b->plan->aligned < 0)
-                    continue;
-                code.unaligned = true;
-                PUSH(s->arena, &s->codes, code);
-            }
+            for (int t = 0; t < TILE_TARGETS; t++)
+                for (const LibraryBuild *b = &k->variants.items[v].builds[t]; b; b = b->next)
+                    list_code(s, b);
     }
 }
 

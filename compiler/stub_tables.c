@@ -206,9 +206,10 @@ static const char *print_plan(Printer *p, const tile_plan *plan)
     fprintf(t->file, "     .requires = %s, .require_count = %d,\n", print_requires(p, plan),
             plan->require_count);
     fprintf(t->file,
-            "     .args_size = %u%s, .aligned = %d, .scratch_bytes = %d, .resident = %d},\n",
+            "     .args_size = %u%s, .aligned = %d, .scratch_bytes = %d,\n"
+            "     .when = %d, .resident = %d},\n",
             plan->args_size, plan->tables ? ", .tables = true" : "", plan->aligned,
-            plan->scratch_bytes, plan->resident);
+            plan->scratch_bytes, plan->when, plan->resident);
     return table(p, "tile_plan", "plan", text_end(p, t));
 }
 
@@ -271,26 +272,33 @@ static void print_static(Printer *p, Text *t, const tile_static *s)
 
 /* ---- variants ---- */
 
-static void print_build(Printer *p, Text *t, const LibraryBuild *b, int target, int *code)
+/* "{plan, {codes}, next}"; those behind it are tables of one. */
+static void print_build(Printer *p, Text *t, const LibraryBuild *b, int *code)
 {
-    static const char *const targets[TILE_TARGETS] = {
-#define NAME(target, name, nvrtc, major, minor) #target,
-        TILE_ARCH_TABLE(NAME)
-#undef NAME
-            "TILE_ARCH_CPU"};
     const char *plan = print_plan(p, b->plan), *symbol = p->stub->symbol;
-    fprintf(t->file, "                [%s] = {%s", targets[target], plan);
+    fprintf(t->file, "{%s", plan);
     if (b->cuda && b->plan->aligned >= 0)
         fprintf(t->file, ", {&tk__%s_code[%d], &tk__%s_code[%d]}", symbol, *code + 1, symbol,
                 *code);
     else if (b->cuda)
         fprintf(t->file, ", {NULL, &tk__%s_code[%d]}", symbol, *code);
     *code += b->cuda ? 1 + (b->plan->aligned >= 0) : 0;
+    if (b->next) {
+        Text *next = text_begin(p);
+        fputs("    ", next->file);
+        print_build(p, next, b->next, code);
+        fprintf(t->file, ", .next = %s", table(p, "tile_build", "build", text_end(p, next)));
+    }
     fputs("},\n", t->file);
 }
 
 static const char *print_variants(Printer *p, int *code)
 {
+    static const char *const targets[TILE_TARGETS] = {
+#define NAME(target, name, nvrtc, major, minor) #target,
+        TILE_ARCH_TABLE(NAME)
+#undef NAME
+            "TILE_ARCH_CPU"};
     const LibraryKernel *k = p->kernel;
     Text *t = text_begin(p);
     for (int i = 0; i < k->variants.count; i++) {
@@ -302,8 +310,10 @@ static const char *print_variants(Printer *p, int *code)
         const char *name = table(p, "int64_t", "key", text_end(p, key));
         fprintf(t->file, "    {.key = %s, /* %s */\n     .builds = {\n", name, v->text);
         for (int target = 0; target < TILE_TARGETS; target++)
-            if (v->builds[target].plan)
-                print_build(p, t, &v->builds[target], target, code);
+            if (v->builds[target].plan) {
+                fprintf(t->file, "                [%s] = ", targets[target]);
+                print_build(p, t, &v->builds[target], code);
+            }
         fputs("     }},\n", t->file);
     }
     return table(p, "tile_variant", "variants", text_end(p, t));

@@ -2,24 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compiler/elab.h"
+#include "compiler/variant.h"
 
 enum { FORMATS = FORMAT_UE8M0X4 + 1 };
-
-typedef struct Choice {
-    Program *program;
-    const Item *kernel, *instances;
-    Elab elab; /* evaluates constants; its scope holds what is chosen */
-    Variant variant;
-    const VariantRequest *request; /* NULL: every variant */
-    VariantFn *each;
-    void *context;
-    bool failed;
-    int found;
-    int probe; /* which guess for statics that nothing gives a value */
-    bool guessed;
-    bool all_forms; /* also those that do not tell variants apart */
-} Choice;
 
 const Setting *setting_find(const SettingList *list, Name name)
 {
@@ -46,6 +31,12 @@ const char *setting_text(Arena *a, const Setting *s)
     return "?";
 }
 
+/* "T=bf16", "P=min(grid.resident, 64)" */
+static const char *text_of(Arena *a, const Setting *s)
+{
+    return s->run_time ? expr_text(a, s->expr) : setting_text(a, s);
+}
+
 char *variant_text(Program *p, const Variant *v)
 {
     const SettingList *lists[3] = {&v->statics, &v->forms, &v->params};
@@ -54,7 +45,7 @@ char *variant_text(Program *p, const Variant *v)
         for (int i = 0; i < lists[l]->count; i++) {
             const Setting *s = &lists[l]->items[i];
             text = arena_format(p->arena, "%s%s%s=%s", text, *text ? " " : "", s->name,
-                                setting_text(p->arena, s));
+                                text_of(p->arena, s));
         }
     return text;
 }
@@ -71,7 +62,7 @@ static Term fake_tensor(Choice *c, const Param *p, Format f)
     return term_tensor(op->results[0]);
 }
 
-static bool term_setting(Choice *c, Pos pos, const Term *t, Setting *s)
+bool choice_setting(Choice *c, Pos pos, const Term *t, Setting *s)
 {
     switch (t->kind) {
     case T_INT:
@@ -102,8 +93,7 @@ static bool term_setting(Choice *c, Pos pos, const Term *t, Setting *s)
     }
 }
 
-/* Does the value suit the static's kind? Reports if not. */
-static bool suits(Choice *c, const Static *st, Pos pos, const Setting *s)
+bool choice_suits(Choice *c, const Static *st, Pos pos, const Setting *s)
 {
     const char *kind = st->kind.name;
     bool ok;
@@ -121,29 +111,27 @@ static bool suits(Choice *c, const Static *st, Pos pos, const Setting *s)
                       st->name.name, kind, setting_text(c->program->arena, s));
 }
 
-/* Binds a setting in the evaluation scope. */
-static void remember(Choice *c, SettingList *list, Ident id, Setting s, const Term *t)
+void choice_bind(Choice *c, Ident id, Term t)
 {
-    s.name = id.name;
-    PUSH(c->program->arena, list, s);
     ScopeName *b = NEW(c->elab.arena, ScopeName);
-    *b = (ScopeName){.name = id.name, .term = *t, .pos = id.pos, .next = c->elab.scope};
+    *b = (ScopeName){.name = id.name, .term = t, .pos = id.pos, .next = c->elab.scope};
     c->elab.scope = b;
 }
 
-/* Undoes what was chosen since. */
-typedef struct Mark {
-    int statics, forms, params;
-    ScopeName *scope;
-} Mark;
+void choice_remember(Choice *c, SettingList *list, Ident id, Setting s, const Term *t)
+{
+    s.name = id.name;
+    PUSH(c->program->arena, list, s);
+    choice_bind(c, id, *t);
+}
 
-static Mark mark(const Choice *c)
+Mark choice_mark(const Choice *c)
 {
     return (Mark){c->variant.statics.count, c->variant.forms.count, c->variant.params.count,
                   c->elab.scope};
 }
 
-static void release(Choice *c, Mark m)
+void choice_release(Choice *c, Mark m)
 {
     c->variant.statics.count = m.statics;
     c->variant.forms.count = m.forms;
@@ -151,14 +139,13 @@ static void release(Choice *c, Mark m)
     c->elab.scope = m.scope;
 }
 
-/* A condition: 1 true, 0 false, -1 not a constant, -2 after a message. alias(x, y) is no part. */
-static int condition(Choice *c, const Expr *x, const char *what)
+int choice_condition(Choice *c, const Expr *x, const char *what)
 {
     if (x->kind == E_LAND) {
-        int a = condition(c, x->a, what);
+        int a = choice_condition(c, x->a, what);
         if (a == 0 || a == -2)
             return a;
-        int b = condition(c, x->b, what);
+        int b = choice_condition(c, x->b, what);
         return b == 1 ? a : b;
     }
     if (x->kind == E_CALL && x->a->kind == E_NAME && strcmp(x->a->name, "alias") == 0)
@@ -173,15 +160,12 @@ static void run_time_value(Choice *c, OpCode code, Ident id, DType dtype)
     Type t = scalar_type(dtype);
     Op *op = op_new(c->elab.kernel, code, id.pos, 0, NULL, 1, &t);
     op->name = id.name;
-    ScopeName *b = NEW(c->elab.arena, ScopeName);
-    *b = (ScopeName){
-        .name = id.name, .term = term_value(op->results[0]), .pos = id.pos, .next = c->elab.scope};
-    c->elab.scope = b;
+    choice_bind(c, id, term_value(op->results[0]));
 }
 
 /* -s */
 
-static Given *given_find(const Choice *c, Name name)
+Given *choice_given(const Choice *c, Name name)
 {
     for (int i = 0; c->request && i < c->request->ngiven; i++)
         if (strcmp(c->request->given[i].name, name) == 0)
@@ -189,7 +173,7 @@ static Given *given_find(const Choice *c, Name name)
     return NULL;
 }
 
-static bool parse_int(const char *text, int64_t *out)
+bool choice_given_int(const char *text, int64_t *out)
 {
     char *end;
     long long v = strtoll(text, &end, 0);
@@ -197,7 +181,7 @@ static bool parse_int(const char *text, int64_t *out)
     return *text && !*end && v != INT64_MAX && v != INT64_MIN;
 }
 
-static bool given_failed(Choice *c, const Given *g, const char *what)
+bool choice_given_failed(Choice *c, const Given *g, const char *what)
 {
     return diag_error(c->program->diag, (Pos){0}, NULL, "-s %s=%s: %s", g->name, g->text, what);
 }
@@ -219,14 +203,14 @@ static bool enum_setting(const Choice *c, const char *kind, const char *text, Se
     return false;
 }
 
-static bool given_static(Choice *c, const Static *st, Given *g, Setting *s, Term *t)
+bool choice_given_static(Choice *c, const Static *st, Given *g, Setting *s, Term *t)
 {
     const char *kind = st->kind.name;
     g->used = true;
     if (!strcmp(kind, "int") || !strcmp(kind, "dim") || !strcmp(kind, "tune")) {
         s->kind = SET_INT;
-        if (!parse_int(g->text, &s->integer))
-            return given_failed(c, g, "an integer is expected");
+        if (!choice_given_int(g->text, &s->integer))
+            return choice_given_failed(c, g, "an integer is expected");
         *t = term_int(s->integer);
         return true;
     }
@@ -235,235 +219,19 @@ static bool given_static(Choice *c, const Static *st, Given *g, Setting *s, Term
         s->integer = !strcmp(g->text, "true") || !strcmp(g->text, "1");
         *t = term_bool(s->integer != 0);
         if (!s->integer && strcmp(g->text, "false") && strcmp(g->text, "0"))
-            return given_failed(c, g, "true or false is expected");
+            return choice_given_failed(c, g, "true or false is expected");
         return true;
     }
     if (!strcmp(kind, "type")) {
         s->kind = SET_TYPE;
         s->dtype = dtype_find(g->text, (unsigned)strlen(g->text));
         *t = (Term){.kind = T_TYPE, .dtype = s->dtype};
-        return s->dtype != DT_NONE || given_failed(c, g, "an element type is expected");
+        return s->dtype != DT_NONE || choice_given_failed(c, g, "an element type is expected");
     }
     if (enum_setting(c, kind, g->text, s, t))
         return true;
-    return given_failed(c, g,
-                        arena_format(c->program->arena, "a member of enum %s is expected", kind));
-}
-
-/* Schedule parameters */
-
-static void choose_directive(Choice *c, const Item *schedule, int at);
-
-static void give(Choice *c)
-{
-    c->found++;
-    c->each(c->context, c->kernel, &c->variant);
-}
-
-/* Does it speak of a parameter before that only a device knows? */
-static bool mentions_run_time(const Choice *c, const Expr *x)
-{
-    if (!x)
-        return false;
-    const Setting *s = x->kind == E_NAME ? setting_find(&c->variant.params, x->name) : NULL;
-    if (s && s->run_time)
-        return true;
-    for (int i = 0; i < x->args.count; i++)
-        if (mentions_run_time(c, x->args.items[i]))
-            return true;
-    return mentions_run_time(c, x->a) || mentions_run_time(c, x->b) || mentions_run_time(c, x->c);
-}
-
-static void choose_value(Choice *c, const Item *schedule, int at, const Expr *value, Wide number,
-                         bool is_number)
-{
-    const Directive *d = &schedule->directives.items[at];
-    c->elab.used_resident = false;
-    Term t = is_number ? term_int(number) : elab_expr(&c->elab, value);
-    Setting s = {0};
-    if (t.kind == T_ERROR) {
-        c->failed = true;
-        return;
-    }
-    if (!term_setting(c, d->pos, &t, &s)) {
-        diag_error(c->program->diag, value ? value->pos : d->pos, NULL,
-                   "schedule parameter %s: %s is not a constant", d->name.name,
-                   expr_text(c->program->arena, value));
-        c->failed = true;
-        return;
-    }
-    s.run_time = c->elab.used_resident || mentions_run_time(c, value);
-    s.expr = s.run_time ? value : NULL;
-    Mark m = mark(c);
-    remember(c, &c->variant.params, d->name, s, &t);
-    choose_directive(c, schedule, at + 1);
-    release(c, m);
-}
-
-static void choose_tune(Choice *c, const Item *schedule, int at)
-{
-    const Directive *d = &schedule->directives.items[at];
-    int before = c->found;
-    for (int i = 0; i < d->tunes.count; i++) {
-        const Tune *u = &d->tunes.items[i];
-        int64_t lo, hi, step = 1;
-        if (!u->hi) {
-            choose_value(c, schedule, at, u->lo, 0, false);
-        } else if (!elab_int(&c->elab, u->lo, "a bound", &lo) ||
-                   !elab_int(&c->elab, u->hi, "a bound", &hi) ||
-                   (u->step && !elab_int(&c->elab, u->step, "a step", &step))) {
-            c->failed = true;
-        } else if (step <= 0) {
-            diag_error(c->program->diag, u->step ? u->step->pos : d->pos, NULL, "the step is %lld",
-                       (long long)step);
-            c->failed = true;
-        } else {
-            for (int64_t v = lo; v <= hi && c->found == before && !c->failed; v += step)
-                choose_value(c, schedule, at, NULL, v, true);
-        }
-        if (c->found != before || c->failed)
-            return;
-    }
-}
-
-/* Goes through the directives in order; the first choice that passes every require is taken. */
-static void choose_directive(Choice *c, const Item *schedule, int at)
-{
-    if (at == schedule->directives.count) {
-        give(c);
-        return;
-    }
-    const Directive *d = &schedule->directives.items[at];
-    if (d->kind == D_LET || d->kind == D_TUNE) {
-        Given *g = given_find(c, d->name.name);
-        int64_t v;
-        if (g) {
-            g->used = true;
-            if (parse_int(g->text, &v)) {
-                choose_value(c, schedule, at, NULL, v, true);
-            } else {
-                given_failed(c, g, "an integer is expected");
-                c->failed = true;
-            }
-        } else if (d->kind == D_LET) {
-            choose_value(c, schedule, at, d->value, 0, false);
-        } else {
-            choose_tune(c, schedule, at);
-        }
-        return;
-    }
-    if (d->kind == D_REQUIRE) {
-        int ok = condition(c, d->value, "require");
-        if (ok == -2)
-            c->failed = true;
-        if (ok != 1 && ok != -1)
-            return;
-    }
-    choose_directive(c, schedule, at + 1);
-}
-
-/* `tune` statics that the schedule leaves out keep their default. */
-static bool tune_defaults(Choice *c, const Item *schedule)
-{
-    for (int i = 0; i < c->kernel->statics.count; i++) {
-        const Static *st = &c->kernel->statics.items[i];
-        bool bound = false;
-        if (strcmp(st->kind.name, "tune") != 0)
-            continue;
-        for (int k = 0; schedule && k < schedule->directives.count; k++) {
-            const Directive *d = &schedule->directives.items[k];
-            bound |= (d->kind == D_LET || d->kind == D_TUNE) && d->name.name == st->name.name;
-        }
-        if (bound)
-            continue;
-        Setting s = {0};
-        Term t = term_error();
-        Given *g = given_find(c, st->name.name);
-        if (g) {
-            if (!given_static(c, st, g, &s, &t))
-                return false;
-        } else if (!st->init) {
-            return diag_error(c->program->diag, st->name.pos, "give it a default: BM: tune = 64",
-                              "no schedule binds %s and it has no default", st->name.name);
-        } else {
-            t = elab_expr(&c->elab, st->init);
-            if (t.kind == T_ERROR || !term_setting(c, st->init->pos, &t, &s) ||
-                !suits(c, st, st->init->pos, &s))
-                return false;
-        }
-        remember(c, &c->variant.params, st->name, s, &t);
-    }
-    return true;
-}
-
-/* The schedule parameters that the request gives: "-s BM=5 -s BN=7". */
-static const char *given_params(const Choice *c, const Item *schedule)
-{
-    const char *text = "";
-    for (int i = 0; i < schedule->directives.count; i++) {
-        const Directive *d = &schedule->directives.items[i];
-        const Given *g = d->kind == D_LET || d->kind == D_TUNE ? given_find(c, d->name.name) : NULL;
-        if (g)
-            text = arena_format(c->program->arena, "%s%s-s %s=%s", text, *text ? " " : "", g->name,
-                                g->text);
-    }
-    return text;
-}
-
-static void choose_params(Choice *c, const Item *schedule)
-{
-    Mark m = mark(c);
-    int before = c->found, errors = c->program->diag->errors;
-    c->variant.schedule = schedule;
-    if (!tune_defaults(c, schedule))
-        c->failed = true;
-    else if (schedule)
-        choose_directive(c, schedule, 0);
-    else
-        give(c);
-    if (c->found == before && schedule && c->program->diag->errors == errors) {
-        const char *given = given_params(c, schedule),
-                   *chosen = variant_text(c->program, &c->variant);
-        diag_error(c->program->diag, schedule->pos, NULL,
-                   "schedule %s: no choice of its parameters passes `require` for %s%s%s",
-                   schedule->name.name, chosen, *given && *chosen ? " " : "", given);
-        c->failed = true;
-    }
-    release(c, m);
-}
-
-bool schedule_is_for(const Item *schedule, const char *target)
-{
-    for (int i = 0; i < schedule->members.count; i++)
-        if (strcmp(schedule->members.items[i].name, target) == 0)
-            return true;
-    return schedule->members.count == 0;
-}
-
-static void choose_schedule(Choice *c)
-{
-    const char *target = c->request ? c->request->target : NULL;
-    const Item *other = NULL;
-    bool any = false;
-    for (int i = 0; i < c->program->schedules.count; i++) {
-        const Item *s = c->program->schedules.items[i];
-        if (s->name.name != c->kernel->name.name)
-            continue;
-        if (target && !schedule_is_for(s, target)) {
-            other = s;
-            continue;
-        }
-        if (!any || !c->request)
-            choose_params(c, s);
-        any = true;
-    }
-    if (!any && other) {
-        diag_error(c->program->diag, other->pos, NULL, "%s has no schedule for %s",
-                   c->kernel->name.name, target);
-        c->failed = true;
-    } else if (!any) {
-        choose_params(c, NULL);
-    }
+    return choice_given_failed(
+        c, g, arena_format(c->program->arena, "a member of enum %s is expected", kind));
 }
 
 /* Conditions: the kernel's `where` and those of instances */
@@ -472,13 +240,13 @@ static bool passes(Choice *c)
 {
     for (int i = 0; c->instances && !c->request && i < c->instances->insts.count; i++) {
         const Inst *in = &c->instances->insts.items[i];
-        int ok = in->where ? condition(c, in->where, "where") : 1;
+        int ok = in->where ? choice_condition(c, in->where, "where") : 1;
         if (ok == -2)
             c->failed = true;
         if (ok != 1 && ok != -1)
             return false;
     }
-    int ok = c->kernel->where ? condition(c, c->kernel->where, "where") : 1;
+    int ok = c->kernel->where ? choice_condition(c, c->kernel->where, "where") : 1;
     if (ok == -2)
         c->failed = true;
     if (ok == 0 && c->request) {
@@ -504,13 +272,13 @@ static void choose_tensor(Choice *c, int at);
 
 static void take_form(Choice *c, int at, const Param *p, int form)
 {
-    Mark m = mark(c);
+    Mark m = choice_mark(c);
     Setting s = {.kind = SET_FORMAT, .integer = form};
     Term t = form < 0 ? (Term){.kind = T_ABSENT, .text = p->name.name}
                       : fake_tensor(c, p, (Format)form);
-    remember(c, &c->variant.forms, p->name, s, &t);
+    choice_remember(c, &c->variant.forms, p->name, s, &t);
     choose_tensor(c, at + 1);
-    release(c, m);
+    choice_release(c, m);
 }
 
 static int form_of(Choice *c, const Expr *x)
@@ -589,7 +357,7 @@ static bool declares_form(Choice *c, const Param *p, int form)
 static void requested_form(Choice *c, int at, const Param *p)
 {
     const VariantRequest *r = c->request;
-    Given *g = given_find(c, p->name.name);
+    Given *g = choice_given(c, p->name.name);
     if (p->optional && !r->present(r->context, p->name.name)) {
         if (g)
             g->used = true;
@@ -605,11 +373,11 @@ static void requested_form(Choice *c, int at, const Param *p)
                 form = f;
         if (form < 0 || !declares_form(c, p, form) ||
             (form == FORMAT_UE8M0X4 && param_dtype(c, p) != DT_UE8M0)) {
-            given_failed(c, g,
-                         form < 0 ? "a storage format is expected: row, col_pad16, ue8m0x4"
-                         : form == FORMAT_UE8M0X4 && declares_form(c, p, form)
-                             ? "the format needs elements of type ue8m0"
-                             : "the parameter does not declare this format with @ store");
+            choice_given_failed(c, g,
+                                form < 0 ? "a storage format is expected: row, col_pad16, ue8m0x4"
+                                : form == FORMAT_UE8M0X4 && declares_form(c, p, form)
+                                    ? "the format needs elements of type ue8m0"
+                                    : "the parameter does not declare this format with @ store");
             c->failed = true;
             return;
         }
@@ -623,18 +391,18 @@ static void choose_tensor(Choice *c, int at)
         return;
     if (at == c->kernel->params.count) {
         if (passes(c) && !c->failed)
-            choose_schedule(c);
+            choice_schedules(c);
         return;
     }
     const Param *p = &c->kernel->params.items[at];
     const Inst *in = inst_find(c, p->name.name);
     if (p->dir == DIR_SCALAR) {
-        Mark m = mark(c);
+        Mark m = choice_mark(c);
         DType t = named_dtype(c, p->type);
         if (t != DT_NONE)
             run_time_value(c, OP_SCALAR, p->name, t);
         choose_tensor(c, at + 1);
-        release(c, m);
+        choice_release(c, m);
     } else if (c->request) {
         requested_form(c, at, p);
     } else if (in) {
@@ -662,14 +430,14 @@ static void choose_static(Choice *c, int at);
 
 static void take_static(Choice *c, int at, const Static *st, Pos pos, Setting s, const Term *t)
 {
-    if (!suits(c, st, pos, &s)) {
+    if (!choice_suits(c, st, pos, &s)) {
         c->failed = true;
         return;
     }
-    Mark m = mark(c);
-    remember(c, &c->variant.statics, st->name, s, t);
+    Mark m = choice_mark(c);
+    choice_remember(c, &c->variant.statics, st->name, s, t);
     choose_static(c, at + 1);
-    release(c, m);
+    choice_release(c, m);
 }
 
 static void static_from(Choice *c, int at, const Static *st, const Expr *x)
@@ -678,7 +446,7 @@ static void static_from(Choice *c, int at, const Static *st, const Expr *x)
     Setting s = {0};
     if (t.kind == T_ERROR) {
         c->failed = true;
-    } else if (!term_setting(c, x->pos, &t, &s)) {
+    } else if (!choice_setting(c, x->pos, &t, &s)) {
         diag_error(c->program->diag, x->pos, NULL, "static %s: %s is not a constant", st->name.name,
                    expr_text(c->program->arena, x));
         c->failed = true;
@@ -743,7 +511,7 @@ static bool known_static(Choice *c, const Static *st, Setting *s, Term *t)
 static void requested_static(Choice *c, int at, const Static *st)
 {
     bool dim = strcmp(st->kind.name, "dim") == 0, integer = strcmp(st->kind.name, "int") == 0;
-    Given *g = given_find(c, st->name.name);
+    Given *g = choice_given(c, st->name.name);
     Setting s = {0};
     Term t = term_error();
     if (dim && !inst_find(c, st->name.name)) {
@@ -751,7 +519,7 @@ static void requested_static(Choice *c, int at, const Static *st)
         return;
     }
     if (g) {
-        if (!given_static(c, st, g, &s, &t)) {
+        if (!choice_given_static(c, st, g, &s, &t)) {
             c->failed = true;
             return;
         }
@@ -778,10 +546,10 @@ static void choose_static(Choice *c, int at)
     const Inst *in = inst_find(c, st->name.name);
     bool dim = strcmp(st->kind.name, "dim") == 0;
     if (dim && !in) {
-        Mark m = mark(c);
+        Mark m = choice_mark(c);
         run_time_value(c, OP_DIM, st->name, DT_I64);
         choose_static(c, at + 1);
-        release(c, m);
+        choice_release(c, m);
     } else if (strcmp(st->kind.name, "tune") == 0) {
         choose_static(c, at + 1);
     } else if (c->request) {
@@ -800,31 +568,41 @@ static Choice choice_new(Program *p, const Item *kernel)
 {
     Choice c = {.program = p, .kernel = kernel};
     c.instances = program_find(&p->instances, kernel->name.name);
-    c.elab = (Elab){.arena = p->arena,
-                    .diag = p->diag,
-                    .program = p,
-                    .item = kernel,
-                    .variant = &c.variant,
-                    .allow_resident = true};
+    c.elab = (Elab){.arena = p->arena, .diag = p->diag, .program = p, .item = kernel};
     c.elab.kernel = kernel_new(p->arena, kernel->name.name, kernel->pos);
     c.elab.region = c.elab.kernel->body;
     return c;
 }
 
+/* Which variants are wanted, and by whom. */
+typedef struct Wanted {
+    const char *target;
+    bool all_forms;
+    VariantFn *each;
+    void *context;
+} Wanted;
+
+static void choose(Choice *c, const Wanted *w)
+{
+    c->elab.variant = &c->variant;
+    c->target = w->target;
+    c->all_forms = w->all_forms;
+    c->each = w->each;
+    c->context = w->context;
+    choose_static(c, 0);
+}
+
 /* Tries the guesses in silence until one passes; the first one's errors are shown if none does. */
-static bool guessed_variants(Program *p, const Item *kernel, VariantFn *each, void *context)
+static bool guessed_variants(Program *p, const Item *kernel, const Wanted *w)
 {
     for (int attempt = 0; attempt <= 5; attempt++) {
         Choice c = choice_new(p, kernel);
         Diag saved = *p->diag;
-        c.elab.variant = &c.variant;
-        c.each = each;
-        c.context = context;
         c.probe = attempt % 5;
         if (attempt < 5)
             p->diag->out = NULL;
-        choose_static(&c, 0);
-        bool good = c.found && !c.failed && p->diag->errors == saved.errors;
+        choose(&c, w);
+        bool good = c.passed && !c.failed && p->diag->errors == saved.errors;
         if (attempt < 5)
             *p->diag = saved;
         if (good)
@@ -847,64 +625,79 @@ bool variants_known(const Program *p, const Item *kernel)
     return true;
 }
 
-static bool known_variants(Program *p, const Item *kernel, bool all_forms, VariantFn *each,
-                           void *context)
+static bool known_variants(Program *p, const Item *kernel, const Wanted *w)
 {
     const Item *instances = program_find(&p->instances, kernel->name.name);
     Choice c = choice_new(p, kernel);
     int errors = p->diag->errors;
-    c.elab.variant = &c.variant;
-    c.all_forms = all_forms;
-    c.each = each;
-    c.context = context;
-    choose_static(&c, 0);
-    if (!c.found && !c.failed && p->diag->errors == errors)
+    choose(&c, w);
+    if (!c.passed && !c.failed && p->diag->errors == errors)
         diag_warning(p->diag, instances ? instances->pos : kernel->name.pos, NULL,
                      "no variant of %s passes `where`: nothing is checked or built",
                      kernel->name.name);
     return !c.failed && p->diag->errors == errors;
 }
 
-bool variants_each(Program *p, const Item *kernel, VariantFn *each, void *context)
+bool variants_each(Program *p, const Item *kernel, const char *target, VariantFn *each,
+                   void *context)
 {
-    return variants_known(p, kernel) ? known_variants(p, kernel, false, each, context)
-                                     : guessed_variants(p, kernel, each, context);
+    const Wanted w = {target, false, each, context};
+    return variants_known(p, kernel) ? known_variants(p, kernel, &w)
+                                     : guessed_variants(p, kernel, &w);
 }
 
-bool variants_build(Program *p, const Item *kernel, VariantFn *each, void *context)
+bool variants_build(Program *p, const Item *kernel, const char *target, VariantFn *each,
+                    void *context)
 {
-    return !variants_known(p, kernel) || known_variants(p, kernel, true, each, context);
+    const Wanted w = {target, true, each, context};
+    return !variants_known(p, kernel) || known_variants(p, kernel, &w);
 }
 
 typedef struct Chosen {
-    Program *program;
-    Variant *out;
-    bool done;
+    Arena *arena;
+    VariantList *list;
 } Chosen;
 
+/* The lists of a choice are used again for the next one. */
 static void keep(void *context, const Item *kernel, const Variant *v)
 {
     Chosen *k = context;
-    Arena *a = k->program->arena;
+    Variant kept = *v;
+    SettingList *lists[3] = {&kept.statics, &kept.forms, &kept.params};
     (void)kernel;
-    if (k->done)
-        return;
-    *k->out = *v;
-    SettingList *lists[3] = {&k->out->statics, &k->out->forms, &k->out->params};
     for (int i = 0; i < 3; i++)
-        lists[i]->items = arena_grow(a, lists[i]->items, (size_t)lists[i]->count * sizeof(Setting),
+        lists[i]->items = arena_grow(k->arena, lists[i]->items,
+                                     (size_t)lists[i]->count * sizeof(Setting),
                                      (size_t)(lists[i]->count + 1) * sizeof(Setting));
-    k->done = true;
+    PUSH(k->arena, k->list, kept);
+}
+
+bool variant_choose_all(Program *p, const Item *kernel, const VariantRequest *request,
+                        VariantList *out)
+{
+    Choice c = choice_new(p, kernel);
+    Chosen chosen = {p->arena, out};
+    const Wanted w = {request->target, false, keep, &chosen};
+    c.request = request;
+    choose(&c, &w);
+    return out->count > 0 && !c.failed;
 }
 
 bool variant_choose(Program *p, const Item *kernel, const VariantRequest *request, Variant *out)
 {
-    Choice c = choice_new(p, kernel);
-    Chosen chosen = {p, out, false};
-    c.elab.variant = &c.variant;
-    c.request = request;
-    c.each = keep;
-    c.context = &chosen;
-    choose_static(&c, 0);
-    return chosen.done && !c.failed;
+    VariantList list = {0};
+    if (!variant_choose_all(p, kernel, request, &list))
+        return false;
+    *out = list.items[0];
+    return true;
+}
+
+bool variant_number(const Variant *v, const Expr *x, int64_t *out)
+{
+    for (int i = 0; i < v->numbers.count; i++)
+        if (v->numbers.items[i].expr == x) {
+            *out = v->numbers.items[i].value;
+            return true;
+        }
+    return false;
 }

@@ -128,7 +128,8 @@ static bool verify_uses(Verifier *v, const Op *op)
 static bool body_level_op(const Op *op)
 {
     return op->code == OP_DIM || op->code == OP_SCALAR || op->code == OP_TENSOR ||
-           op->code == OP_REQUIRE || op->code == OP_PAR;
+           op->code == OP_REQUIRE || op->code == OP_RESIDENT || op->code == OP_WHEN ||
+           op->code == OP_PAR;
 }
 
 static bool range_op(const Op *op)
@@ -206,6 +207,8 @@ static bool verify_rule(Verifier *v, const Op *op, Place at, const Op *owner, in
     case OP_CONTINUE:
         return verify_control(v, op, at.role, owner, index);
     case OP_DIM:
+    case OP_RESIDENT:
+    case OP_WHEN:
     case OP_SCALAR:
     case OP_TENSOR:
     case OP_PRESENT:

@@ -57,6 +57,10 @@ static bool verify_scalar_op(Verifier *v, const Op *op)
         want.dtype = op->results[0]->type.dtype;
     if (op->code == OP_PRESENT)
         want.dtype = DT_BOOL;
+    if (op->code == OP_RESIDENT)
+        return verify_result(v, op, 0, &want);
+    if (op->nargs > 1 || (op->nargs == 1 && !verify_is_scalar(op->args[0], DT_I64)))
+        return verify_fail(v, op, "a dim is bound to one i64 scalar");
     return need_name(v, op) && verify_result(v, op, 0, &want);
 }
 
@@ -345,10 +349,12 @@ bool verify_memory(Verifier *v, const Op *op)
     case OP_TENSOR:
         return verify_tensor(v, op);
     case OP_DIM:
+    case OP_RESIDENT:
     case OP_SCALAR:
     case OP_PRESENT:
         return verify_scalar_op(v, op);
     case OP_REQUIRE:
+    case OP_WHEN:
     case OP_ASSERT:
     case OP_ASSUME:
     case OP_WAIT:

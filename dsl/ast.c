@@ -463,6 +463,10 @@ static void dump_item(Dump *d, const Item *it)
     if (it->name.name)
         fprintf(d->out, " %s", it->name.name);
     dump_names(d, it->members);
+    if (it->when) {
+        fputs(" when", d->out);
+        dump_expr(d, it->when);
+    }
     if (it->extern_text) {
         fprintf(d->out, " %s", it->extern_kind.name);
         dump_expr(d, it->extern_text);

@@ -205,6 +205,7 @@ struct Item {
     bool has_statics;                /* KERNEL with [ ] */
     ParamList params, scratch;
     Expr *where;
+    Expr *when;                      /* SCHEDULE: which calls it is for, or NULL */
     DirectiveList directives;
     InstList insts;
     const char *doc;                 /* ## comment above, or NULL */

@@ -180,6 +180,11 @@ static void check_member(Scope *s, const Expr *x)
             diag_error(s->diag, x->pos, "grid.resident", "grid has no member `%s`", x->name);
         return;
     }
+    if (strcmp(x->a->name, "grid") == 0 && !scope_lookup(s, x->a->name)) {
+        diag_error(s->diag, x->a->pos, "let P = grid.resident;",
+                   "grid.resident is for what a schedule binds with `let`");
+        return;
+    }
     const Entry *e = scope_use(s, x->a->name, x->a->pos);
     if (e && e->kind == NAME_ENUM) {
         for (int i = 0; i < e->item->members.count; i++)

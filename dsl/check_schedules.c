@@ -45,6 +45,59 @@ static bool shares_target(const Item *a, const Item *b, Ident *which)
     return false;
 }
 
+/* "f for sm90"; only the kernel's name if no target is written anywhere. */
+static const char *kernel_text(Check *c, const Item *schedule, Name target)
+{
+    return arena_format(c->scope.arena, "%s%s%s", schedule->name.name, target ? " for " : "",
+                        target ? target : "");
+}
+
+/* A schedule behind one that takes all calls on a target. */
+static void never_taken(Check *c, const Item *schedule, const Item *first, Ident target)
+{
+    bool own = target.name && schedule->members.count;
+    const char *text = kernel_text(c, schedule, target.name);
+    if (schedule->when)
+        check_report(c, schedule->when->span, "schedules are asked in written order",
+                     "this schedule of %s is never taken: one without `when` stands before it",
+                     text);
+    else
+        check_report(c, own ? target.pos : schedule->name.pos,
+                     "`schedule .. when CONDITION { .. }` says which calls the first is for",
+                     "a second schedule of %s", text);
+    diag_note(c->scope.diag, first->name.pos, "the first is here");
+}
+
+static bool is_for(const Item *schedule, const char *target)
+{
+    for (int i = 0; i < schedule->members.count; i++)
+        if (strcmp(schedule->members.items[i].name, target) == 0)
+            return true;
+    return schedule->members.count == 0;
+}
+
+/* On each target one schedule takes the calls that no `when` before it takes. */
+static void check_last(Check *c, const KernelItems *of)
+{
+    static const char *const targets[] = {"sm90", "sm100"};
+    const Item *told = NULL;
+    for (size_t t = 0; t < sizeof targets / sizeof *targets; t++) {
+        const Item *last = NULL;
+        for (int i = 0; i < of->schedules.count; i++) {
+            const Item *s = of->schedules.items[i];
+            if (is_for(s, targets[t]) && (!last || last->when))
+                last = s;
+        }
+        if (!last || !last->when || last == told)
+            continue;
+        told = last;
+        check_report(c, last->when->span, "end with a schedule that has no `when`",
+                     "the last schedule of %s has a `when`: calls for which it does not hold have "
+                     "no schedule",
+                     kernel_text(c, last, last->members.count ? targets[t] : NULL));
+    }
+}
+
 static void check_targets(Check *c, const Item *schedule)
 {
     const KernelItems *of = items_of(c, schedule->name.name);
@@ -59,12 +112,9 @@ static void check_targets(Check *c, const Item *schedule)
     for (int i = 0; of && of->schedules.items[i] != schedule; i++) {
         const Item *other = of->schedules.items[i];
         Ident t;
-        if (!shares_target(schedule, other, &t))
+        if (other->when || !shares_target(schedule, other, &t))
             continue;
-        check_report(c, t.name && schedule->members.count ? t.pos : schedule->name.pos, NULL,
-                     "a second schedule of %s%s%s", schedule->name.name, t.name ? " for " : "",
-                     t.name ? t.name : "");
-        diag_note(c->scope.diag, other->name.pos, "the first is here");
+        never_taken(c, schedule, other, t);
         return;
     }
 }
@@ -79,6 +129,25 @@ static void check_let(Check *c, const Item *kernel, const Directive *d)
         check_report(c, d->name.pos, "its values stand in `instances`",
                      "a schedule cannot bind %s: it is a static of kind %s", d->name.name,
                      st->kind.name);
+}
+
+/* A condition sees the statics, tensors and scalars, but nothing that the schedule binds. */
+static void check_when(Check *c, const Item *kernel, const Item *schedule)
+{
+    Scope *s = &c->scope;
+    int mark = scope_enter(s);
+    scope_begin_body(s, "");
+    for (int i = 0; i < kernel->statics.count; i++) {
+        const Static *st = &kernel->statics.items[i];
+        bool bound = static_is(st, "tune") || let_find(schedule, st->name.name);
+        if (!bound && !scope_lookup(s, st->name.name))
+            scope_declare(s, st->name, NAME_STATIC);
+    }
+    for (int i = 0; i < kernel->params.count; i++)
+        if (!scope_lookup(s, kernel->params.items[i].name.name))
+            scope_declare(s, kernel->params.items[i].name, NAME_TENSOR);
+    check_expr(s, schedule->when);
+    scope_leave(s, mark);
 }
 
 /* Values of `let` and `require` see the statics and the `let`s before them. */
@@ -124,9 +193,13 @@ void check_schedules(Check *c)
         const Item *schedule = c->schedules->items[i];
         const Item *kernel = kernel_of(c, schedule);
         check_targets(c, schedule);
+        if (kernel && schedule->when)
+            check_when(c, kernel, schedule);
         if (kernel)
             check_schedule(c, kernel, schedule);
     }
+    for (int i = 0; i < c->kernels->count && !diag_full(c->scope.diag); i++)
+        check_last(c, items_of(c, c->kernels->items[i]->name.name));
 }
 
 /* Instances */

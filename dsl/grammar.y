@@ -58,6 +58,7 @@
 %type optional {bool}
 %type scratch {ParamList}
 %type where {Expr *}
+%type when {Expr *}
 %type block {Block}
 %type stmts {StmtList}
 %type stmt {Stmt *}
@@ -154,9 +155,10 @@ item(A) ::= KERNEL(K) ID(N) statics(S) LPAREN params(P) RPAREN scratch(C) where(
     A->body = B.list;
     A->end = B.end;
 }
-item(A) ::= SCHEDULE(K) ID(N) targets(T) LBRACE directives(D) RBRACE(R). {
+item(A) ::= SCHEDULE(K) ID(N) targets(T) when(W) LBRACE directives(D) RBRACE(R). {
     A = build_item(p, I_SCHEDULE, K, N);
     A->members = T;
+    A->when = W;
     A->directives = D;
     A->end = R.pos;
 }
@@ -173,6 +175,8 @@ names(A) ::= names(L) COMMA ID(N). { A = L; LIST(A, ident(N)); }
 
 targets(A) ::= . { A = (IdentList){0}; }
 targets(A) ::= FOR names(L). { A = L; }
+when(A) ::= . { A = NULL; }
+when(A) ::= WHEN expr(E). { A = E; }
 
 // ---- kernel headers
 

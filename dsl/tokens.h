@@ -10,8 +10,8 @@
     X(LET, "let") X(VAR, "var") X(VIEW, "view") X(LOCAL, "local") X(PAR, "par") X(FOR, "for")   \
     X(OF, "of") X(BY, "by") X(IF, "if") X(ELSE, "else") X(RETURN, "return")                     \
     X(CONTINUE, "continue") X(PIPE, "pipe") X(ROLES, "roles") X(ROLE, "role") X(PUT, "put")     \
-    X(GET, "get") X(AS, "as") X(REQUIRE, "require") X(PHASE, "phase") X(TRUE, "true")           \
-    X(FALSE, "false")
+    X(GET, "get") X(AS, "as") X(REQUIRE, "require") X(WHEN, "when") X(PHASE, "phase")           \
+    X(TRUE, "true") X(FALSE, "false")
 
 #define TILE_PUNCTUATION(X)                                                                     \
     X(SEMI, ";") X(COMMA, ",") X(RPAREN, ")") X(RBRACKET, "]") X(RBRACE, "}") X(ASSIGN, "=")    \

@@ -24,6 +24,7 @@ typedef struct Call {
     const tile_variant *variant;
     const tile_plan *plan;
     const tile_build *build;
+    int schedule;         /* the build's number in the list */
     const Loaded *loaded; /* NULL: not yet */
     Fault fault;          /* the first of the values, which need not matter */
     tile_view views[TILE_MOST_PARAMS];
@@ -87,8 +88,8 @@ tile_status tile__choose_variant(Call *);
 
 /* ---- evaluate.c ---- */
 
-/* The values of nodes from `first` on; keeps their first fault. */
-void tile__evaluate(Call *, int first);
+/* The values of nodes from `first` up to before `end`; keeps their first fault. */
+void tile__evaluate(Call *, int first, int end);
 /* Does the node's value depend on a fault that is taken? *at: which. Slow. */
 Fault tile__fault_of(const Call *, int node, int *at);
 
@@ -96,6 +97,8 @@ Fault tile__fault_of(const Call *, int node, int *at);
 
 /* Dims, extents and requirements, by the values. */
 tile_status tile__check_values(Call *);
+/* Can the plan's `when` be computed? */
+tile_status tile__check_when(Call *);
 
 /* ---- overlap.c ---- */
 

@@ -157,6 +157,12 @@ static tile_status check_faults(const Call *c)
     return status == TILE_OK ? check_fault(c, p->scratch_bytes, "the size of the scratch") : status;
 }
 
+tile_status tile__check_when(Call *c)
+{
+    return c->fault == FAULT_NONE ? TILE_OK
+                                  : check_fault(c, c->plan->when, "`when` of its schedule");
+}
+
 tile_status tile__check_values(Call *c)
 {
     const tile_plan *p = c->plan;

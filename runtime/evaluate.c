@@ -397,10 +397,10 @@ static Fault evaluate(const Call *c, const tile_node *n, uint64_t *out)
     }
 }
 
-void tile__evaluate(Call *c, int first)
+void tile__evaluate(Call *c, int first, int end)
 {
     c->fault = FAULT_NONE;
-    for (int i = first; i < c->plan->node_count; i++) {
+    for (int i = first; i < end; i++) {
         Fault f = evaluate(c, &c->plan->nodes[i], &c->values[i]);
         c->fault = c->fault == FAULT_NONE ? f : c->fault;
     }

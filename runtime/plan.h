@@ -189,6 +189,8 @@ typedef struct tile_plan {
     int32_t aligned;       /* node: all vector accesses fit; -1: there are none. 0 takes the code
                               that was compiled with -DTILE_ALIGNED=0 */
     int32_t scratch_bytes; /* node; -1: no scratch */
+    int32_t when;          /* node, as those before it of nothing but shapes and scalars: 0 leaves
+                              the call to the build after this one; -1: it takes all calls */
     int32_t resident;      /* the first node that depends on a RESIDENT; -1: none does */
 } tile_plan;
 

@@ -36,7 +36,7 @@ tile_status tile__prepare(Call *c)
     }
     tile_status status = tile__load(c, code);
     if (status == TILE_OK && p->resident >= 0) {
-        tile__evaluate(c, p->resident);
+        tile__evaluate(c, p->resident, p->node_count);
         status = c->fault == FAULT_NONE ? TILE_OK : tile__check_values(c);
     }
     return status;
@@ -153,8 +153,8 @@ tile_status tile__start(Call *c, void *scratch, tile_stream stream)
     uint32_t blocks[TILE_MOST_PHASES];
     Args args;
     if (c->arch == TILE_ARCH_CPU) {
-        const tile_checked checked = {c->kernel, c->context, c->variant, c->plan,
-                                      c->views,  c->scalars, c->values};
+        const tile_checked checked = {c->kernel,   c->context, c->variant, c->plan,
+                                      c->schedule, c->views,   c->scalars, c->values};
         return c->kernel->provider->run(&checked);
     }
     tile_status status = fill(c, &args, scratch);

@@ -76,12 +76,15 @@ typedef struct tile_code {
     uint64_t serial;
 } tile_code;
 
-/* A variant on one target; without a plan it is not there. */
-typedef struct tile_build {
+/* A variant on one target; without a plan it is not there. Several schedules are a list, asked in
+ * order (tile_plan.when). */
+typedef struct tile_build tile_build;
+struct tile_build {
     const tile_plan *plan;
     const tile_code *code[2]; /* for vectors that are not aligned, and for those that are; NULL:
                                  none. CPU: none */
-} tile_build;
+    const tile_build *next;
+};
 
 enum { TILE_TARGETS = TILE_ARCH_COUNT + 1 }; /* the CPU is the last */
 
@@ -110,7 +113,7 @@ typedef struct tile_kernel_state {
 } tile_kernel_state;
 
 /* Of these tables; engines of several libraries may meet in one process. */
-enum { TILE_STUB_VERSION = 1 };
+enum { TILE_STUB_VERSION = 2 };
 
 struct tile_kernel {
     int32_t version; /* TILE_STUB_VERSION */
@@ -149,6 +152,7 @@ typedef struct tile_checked {
     tile_context *context;
     const tile_variant *variant;
     const tile_plan *plan;
+    int schedule;            /* the number of its build in the variant's list */
     const tile_view *views;  /* by parameter */
     const uint64_t *scalars; /* bits, in the order of the scalars */
     const uint64_t *values;  /* of the plan's nodes */

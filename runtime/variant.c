@@ -327,6 +327,28 @@ static tile_status no_variant(const Call *c)
                              c->kernel->name, missing);
 }
 
+/* The first build whose schedule is for this call. */
+static tile_status choose_build(Call *c)
+{
+    c->build = &c->variant->builds[c->arch];
+    c->schedule = 0;
+    for (;;) {
+        int when = c->build->plan->when;
+        c->plan = c->build->plan;
+        if (when < 0) {
+            return TILE_OK;
+        }
+        c->loaded = NULL;
+        tile__evaluate(c, 0, when + 1);
+        tile_status status = tile__check_when(c);
+        if (status != TILE_OK || c->values[when]) {
+            return status;
+        }
+        c->build = c->build->next;
+        c->schedule++;
+    }
+}
+
 /* Takes the variant of the key, if there is one and all that its plan asks for holds. */
 static tile_status fit(Call *c)
 {
@@ -342,8 +364,10 @@ static tile_status fit(Call *c)
     if (!c->variant) {
         return no_variant(c);
     }
-    c->build = &c->variant->builds[c->arch];
-    c->plan = c->build->plan;
+    tile_status chosen = choose_build(c);
+    if (chosen != TILE_OK) {
+        return chosen;
+    }
     for (int i = 0; i < c->plan->tensor_count; i++) {
         const tile_plan_tensor *t = &c->plan->tensors[i];
         tile_status status = t->param < 0 ? TILE_OK
@@ -353,7 +377,7 @@ static tile_status fit(Call *c)
         }
     }
     c->loaded = NULL;
-    tile__evaluate(c, 0);
+    tile__evaluate(c, 0, c->plan->node_count);
     tile_status status = tile__check_values(c);
     return status == TILE_OK ? tile__check_overlap(c) : status;
 }

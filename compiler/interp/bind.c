@@ -152,6 +152,22 @@ static bool divide_exactly(int64_t found, int64_t offset, int64_t scale, int64_t
     return *d >= 0;
 }
 
+/* What a schedule binds to what is known by now; *any: there was one. */
+static bool solve_bound(Binder *b, bool *any)
+{
+    for (int d = 0; d < b->ndims; d++) {
+        Unknown *u = &b->dims[d];
+        Form f = u->known || u->op->nargs == 0 ? (Form){0} : bind_form(b, u->op->args[0]);
+        if (f.kind == FORM_FAULT)
+            return report(b, u->op, arena_format(b->arena, "%s: %s", u->op->name, f.message));
+        if (f.kind != FORM_KNOWN)
+            continue;
+        *u = (Unknown){.op = u->op, .known = true, .bits = f.bits, .origin = "the schedule"};
+        *any = true;
+    }
+    return true;
+}
+
 /* Affine expressions with one dim left to find; each found may leave others with one. */
 static bool solve_affine(Binder *b, const FactList *facts)
 {
@@ -159,6 +175,8 @@ static bool solve_affine(Binder *b, const FactList *facts)
     while (again) {
         again = false;
         bind_evaluate(b);
+        if (!solve_bound(b, &again))
+            return false;
         for (int i = 0; i < facts->count && !again; i++) {
             const Fact *f = &facts->items[i];
             Form form = bind_form(b, f->value);
@@ -316,6 +334,19 @@ static bool check_requirements(Binder *b)
     return ok;
 }
 
+/* Is the schedule for this call? */
+static bool check_when(Binder *b, bool *taken)
+{
+    *taken = true;
+    for (const Op *op = b->kernel->body->first; op; op = op->next) {
+        int64_t holds = 1;
+        if (op->code == OP_WHEN && !header_int(b, op, op->args[0], "when", &holds))
+            return false;
+        *taken = *taken && holds;
+    }
+    return true;
+}
+
 static void give_arguments(const Binder *b, Solution *out)
 {
     out->narguments = b->ndims;
@@ -336,7 +367,9 @@ bool bind_solve(Arena *arena, Diag *diag, const Kernel *k, const Shape *given, i
         return false;
     for (int i = 0; i < facts.count; i++)
         ok = check_fact(&b, &facts.items[i]) && ok;
-    if (!ok || !all_extents(&b, out) || !check_requirements(&b))
+    if (!ok || !check_when(&b, &out->taken))
+        return false;
+    if (out->taken && (!all_extents(&b, out) || !check_requirements(&b)))
         return false;
     give_arguments(&b, out);
     return true;

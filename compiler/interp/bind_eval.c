@@ -429,6 +429,8 @@ static void evaluate_region(Binder *b, const Region *r)
             set_form(b, op->results[0], unknown_form(b, op));
         else if (op->code == OP_CONST)
             set_form(b, op->results[0], known(op->bits));
+        else if (op->code == OP_RESIDENT)
+            set_form(b, op->results[0], known(INTERPRETER_RESIDENT));
         else if (op->code == OP_PRESENT)
             set_form(b, op->results[0], present_form(b, op));
         else if (op->code == OP_EXTENT)
@@ -526,6 +528,8 @@ static const char *value_text(const Binder *b, const Value *v, int depth, bool i
         return "...";
     if ((op->code == OP_DIM || op->code == OP_SCALAR) && op->name)
         return op->name;
+    if (op->code == OP_RESIDENT)
+        return "grid.resident";
     if (op->code == OP_CAST && op->args[0]->type.dtype == v->type.dtype)
         return value_text(b, op->args[0], depth, inner);
     const Value *whole = op->nargs == 2 && align_of(op) ? align_of(op) : cdiv_of(op);

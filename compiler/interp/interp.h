@@ -51,6 +51,9 @@ int64_t buffer_bytes(DType, Format, int rank, const int64_t *extent);
 bool interp_run(const Kernel *, const Binding *bindings, int nbindings, const Argument *arguments,
                 int narguments, const RunOptions *, Diag *);
 
+/* Programs that the interpreter holds at once: what it takes for grid.resident (R15). */
+enum { INTERPRETER_RESIDENT = 4 };
+
 /* bind.c: from the shapes that are given to the values of all dims and extents.
  *
  * The kernel's dims are solved from the extents of the tensors that were given (R2): bare names
@@ -67,6 +70,7 @@ typedef struct Solution {
     int narguments;
     int64_t (*extents)[MAX_RANK]; /* of every OP_TENSOR in the body, in order */
     int *entries;                 /* table length of every OP_TENSOR, 1 for no table */
+    bool taken; /* the schedule's `when` holds, if it has one; else extents are not there */
 } Solution;
 
 /* Solves dims, checks every given shape, evaluates all extents and every OP_REQUIRE. Messages name

@@ -140,6 +140,14 @@ static void emit_present(Preparer *p, const Op *op)
     i->n = 1;
 }
 
+static void emit_resident(Preparer *p, const Op *op)
+{
+    static const uint64_t programs = INTERPRETER_RESIDENT;
+    Insn *i = emit_plain(p, run_argument, op);
+    i->plan = &programs;
+    i->n = sizeof programs;
+}
+
 void run_nothing(Task *t, const Insn *i)
 {
     (void)t;
@@ -209,7 +217,8 @@ void emit_moves(Preparer *p, const Op *op, Value *const *from, Value *const *to,
 /* clang-format off */
 static Emitter *const emitters[OP_COUNT] = {
     [OP_DIM] = emit_argument, [OP_SCALAR] = emit_argument, [OP_TENSOR] = emit_tensor,
-    [OP_PRESENT] = emit_present, [OP_REQUIRE] = emit_check, [OP_BIND] = emit_nothing,
+    [OP_PRESENT] = emit_present, [OP_RESIDENT] = emit_resident, [OP_REQUIRE] = emit_check,
+    [OP_WHEN] = emit_nothing, [OP_BIND] = emit_nothing,
     [OP_CONST] = emit_constant, [OP_IOTA] = emit_constant, [OP_BROADCAST] = emit_broadcast,
     [OP_RESHAPE] = emit_nothing, [OP_BITS] = emit_nothing, [OP_TRANS] = emit_trans,
     [OP_CONCAT] = emit_concat, [OP_EXTRACT] = emit_access, [OP_CAST] = emit_cast,

@@ -63,7 +63,7 @@ GEMM_WRONG = {
     "stages": "pipeline k stages(0);              #! stages(0): from 1 to 1024 is possible",
     "no_stages": "pipeline k tma;                 #! pipeline without stages",
     "stages_word": "pipeline k stages(most);      #! unknown name `most`",
-    "swizzle": "pipeline k stages(2) swizzle(48); #! swizzle takes one of 32, 64, 128",
+    "swizzle": "pipeline k stages(2) swizzle(48); #! swizzle(48): one of 32, 64, 128 is possible",
     "no_loop": "pipeline kk stages(2);            #! kernel gemm has no variable `kk`",
     "no_loop_name": "pipeline;                    #! pipeline names the index of a loop, or programs first #! pipeline without stages",
     "par_index": "pipeline m stages(2);           #! `m` is an index of the par, not of a loop #? pipeline programs",

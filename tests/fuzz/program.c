@@ -226,7 +226,7 @@ static void check(Case *c, const char *text)
     c->variants = 0;
     bool ok = program_load_text(&c->program, "made.tile", text, strlen(text));
     for (int i = 0; ok && i < c->program.kernels.count; i++)
-        variants_each(&c->program, c->program.kernels.items[i], check_variant, c);
+        variants_each(&c->program, c->program.kernels.items[i], NULL, check_variant, c);
     if (d.errors)
         wrong(c, "refused", d.first);
     if (c->variants == 0)

@@ -314,6 +314,8 @@ def sinkhorns():
                    settings, lambda r, make=make: {"x": make(r)["x"]}, ["y"], few=n == 31)
         yield Case("sinkhorn_bwd", f"sinkhorn_bwd {n} R={rounds}", KERNELS + "mhc/sinkhorn_bwd.tile",
                    "sinkhorn_bwd", settings, make, ["gx"], few=n == 31)
+    yield Case("sinkhorn", "sinkhorn 65600 R=2", KERNELS + "mhc/sinkhorn.tile", "sinkhorn",
+               {"eps": 1e-6, "R": 2}, lambda r: {"x": f32(r, 65600, 4, 4, scale=2)}, ["y"])
 
 
 def multilayers():

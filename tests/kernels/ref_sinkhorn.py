@@ -2,7 +2,7 @@
 import numpy as np
 
 import ref_math
-from ref_math import F32, amax, quietly, seq_sum
+from ref_math import F32, amax, quietly, tree_sum
 
 
 @quietly
@@ -10,11 +10,11 @@ def sinkhorn(x, eps, R=10):
     """f32, the operations of the definition in order: x[N, H, H]."""
     eps = F32(eps)
     e = ref_math.exp(x - amax(x, 2)) if x.size else x
-    c = e / seq_sum(e, 2) + eps
-    c = c / (seq_sum(c, 1) + eps)
+    c = e / tree_sum(e, 2) + eps
+    c = c / (tree_sum(c, 1) + eps)
     for _ in range(R - 1):
-        c = c / (seq_sum(c, 2) + eps)
-        c = c / (seq_sum(c, 1) + eps)
+        c = c / (tree_sum(c, 2) + eps)
+        c = c / (tree_sum(c, 1) + eps)
     return c
 
 

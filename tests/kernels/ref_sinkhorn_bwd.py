@@ -5,7 +5,7 @@ c / (sum(c) + eps) along its axis.
 """
 import numpy as np
 
-from ref_math import F32, amax, exp, f32, quietly, seq_sum
+from ref_math import F32, amax, exp, f32, quietly, tree_sum
 
 ROWS, COLUMNS = -1, -2  # the axis that is summed
 
@@ -40,18 +40,18 @@ def backward(gy, x, rounds, eps):
 
 @quietly
 def rounded(gy, x, rounds, eps):
-    """f32, every rounding in the kernel's order: all sums are left to right, so all bits are fixed.
+    """f32, every rounding in the kernel's order: all sums are trees, so all bits are fixed.
     A step back is (g - sum(g c) / s) / s."""
     eps = F32(eps)
     x = f32(x)
     e = exp(x - amax(x, -1))
-    p = e / seq_sum(e, -1)
+    p = e / tree_sum(e, -1)
     kept = [p + eps]
     for axis in steps(rounds):
         c = kept[-1]
-        kept.append(c / (seq_sum(c, axis) + eps))
+        kept.append(c / (tree_sum(c, axis) + eps))
     g = f32(gy)
     for axis, c in zip(reversed(steps(rounds)), reversed(kept[:-1])):
-        s = seq_sum(c, axis) + eps
-        g = (g - seq_sum(g * c, axis) / s) / s
-    return (g - seq_sum(g * p, -1)) * p
+        s = tree_sum(c, axis) + eps
+        g = (g - tree_sum(g * c, axis) / s) / s
+    return (g - tree_sum(g * p, -1)) * p

@@ -1,4 +1,4 @@
-"""Sinkhorn, backward: all sums are left to right, so every bit is fixed by the language."""
+"""Sinkhorn, backward: all sums are trees, so every bit is fixed by the language."""
 import numpy as np
 import pytest
 
