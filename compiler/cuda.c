@@ -1,5 +1,6 @@
 /* The text of a CUDA kernel: its args, the program's indices, then one statement an operation. */
 #include "compiler/cuda.h"
+#include "compiler/directives.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -394,10 +395,10 @@ static bool emit_phase(Cuda *c, FILE *out, int indent, const char *block)
     find_live(c, c->plan->par);
     find_seen_nans(c, c->plan->par);
     print_unit(c, block);
-    bool good = emit_header(c) && (c->plan->ragged ? emit_ragged(c) : emit_programs(c));
-    if (good)
-        print_statements(c, out, indent);
-    return good;
+    if (!emit_header(c) || !(c->plan->ragged ? emit_ragged(c) : emit_programs(c)))
+        return false;
+    print_statements(c, out, indent);
+    return directives_done(&(Presence){c->low, c->plan, c->live});
 }
 
 /* What happens between the phases of one launch. */

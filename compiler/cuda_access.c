@@ -9,6 +9,7 @@
 
 #include "compiler/counts.h"
 #include "compiler/cuda.h"
+#include "compiler/directives.h"
 
 typedef struct Place {
     const CudaView *view;
@@ -298,14 +299,14 @@ static void place(Cuda *c, const Op *op, const CudaView *v, const Layout *l, boo
 
 static bool streams(const Cuda *c, const char *verb, const Op *tensor)
 {
-    return plan_says(c->low, c->plan, verb, tensor->name, "stream");
+    return directive_says(c->low, c->plan, verb, tensor->name, "stream");
 }
 
 static const char *load_hint(Cuda *c, const Op *op, const CudaView *v)
 {
-    if (memory_of(c, op->args[0]))
-        return "TILE_PLAIN";
-    return streams(c, "load", v->tensor) ? "TILE_STREAM" : "TILE_CONSTANT";
+    if (streams(c, "load", v->tensor))
+        return "TILE_STREAM";
+    return memory_of(c, op->args[0]) ? "TILE_PLAIN" : "TILE_CONSTANT";
 }
 
 static const char *store_hint(Cuda *c, const CudaView *v)

@@ -18,6 +18,15 @@ typedef struct PhasePlan {
     bool fused;  /* behind a barrier of the grid; else beside it (unordered) */
 } PhasePlan;
 
+/* Words of the schedule that a phase honours (directives.c). */
+typedef struct HonouredList {
+    struct {
+        const Word *word;
+        const PhasePlan *plan;
+    } * items;
+    int count, capacity;
+} HonouredList;
+
 typedef struct Lowered Lowered;
 struct Lowered {
     Arena *arena;
@@ -27,6 +36,7 @@ struct Lowered {
     const Variant *variant;
     PhasePlan *phases;
     int nphases;
+    HonouredList *honoured;
     Layout *layout;        /* by Value.id, of tiles of rank >= 1 */
     bool *placed;          /* by Value.id: layout is decided */
     const Layout **summed; /* by Value.id of a planned sum's result: its arg's layout */
@@ -37,18 +47,10 @@ struct Lowered {
 /* lower.c: phases, then the passes below, in order; nothing is emitted. False after a message. */
 bool lower_kernel(Lowered *);
 
-/* plan.c: the schedule's directives that this stage honours. False after a message. */
+/* plan.c: units, launches and grids of the phases. False after a message. */
 bool plan_phases(Lowered *);
 /* The first range that the host cannot count; the number of ranges if it can count all. */
 int ragged_from(const Op *par);
-/* "load x cache(stream)": has the schedule, or the phase in it, a directive `verb` about `subject`
- * with that word, or that argument of a word? */
-bool plan_says(const Lowered *, const PhasePlan *, const char *verb, const char *subject,
-               const char *word);
-
-/* The word of a directive `verb` that holds for the phase: "grid persistent"; NULL: not said. */
-const Word *plan_word(const Lowered *, const PhasePlan *, const char *verb, const char *word);
-
 /* layouts.c: a layout for every tile of a phase. False after a message. */
 bool assign_layouts(Lowered *, const PhasePlan *);
 /* Is the same in all threads: a scalar, a constant, one element. */
