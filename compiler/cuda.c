@@ -85,6 +85,7 @@ bool emit_region_ops(Cuda *c, const Region *r)
             continue;
         Statement *last = c->out.block->last;
         int before = c->line;
+        c->at = op->pos;
         if (!says_nothing(op->code))
             mark_line(c, op->pos);
         Statement *mark = c->out.block->last;
@@ -380,6 +381,28 @@ static void print_statements(Cuda *c, FILE *out, int indent)
     statements_print(&c->out, out, indent, is_single(p) ? "tile_sync_warp();" : "tile_sync();");
 }
 
+static int by_size(const void *a, const void *b)
+{
+    const SharedPart *x = a, *y = b;
+    return x->bytes < y->bytes ? 1 : x->bytes > y->bytes ? -1 : strcmp(x->name, y->name);
+}
+
+/* What `assert` asks of the phase. */
+static bool check_asserts(Cuda *c)
+{
+    const PhasePlan *p = c->plan;
+    const tile_phase *phase = &c->host->phases.items[c->host->phases.count - 1];
+    int n = c->out.buffers.count;
+    SharedPart *parts = NEW_ARRAY(c->arena, SharedPart, n);
+    for (int i = 0; i < n; i++)
+        parts[i] = (SharedPart){c->out.buffers.items[i]->name, c->out.buffers.items[i]->bytes};
+    qsort(parts, (size_t)n, sizeof *parts, by_size);
+    size_t units = is_single(p) && p->unit.lanes > 1 ? (size_t)p->pack : 1;
+    SharedSize size = {c->out.shared_bytes * units, c->out.shared_bytes, parts, n};
+    bool good = asserts_check(c->low, p, &c->shared, &size);
+    return asserts_limits(c->low, p, phase->entry, &c->host->limits) && good;
+}
+
 static bool emit_phase(Cuda *c, FILE *out, int indent, const char *block)
 {
     size_t ids = (size_t)c->low->kernel->next_id;
@@ -389,7 +412,8 @@ static bool emit_phase(Cuda *c, FILE *out, int indent, const char *block)
     memset(c->declared, 0, sizeof *c->declared * ids);
     memset(c->packed, 0, sizeof *c->packed * ids);
     memset(c->partial, 0, sizeof *c->partial * ids);
-    c->used.count = c->conversions.count = c->censuses.count = 0;
+    c->used.count = c->conversions.count = c->censuses.count = c->shared.count = 0;
+    c->counting = asserts_word(c->low, c->plan, "bank_conflicts");
     c->line = 0;
     c->guard = "";
     find_live(c, c->plan->par);
@@ -398,7 +422,7 @@ static bool emit_phase(Cuda *c, FILE *out, int indent, const char *block)
     if (!emit_header(c) || !(c->plan->ragged ? emit_ragged(c) : emit_programs(c)))
         return false;
     print_statements(c, out, indent);
-    return directives_done(&(Presence){c->low, c->plan, c->live});
+    return check_asserts(c) && directives_done(&(Presence){c->low, c->plan, c->live});
 }
 
 /* What happens between the phases of one launch. */

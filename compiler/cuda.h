@@ -3,6 +3,7 @@
 #ifndef TILE_CUDA_H
 #define TILE_CUDA_H
 
+#include "compiler/asserts.h"
 #include "compiler/host.h"
 #include "compiler/lower.h"
 #include "compiler/ranges.h"
@@ -79,6 +80,9 @@ typedef struct Cuda {
     int blocks;          /* node: how many the phase has; -1: only the kernel knows */
     Statement *prologue; /* the last of what stands before all else */
     int line;            /* of the last TILE_LINE */
+    Pos at;              /* of the operation in work */
+    SharedUses shared;   /* of the phase, where a schedule asks for conflicts */
+    bool counting;       /* does it? */
     size_t local_bytes;
     const Op *exchanging; /* the phase, if it has an exchange */
 } Cuda;
@@ -160,6 +164,8 @@ char *vector_register(Cuda *, const Layout *, const Vectors *, const char *o);
 void note_conversion(Cuda *, const Value *, const Layout *from, const Layout *to, MovementWay);
 /* A load, store or atomic of a tile in that layout; no vectors: element by element. */
 void note_access(Cuda *, const Op *, const Layout *, const Vectors *);
+/* One side of a move through shared memory. */
+void note_shared(Cuda *, const char *what, const Layout *, const Vectors *, const SharedPlace *);
 
 /* ---- cuda_packed.c ---- */
 /* The product as bf16, if it is one that only a store as e2m1 uses; false: not emitted. */

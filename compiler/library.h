@@ -3,15 +3,16 @@
 #ifndef TILE_LIBRARY_H
 #define TILE_LIBRARY_H
 
-#include "compiler/ir.h"
+#include "compiler/asserts.h"
 #include "compiler/program.h"
 #include "runtime/stub.h"
 
 /* A variant on one target. */
 typedef struct LibraryBuild {
-    tile_plan *plan;  /* NULL: none */
-    const char *cuda; /* its text; NULL: the CPU's */
-    const char *name; /* "per_token_cast.bf16_e4m3_f32_128_false.sm90" */
+    tile_plan *plan;   /* NULL: none */
+    CodeLimits limits; /* what its machine code may use */
+    const char *cuda;  /* its text; NULL: the CPU's */
+    const char *name;  /* "per_token_cast.bf16_e4m3_f32_128_false.sm90" */
 } LibraryBuild;
 
 typedef struct LibraryVariant {

@@ -42,6 +42,7 @@ struct Lowered {
     const Layout **summed; /* by Value.id of a planned sum's result: its arg's layout */
     int layouts;           /* how many ids the arrays above have room for */
     Movements *movements;  /* where the emitter notes what it moves; NULL: nowhere */
+    Diag *asserted;        /* where a failed assert of the schedule is told; NULL: `diag` */
 };
 
 /* lower.c: phases, then the passes below, in order; nothing is emitted. False after a message. */

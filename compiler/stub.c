@@ -42,7 +42,7 @@ void stub_list_codes(Stub *s)
         for (int v = 0; v < k->variants.count; v++)
             for (int t = 0; t < TILE_TARGETS; t++) {
                 const LibraryBuild *b = &k->variants.items[v].builds[t];
-                StubCode code = {.name = b->name, .cuda = b->cuda};
+                StubCode code = {.name = b->name, .cuda = b->cuda, .build = b};
                 if (!b->cuda)
                     continue;
                 PUSH(s->arena, &s->codes, code);
