@@ -24,13 +24,13 @@ Statement *line(Cuda *c, const char *format, ...)
     return statement_add(&c->out, STATEMENT_TEXT, text);
 }
 
-void open_block(Cuda *c, StatementKind kind, const char *format, ...)
+Statement *open_block(Cuda *c, StatementKind kind, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
     char *text = arena_vformat(c->arena, format, args);
     va_end(args);
-    statement_open(&c->out, kind, text);
+    return statement_open(&c->out, kind, text);
 }
 
 void close_block(Cuda *c)
@@ -248,14 +248,16 @@ static bool emit_programs(Cuda *c)
         if (!whole)
             return cuda_fail(c, p->par, "unit lanes in a persistent grid");
         const char *n = host_number(c->host, programs, "int64_t", "programs");
-        open_block(c, STATEMENT_LOOP,
-                   "for (int64_t program = first; program < %s; program += "
-                   "tile_blocks() * %d)",
-                   n, p->pack);
+        Statement *loop = open_block(c, STATEMENT_LOOP,
+                                     "for (int64_t program = first; program < %s; program += "
+                                     "tile_blocks() * %d)",
+                                     n, p->pack);
+        loop->programs = true;
+        loop->last_round = format_text(c, "program + tile_blocks() * %d >= %s", p->pack, n);
     } else if (p->pack > 1) {
         const char *n = host_number(c->host, programs, "int64_t", "programs");
         if (whole) {
-            open_block(c, STATEMENT_THEN, "if (program < %s)", n);
+            open_block(c, STATEMENT_THEN, "if (program < %s)", n)->programs = true;
         } else {
             line(c, "const bool live = program < %s;", n);
             c->guard = "live";
@@ -295,7 +297,8 @@ static bool emit_ragged(Cuda *c)
         Value *const *y = par->regions[i]->last->args;
         const char *index = c_name(c, body->args[i]);
         open_block(c, STATEMENT_LOOP, "for (int64_t %s = %s; %s < %s; %s += %s)", index,
-                   c_name(c, y[0]), index, c_name(c, y[1]), index, c_name(c, y[2]));
+                   c_name(c, y[0]), index, c_name(c, y[1]), index, c_name(c, y[2]))
+            ->programs = true;
     }
     count_ranges(c, loops, count);
     char *points = format_text(c, "1");
@@ -310,7 +313,7 @@ static bool emit_ragged(Cuda *c)
     }
     line(c, "const int64_t points = %s, begin = passed;", points);
     line(c, "passed += points;");
-    open_block(c, STATEMENT_LOOP, "for (; next < passed; next += programs)");
+    open_block(c, STATEMENT_LOOP, "for (; next < passed; next += programs)")->programs = true;
     line(c, "const int64_t number = next - begin;");
     split_number(c, "number", loops, count, false);
     emit_region_ops(c, body);
@@ -368,6 +371,7 @@ static void print_statements(Cuda *c, FILE *out, int indent)
 {
     const PhasePlan *p = c->plan;
     int units = is_single(p) && p->unit.lanes > 1 ? p->pack : 1;
+    place_pdl(c);
     statements_finish(&c->out, ROOMY, p->unit.lanes > 1);
     size_t each = c->out.shared_bytes;
     tile_phase *phase = &c->host->phases.items[c->host->phases.count - 1];
@@ -442,6 +446,7 @@ static bool emit_launch(Cuda *c, int first, int n, FILE *out)
     tile_phase phase = {.entry = entry_name(c, all),
                         .threads = (uint32_t)threads_of(all),
                         .cooperative = all->syncs,
+                        .pdl = all->early,
                         .persistent = all->ragged || all->looped};
     PUSH(c->arena, &c->host->phases, phase);
     for (int i = 0; i < n; i++) {
@@ -517,6 +522,8 @@ char *emit_cuda(Lowered *low, const char *target, Host **host)
     FILE *out = open_memstream(&body, &length);
     c.host = *host = NEW(low->arena, Host);
     host_start(c.host, low->arena, low->kernel, low->variant);
+    for (int i = 0; i < low->nphases; i++)
+        c.host->fused |= low->phases[i].fused;
     c.ranges = ranges_find(low->arena, low->kernel);
     c.name = NEW_ARRAY(low->arena, const char *, ids);
     c.view = NEW_ARRAY(low->arena, CudaView *, ids);

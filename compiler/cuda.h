@@ -91,7 +91,7 @@ typedef struct Cuda {
 
 /* Appends a statement; effects told before are its own. */
 Statement *line(Cuda *, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void open_block(Cuda *, StatementKind, const char *format, ...)
+Statement *open_block(Cuda *, StatementKind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void close_block(Cuda *);
 bool cuda_fail(Cuda *, const Op *, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -193,6 +193,9 @@ bool emit_operation(Cuda *, const Op *);
 
 /* ---- cuda_control.c: IF, FOR, CONTINUE ---- */
 bool emit_control(Cuda *, const Op *);
+
+/* ---- pdl.c: waits for the launch ahead, and lets the one behind it start ---- */
+void place_pdl(Cuda *);
 
 /* ---- cuda_shape.c ---- */
 bool cuda_extract(Cuda *, const Op *);

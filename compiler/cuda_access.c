@@ -47,9 +47,11 @@ static bool is_local(const CudaView *v)
 static void tell(Cuda *c, const Op *op, const CudaView *v, const Layout *l, bool write)
 {
     const Op *memory = memory_of(c, op->args[0]);
-    if (!memory)
-        return;
-    Effect e = {.buffer = v->local, .memory = v->local ? NULL : memory, .write = write, .op = op};
+    Effect e = {.buffer = v->local,
+                .memory = v->local ? NULL : memory,
+                .tensor = v->local ? NULL : v->tensor,
+                .write = write,
+                .op = op};
     /* One thread stores an element, whoever holds it; all that hold it load it. */
     e.own = op->code == OP_STORE || (op->code == OP_LOAD && l && !*one_holder(c, l));
     if (l)
@@ -306,7 +308,8 @@ static const char *load_hint(Cuda *c, const Op *op, const CudaView *v)
 {
     if (streams(c, "load", v->tensor))
         return "TILE_STREAM";
-    return memory_of(c, op->args[0]) ? "TILE_PLAIN" : "TILE_CONSTANT";
+    bool changes = memory_of(c, op->args[0]) || pdl_waits(c->plan, v->tensor);
+    return changes ? "TILE_PLAIN" : "TILE_CONSTANT";
 }
 
 static const char *store_hint(Cuda *c, const CudaView *v)

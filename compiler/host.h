@@ -54,6 +54,7 @@ struct Host {
     bool tables;       /* pointers of tables come at the end of the args */
     int *node_of;      /* by Value.id, 1 + node; 0: not computed, -1: the host cannot */
     int ids;
+    bool fused;           /* the schedule puts barriers between phases (R14b) */
     int aligned, scratch; /* nodes; -1: none */
     const char *wrong;    /* what the host cannot do, for a message; NULL: nothing */
     Pos wrong_pos;

@@ -10,12 +10,17 @@
 typedef struct PhasePlan {
     const Op *par;
     ThreadUnit unit;
-    int pack;    /* programs side by side in a block */
-    bool syncs;  /* has grid_sync: launched cooperatively */
-    bool ragged; /* a range needs an index before it or a load: persistent */
-    bool looped; /* blocks are as many as are resident, and take one program after the other */
-    bool joins;  /* is in one launch with the phase before: */
-    bool fused;  /* behind a barrier of the grid; else beside it (unordered) */
+    int pack;       /* programs side by side in a block */
+    bool syncs;     /* has grid_sync: launched cooperatively */
+    bool ragged;    /* a range needs an index before it or a load: persistent */
+    bool looped;    /* blocks are as many as are resident, and take one program after the other */
+    bool joins;     /* is in one launch with the phase before: */
+    bool fused;     /* behind a barrier of the grid; else beside it (unordered) */
+    bool early;     /* launched before the launch ahead of it has ended (pdl): */
+    bool waits_all; /* all loads wait for that; else those of what is no `in` tensor, */
+    const Word *waits_for; /* and of the arguments of this, if it is there */
+    bool beside;           /* only its end waits */
+    bool triggers;         /* lets the launch behind it start */
 } PhasePlan;
 
 /* Words of the schedule that a phase honours (directives.c). */
@@ -52,6 +57,11 @@ bool lower_kernel(Lowered *);
 bool plan_phases(Lowered *);
 /* The first range that the host cannot count; the number of ranges if it can count all. */
 int ragged_from(const Op *par);
+/* pdl.c: which launches start early. After units and launches are known. False after a message. */
+bool plan_pdl(Lowered *);
+/* A load of the tensor waits for the launch ahead. */
+bool pdl_waits(const PhasePlan *, const Op *tensor);
+
 /* layouts.c: a layout for every tile of a phase. False after a message. */
 bool assign_layouts(Lowered *, const PhasePlan *);
 /* Is the same in all threads: a scalar, a constant, one element. */

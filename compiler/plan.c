@@ -115,5 +115,5 @@ bool plan_phases(Lowered *low)
             return diag_error(low->diag, op->pos, "write unit block warps(n)",
                               "a phase with grid_sync or exchange has one program a block");
     }
-    return true;
+    return plan_pdl(low);
 }
