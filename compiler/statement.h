@@ -51,9 +51,9 @@ typedef enum StatementKind {
 
 struct Statement {
     StatementKind kind;
-    const char *text;     /* without indentation and newline; of blocks: the header */
-    const char *optional; /* the variable it declares; printed if another text has it */
-    bool jumps;           /* to the next round of the innermost loop, or out of the program */
+    const char *text;       /* without indentation and newline; of blocks: the header */
+    const char *optional;   /* the variable it declares; printed if another text has it */
+    bool jumps;             /* to the next round of the innermost loop, or out of the program */
     bool programs;          /* of a block: what a program does, under a condition or in a loop */
     const char *last_round; /* of such a loop: a condition that its last round fulfils */
     int number;
