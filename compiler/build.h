@@ -28,6 +28,14 @@ void build_find_tool(Build *);
  * messages. Without a tool the codes keep their text. */
 bool build_compile(Build *);
 
+/* ---- build_limits.c ---- */
+
+/* What schedules assert of registers and spills, against the machine code that was made. False
+ * after messages. */
+bool build_check(const Build *);
+/* How many asserts of that kind there are that nothing was compiled for. */
+int unchecked_limits(const Stub *);
+
 /* ---- build_link.c ---- */
 
 /* A folder for files that do not stay. False after a message. */

@@ -68,6 +68,10 @@ static void tell(const Build *b)
            b->stub.kernels.count == 1 ? "kernel" : "kernels", variants,
            variants == 1 ? "variant" : "variants", b->stub.codes.count,
            b->stub.codes.count ? tools[b->tool] : "");
+    int n = unchecked_limits(&b->stub);
+    if (n)
+        printf("lib%s: %d %s of registers and spills not checked: nothing here compiles CUDA\n",
+               b->stub.name, n, n == 1 ? "assert" : "asserts");
 }
 
 static bool build_all(Build *b)
@@ -89,7 +93,7 @@ static bool build_all(Build *b)
                 "tilec: neither NVRTC nor nvcc is here: lib%s has CUDA text, which is compiled at "
                 "the first call\n",
                 b->stub.name);
-    return build_open(b) && build_compile(b) && build_link(b);
+    return build_open(b) && build_compile(b) && build_check(b) && build_link(b);
 }
 
 int command_build(Command *c)

@@ -5,7 +5,7 @@
 #include "compiler/command.h"
 #include "compiler/lower.h"
 #include "compiler/sum_orders.h"
-#include "runtime/runtime.h"
+#include "runtime/tile.h"
 
 typedef struct Check {
     Command *command;
@@ -63,6 +63,39 @@ static void compare_orders(Check *check, const Item *kernel, const Variant *v)
         sum_orders_agree(diag, kernel, check->orders, orders);
 }
 
+static bool has_asserts(const DirectiveList *list)
+{
+    for (int i = 0; i < list->count; i++) {
+        const Directive *d = &list->items[i];
+        if ((d->kind == D_WORDS && strcmp(d->words.items[0].name, "assert") == 0) ||
+            (d->kind == D_PHASE && has_asserts(&d->body)))
+            return true;
+    }
+    return false;
+}
+
+/* What `assert` of the variant's schedule asks of the emitted code. Whatever else cannot be lowered
+ * is a matter of those who emit it. */
+static void check_asserts(Check *check, const Item *kernel, const Variant *variant)
+{
+    Diag muted = {.arena = &check->arena};
+    for (int t = TILE_SM90; t <= TILE_SM100; t++) {
+        const char *target = tile_arch_name((tile_arch)t);
+        if (!schedule_is_for(variant->schedule, target))
+            continue;
+        Kernel *k = elaborate(&check->arena, &muted, check->program, kernel, variant);
+        Lowered low = {.arena = &check->arena,
+                       .diag = &muted,
+                       .kernel = k,
+                       .program = check->program,
+                       .variant = variant,
+                       .asserted = check->command->diag};
+        Host *host;
+        if (k && lower_kernel(&low))
+            emit_cuda(&low, target, &host);
+    }
+}
+
 static void check_variant(void *context, const Item *kernel, const Variant *variant)
 {
     Check *check = context;
@@ -80,6 +113,8 @@ static void check_variant(void *context, const Item *kernel, const Variant *vari
         kernel_print(check->dump, k);
     if (k)
         compare_orders(check, kernel, variant);
+    if (k && !check->dump && variant->schedule && has_asserts(&variant->schedule->directives))
+        check_asserts(check, kernel, variant);
     arena_free(&check->arena);
 }
 

@@ -61,7 +61,12 @@ static bool emit_file(Command *c, const char *path, unsigned targets, int *files
     s.files.count = 0;
     int n = write_cuda(c, &s);
     *files += n > 0 ? n : 0;
-    return ok && n >= 0 && (n == 0 || write_stub(c, &s));
+    ok = ok && n >= 0 && (n == 0 || write_stub(c, &s));
+    int asserts = unchecked_limits(&s);
+    if (ok && asserts && c->verbose)
+        printf("%s: %d %s of registers and spills not checked: emit compiles nothing\n", path,
+               asserts, asserts == 1 ? "assert" : "asserts");
+    return ok;
 }
 
 int command_emit(Command *c)

@@ -1,5 +1,6 @@
 /* The text of a CUDA kernel: its args, the program's indices, then one statement an operation. */
 #include "compiler/cuda.h"
+#include "compiler/directives.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -23,13 +24,13 @@ Statement *line(Cuda *c, const char *format, ...)
     return statement_add(&c->out, STATEMENT_TEXT, text);
 }
 
-void open_block(Cuda *c, StatementKind kind, const char *format, ...)
+Statement *open_block(Cuda *c, StatementKind kind, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
     char *text = arena_vformat(c->arena, format, args);
     va_end(args);
-    statement_open(&c->out, kind, text);
+    return statement_open(&c->out, kind, text);
 }
 
 void close_block(Cuda *c)
@@ -84,6 +85,7 @@ bool emit_region_ops(Cuda *c, const Region *r)
             continue;
         Statement *last = c->out.block->last;
         int before = c->line;
+        c->at = op->pos;
         if (!says_nothing(op->code))
             mark_line(c, op->pos);
         Statement *mark = c->out.block->last;
@@ -246,14 +248,16 @@ static bool emit_programs(Cuda *c)
         if (!whole)
             return cuda_fail(c, p->par, "unit lanes in a persistent grid");
         const char *n = host_number(c->host, programs, "int64_t", "programs");
-        open_block(c, STATEMENT_LOOP,
-                   "for (int64_t program = first; program < %s; program += "
-                   "tile_blocks() * %d)",
-                   n, p->pack);
+        Statement *loop = open_block(c, STATEMENT_LOOP,
+                                     "for (int64_t program = first; program < %s; program += "
+                                     "tile_blocks() * %d)",
+                                     n, p->pack);
+        loop->programs = true;
+        loop->last_round = format_text(c, "program + tile_blocks() * %d >= %s", p->pack, n);
     } else if (p->pack > 1) {
         const char *n = host_number(c->host, programs, "int64_t", "programs");
         if (whole) {
-            open_block(c, STATEMENT_THEN, "if (program < %s)", n);
+            open_block(c, STATEMENT_THEN, "if (program < %s)", n)->programs = true;
         } else {
             line(c, "const bool live = program < %s;", n);
             c->guard = "live";
@@ -293,7 +297,8 @@ static bool emit_ragged(Cuda *c)
         Value *const *y = par->regions[i]->last->args;
         const char *index = c_name(c, body->args[i]);
         open_block(c, STATEMENT_LOOP, "for (int64_t %s = %s; %s < %s; %s += %s)", index,
-                   c_name(c, y[0]), index, c_name(c, y[1]), index, c_name(c, y[2]));
+                   c_name(c, y[0]), index, c_name(c, y[1]), index, c_name(c, y[2]))
+            ->programs = true;
     }
     count_ranges(c, loops, count);
     char *points = format_text(c, "1");
@@ -308,7 +313,7 @@ static bool emit_ragged(Cuda *c)
     }
     line(c, "const int64_t points = %s, begin = passed;", points);
     line(c, "passed += points;");
-    open_block(c, STATEMENT_LOOP, "for (; next < passed; next += programs)");
+    open_block(c, STATEMENT_LOOP, "for (; next < passed; next += programs)")->programs = true;
     line(c, "const int64_t number = next - begin;");
     split_number(c, "number", loops, count, false);
     emit_region_ops(c, body);
@@ -366,6 +371,7 @@ static void print_statements(Cuda *c, FILE *out, int indent)
 {
     const PhasePlan *p = c->plan;
     int units = is_single(p) && p->unit.lanes > 1 ? p->pack : 1;
+    place_pdl(c);
     statements_finish(&c->out, ROOMY, p->unit.lanes > 1);
     size_t each = c->out.shared_bytes;
     tile_phase *phase = &c->host->phases.items[c->host->phases.count - 1];
@@ -379,6 +385,28 @@ static void print_statements(Cuda *c, FILE *out, int indent)
     statements_print(&c->out, out, indent, is_single(p) ? "tile_sync_warp();" : "tile_sync();");
 }
 
+static int by_size(const void *a, const void *b)
+{
+    const SharedPart *x = a, *y = b;
+    return x->bytes < y->bytes ? 1 : x->bytes > y->bytes ? -1 : strcmp(x->name, y->name);
+}
+
+/* What `assert` asks of the phase. */
+static bool check_asserts(Cuda *c)
+{
+    const PhasePlan *p = c->plan;
+    const tile_phase *phase = &c->host->phases.items[c->host->phases.count - 1];
+    int n = c->out.buffers.count;
+    SharedPart *parts = NEW_ARRAY(c->arena, SharedPart, n);
+    for (int i = 0; i < n; i++)
+        parts[i] = (SharedPart){c->out.buffers.items[i]->name, c->out.buffers.items[i]->bytes};
+    qsort(parts, (size_t)n, sizeof *parts, by_size);
+    size_t units = is_single(p) && p->unit.lanes > 1 ? (size_t)p->pack : 1;
+    SharedSize size = {c->out.shared_bytes * units, c->out.shared_bytes, parts, n};
+    bool good = asserts_check(c->low, p, &c->shared, &size);
+    return asserts_limits(c->low, p, phase->entry, &c->host->limits) && good;
+}
+
 static bool emit_phase(Cuda *c, FILE *out, int indent, const char *block)
 {
     size_t ids = (size_t)c->low->kernel->next_id;
@@ -388,16 +416,17 @@ static bool emit_phase(Cuda *c, FILE *out, int indent, const char *block)
     memset(c->declared, 0, sizeof *c->declared * ids);
     memset(c->packed, 0, sizeof *c->packed * ids);
     memset(c->partial, 0, sizeof *c->partial * ids);
-    c->used.count = c->conversions.count = c->censuses.count = 0;
+    c->used.count = c->conversions.count = c->censuses.count = c->shared.count = 0;
+    c->counting = asserts_word(c->low, c->plan, "bank_conflicts");
     c->line = 0;
     c->guard = "";
     find_live(c, c->plan->par);
     find_seen_nans(c, c->plan->par);
     print_unit(c, block);
-    bool good = emit_header(c) && (c->plan->ragged ? emit_ragged(c) : emit_programs(c));
-    if (good)
-        print_statements(c, out, indent);
-    return good;
+    if (!emit_header(c) || !(c->plan->ragged ? emit_ragged(c) : emit_programs(c)))
+        return false;
+    print_statements(c, out, indent);
+    return check_asserts(c) && directives_done(&(Presence){c->low, c->plan, c->live});
 }
 
 /* What happens between the phases of one launch. */
@@ -417,6 +446,7 @@ static bool emit_launch(Cuda *c, int first, int n, FILE *out)
     tile_phase phase = {.entry = entry_name(c, all),
                         .threads = (uint32_t)threads_of(all),
                         .cooperative = all->syncs,
+                        .pdl = all->early,
                         .persistent = all->ragged || all->looped};
     PUSH(c->arena, &c->host->phases, phase);
     for (int i = 0; i < n; i++) {
@@ -492,6 +522,8 @@ char *emit_cuda(Lowered *low, const char *target, Host **host)
     FILE *out = open_memstream(&body, &length);
     c.host = *host = NEW(low->arena, Host);
     host_start(c.host, low->arena, low->kernel);
+    for (int i = 0; i < low->nphases; i++)
+        c.host->fused |= low->phases[i].fused;
     c.ranges = ranges_find(low->arena, low->kernel);
     c.name = NEW_ARRAY(low->arena, const char *, ids);
     c.view = NEW_ARRAY(low->arena, CudaView *, ids);

@@ -3,6 +3,7 @@
 #ifndef TILE_CUDA_H
 #define TILE_CUDA_H
 
+#include "compiler/asserts.h"
 #include "compiler/host.h"
 #include "compiler/lower.h"
 #include "compiler/ranges.h"
@@ -88,6 +89,9 @@ typedef struct Cuda {
     int blocks;          /* node: how many the phase has; -1: only the kernel knows */
     Statement *prologue; /* the last of what stands before all else */
     int line;            /* of the last TILE_LINE */
+    Pos at;              /* of the operation in work */
+    SharedUses shared;   /* of the phase, where a schedule asks for conflicts */
+    bool counting;       /* does it? */
     size_t local_bytes;
     const Op *exchanging; /* the phase, if it has an exchange */
 } Cuda;
@@ -96,7 +100,7 @@ typedef struct Cuda {
 
 /* Appends a statement; effects told before are its own. */
 Statement *line(Cuda *, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void open_block(Cuda *, StatementKind, const char *format, ...)
+Statement *open_block(Cuda *, StatementKind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void close_block(Cuda *);
 bool cuda_fail(Cuda *, const Op *, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -174,6 +178,8 @@ char *vector_register(Cuda *, const Layout *, const Vectors *, const char *o);
 void note_conversion(Cuda *, const Value *, const Layout *from, const Layout *to, MovementWay);
 /* A load, store or atomic of a tile in that layout; no vectors: element by element. */
 void note_access(Cuda *, const Op *, const Layout *, const Vectors *);
+/* One side of a move through shared memory. */
+void note_shared(Cuda *, const char *what, const Layout *, const Vectors *, const SharedPlace *);
 
 /* ---- cuda_shift.c ---- */
 /* Can a store take its tile from there where rows are not aligned? */
@@ -208,6 +214,9 @@ bool emit_operation(Cuda *, const Op *);
 
 /* ---- cuda_control.c: IF, FOR, CONTINUE ---- */
 bool emit_control(Cuda *, const Op *);
+
+/* ---- pdl.c: waits for the launch ahead, and lets the one behind it start ---- */
+void place_pdl(Cuda *);
 
 /* ---- cuda_shape.c ---- */
 bool cuda_extract(Cuda *, const Op *);

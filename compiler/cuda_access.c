@@ -9,6 +9,7 @@
 
 #include "compiler/counts.h"
 #include "compiler/cuda.h"
+#include "compiler/directives.h"
 
 typedef struct Place {
     const CudaView *view;
@@ -46,9 +47,11 @@ static bool is_local(const CudaView *v)
 static void tell(Cuda *c, const Op *op, const CudaView *v, const Layout *l, bool write)
 {
     const Op *memory = memory_of(c, op->args[0]);
-    if (!memory)
-        return;
-    Effect e = {.buffer = v->local, .memory = v->local ? NULL : memory, .write = write, .op = op};
+    Effect e = {.buffer = v->local,
+                .memory = v->local ? NULL : memory,
+                .tensor = v->local ? NULL : v->tensor,
+                .write = write,
+                .op = op};
     /* One thread stores an element, whoever holds it; all that hold it load it. */
     e.own = op->code == OP_STORE || (op->code == OP_LOAD && l && !*one_holder(c, l));
     if (l)
@@ -298,14 +301,15 @@ static void place(Cuda *c, const Op *op, const CudaView *v, const Layout *l, boo
 
 static bool streams(const Cuda *c, const char *verb, const Op *tensor)
 {
-    return plan_says(c->low, c->plan, verb, tensor->name, "stream");
+    return directive_says(c->low, c->plan, verb, tensor->name, "stream");
 }
 
 static const char *load_hint(Cuda *c, const Op *op, const CudaView *v)
 {
-    if (memory_of(c, op->args[0]))
-        return "TILE_PLAIN";
-    return streams(c, "load", v->tensor) ? "TILE_STREAM" : "TILE_CONSTANT";
+    if (streams(c, "load", v->tensor))
+        return "TILE_STREAM";
+    bool changes = memory_of(c, op->args[0]) || pdl_waits(c->plan, v->tensor);
+    return changes ? "TILE_PLAIN" : "TILE_CONSTANT";
 }
 
 const char *store_hint(Cuda *c, const CudaView *v)

@@ -312,6 +312,7 @@ static void move(Cuda *c, const SharedPlace *p, const Layout *l, const Vectors *
                  DType t, const char *name, bool write)
 {
     const char *suffix = carrier(t);
+    note_shared(c, name, l, v, p);
     char *holder = write ? one_holder(c, l) : format_text(c, "%s", "");
     (write ? buffer_write : buffer_read)(c, b);
     open_block(c, STATEMENT_BLOCK, "%s%s%sTILE_EACH(o, %lld)", *holder ? "if (" : "", holder,

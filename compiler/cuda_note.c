@@ -35,12 +35,50 @@ static void find_strides(const Access *a, const CudaView *v, int64_t *stride)
     }
 }
 
+void note_shared(Cuda *c, const char *what, const Layout *l, const Vectors *v,
+                 const SharedPlace *place)
+{
+    if (!c->counting)
+        return;
+    SharedPlace *kept = NEW(c->arena, SharedPlace);
+    *kept = *place;
+    SharedUse use = {.pos = c->at,
+                     .what = what,
+                     .layout = *l,
+                     .vectors = *v,
+                     .size = dtype_info[place->type.dtype].size,
+                     .place = kept};
+    PUSH(c->arena, &c->shared, use);
+}
+
+/* A local tensor; where an index is a tile, places depend on data. */
+static void note_local(Cuda *c, const Op *op, const CudaView *view, const Layout *l,
+                       const Vectors *v, const Type *t)
+{
+    SharedUse use = {.pos = op->pos,
+                     .what = view->tensor->name,
+                     .layout = *l,
+                     .vectors = *v,
+                     .size = dtype_info[view->tensor->results[0]->type.dtype].size,
+                     .rank = t->rank,
+                     .by_thread = c->plan->unit.lanes == 1};
+    find_strides(op->access, view, use.stride);
+    for (int i = 0; i < t->rank; i++)
+        if (use.stride[i] == STRIDE_UNKNOWN)
+            return;
+    PUSH(c->arena, &c->shared, use);
+}
+
 void note_access(Cuda *c, const Op *op, const Layout *l, const Vectors *v)
 {
-    if (!c->low->movements)
-        return;
     bool load = op->code == OP_LOAD;
     const CudaView *view = c->view[op->args[0]->id];
+    Vectors one = {1, layout_span(l, OWN_REG), -1, true};
+    if (c->counting && view->local)
+        note_local(c, op, view, l, v ? v : &one,
+                   load ? &op->results[0]->type : &op->args[op->nargs - 1]->type);
+    if (!c->low->movements)
+        return;
     const Value *x = load ? op->results[0] : op->args[op->nargs - 1];
     Movement m = {.way = load                   ? MOVE_LOAD
                          : op->code == OP_STORE ? MOVE_STORE
@@ -50,7 +88,7 @@ void note_access(Cuda *c, const Op *op, const Layout *l, const Vectors *v)
                   .from = *l,
                   .tensor = view->tensor->name,
                   .shared = view->local != NULL,
-                  .vectors = v ? *v : (Vectors){1, layout_span(l, OWN_REG), -1, true}};
+                  .vectors = v ? *v : one};
     m.type.dtype = view->tensor->results[0]->type.dtype;
     find_strides(op->access, view, m.stride);
     note(c, op, m);

@@ -3,7 +3,7 @@
 #ifndef TILE_HOST_H
 #define TILE_HOST_H
 
-#include "compiler/ir.h"
+#include "compiler/asserts.h"
 #include "compiler/program.h"
 #include "runtime/plan.h"
 
@@ -49,9 +49,11 @@ struct Host {
         tile_require *items;
         int count, capacity;
     } requires;
-    bool tables;  /* pointers of tables come at the end of the args */
-    int *node_of; /* by Value.id, 1 + node; 0: not computed, -1: the host cannot */
+    CodeLimits limits; /* that the schedule asserts */
+    bool tables;       /* pointers of tables come at the end of the args */
+    int *node_of;      /* by Value.id, 1 + node; 0: not computed, -1: the host cannot */
     int ids;
+    bool fused;                 /* the schedule puts barriers between phases (R14b) */
     int aligned, scratch, when; /* nodes; -1: none */
     const char *wrong;          /* what the host cannot do, for a message; NULL: nothing */
     Pos wrong_pos;

@@ -3,16 +3,21 @@
 
 enum { PART_BYTES = 256 };
 
-static bool has_barriers(const Region *r)
+static bool has_syncs(const Region *r)
 {
     for (const Op *op = r->first; op; op = op->next) {
         if (op->code == OP_GRID_SYNC || op->code == OP_EXCHANGE)
             return true;
         for (int i = 0; i < op->nregions; i++)
-            if (has_barriers(op->regions[i]))
+            if (has_syncs(op->regions[i]))
                 return true;
     }
     return false;
+}
+
+static bool has_barriers(const Host *h)
+{
+    return h->fused || has_syncs(h->kernel->body);
 }
 
 int64_t exchange_words(const Region *r)
@@ -60,7 +65,7 @@ static int bytes_of(Host *h, const Op *tensor)
 /* The offset of `tensor`; NULL: the end of the last. */
 static int offset_of(Host *h, const Op *tensor)
 {
-    int64_t first = has_barriers(h->kernel->body) ? EXCHANGE_WORDS_AT : 0;
+    int64_t first = has_barriers(h) ? EXCHANGE_WORDS_AT : 0;
     int at = host_constant(h, first + 2 * 8 * exchange_words(h->kernel->body));
     for (const Op *op = h->kernel->body->first; op && op != tensor; op = op->next)
         if (op->code == OP_TENSOR && op->tensor->dir == PARAM_SCRATCH)
@@ -70,7 +75,7 @@ static int offset_of(Host *h, const Op *tensor)
 
 void host_scratch_layout(Host *h)
 {
-    bool any = has_barriers(h->kernel->body);
+    bool any = has_barriers(h);
     for (const Op *op = h->kernel->body->first; op; op = op->next)
         any |= op->code == OP_TENSOR && op->tensor->dir == PARAM_SCRATCH;
     h->scratch = any ? offset_of(h, NULL) : -1;

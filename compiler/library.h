@@ -3,7 +3,7 @@
 #ifndef TILE_LIBRARY_H
 #define TILE_LIBRARY_H
 
-#include "compiler/ir.h"
+#include "compiler/asserts.h"
 #include "compiler/program.h"
 #include "compiler/sum_orders.h"
 #include "runtime/stub.h"
@@ -12,6 +12,7 @@
 typedef struct LibraryBuild LibraryBuild;
 struct LibraryBuild {
     tile_plan *plan;    /* NULL: none */
+    CodeLimits limits;  /* what its machine code may use */
     const char *cuda;   /* its text; NULL: the CPU's */
     const char *name;   /* "per_token_cast.bf16_e4m3_f32_128_false.sm90" */
     SumOrders *orders;  /* of its sums, where other schedules are asked, too */

@@ -87,6 +87,17 @@ static tile_plan *keep_plan(Arena *a, const tile_plan *from)
     return p;
 }
 
+static CodeLimits keep_limits(Arena *a, const CodeLimits *from)
+{
+    CodeLimits to = {0};
+    for (int i = 0; i < from->count; i++) {
+        CodeLimit l = from->items[i];
+        l.entry = keep_text(a, l.entry);
+        PUSH(a, &to, l);
+    }
+    return to;
+}
+
 /* In an arena that goes when the variant is lowered: its IR is large. */
 static bool lower(LibraryKernel *k, Arena *a, Diag *diag, tile_arch arch, const Variant *v,
                   LibraryBuild *out)
@@ -113,6 +124,7 @@ static bool lower(LibraryKernel *k, Arena *a, Diag *diag, tile_arch arch, const 
     out->orders = orders;
     out->plan = keep_plan(k->arena, &plan);
     out->cuda = cuda ? keep_text(k->arena, cuda) : NULL;
+    out->limits = keep_limits(k->arena, &h->limits);
     k->has_scratch |= plan.scratch_bytes >= 0;
     return true;
 }

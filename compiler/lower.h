@@ -10,13 +10,27 @@
 typedef struct PhasePlan {
     const Op *par;
     ThreadUnit unit;
-    int pack;    /* programs side by side in a block */
-    bool syncs;  /* has grid_sync: launched cooperatively */
-    bool ragged; /* a range needs an index before it or a load: persistent */
-    bool looped; /* blocks are as many as are resident, and take one program after the other */
-    bool joins;  /* is in one launch with the phase before: */
-    bool fused;  /* behind a barrier of the grid; else beside it (unordered) */
+    int pack;       /* programs side by side in a block */
+    bool syncs;     /* has grid_sync: launched cooperatively */
+    bool ragged;    /* a range needs an index before it or a load: persistent */
+    bool looped;    /* blocks are as many as are resident, and take one program after the other */
+    bool joins;     /* is in one launch with the phase before: */
+    bool fused;     /* behind a barrier of the grid; else beside it (unordered) */
+    bool early;     /* launched before the launch ahead of it has ended (pdl): */
+    bool waits_all; /* all loads wait for that; else those of what is no `in` tensor, */
+    const Word *waits_for; /* and of the arguments of this, if it is there */
+    bool beside;           /* only its end waits */
+    bool triggers;         /* lets the launch behind it start */
 } PhasePlan;
+
+/* Words of the schedule that a phase honours (directives.c). */
+typedef struct HonouredList {
+    struct {
+        const Word *word;
+        const PhasePlan *plan;
+    } * items;
+    int count, capacity;
+} HonouredList;
 
 typedef struct Lowered Lowered;
 struct Lowered {
@@ -27,27 +41,26 @@ struct Lowered {
     const Variant *variant;
     PhasePlan *phases;
     int nphases;
+    HonouredList *honoured;
     Layout *layout;        /* by Value.id, of tiles of rank >= 1 */
     bool *placed;          /* by Value.id: layout is decided */
     const Layout **summed; /* by Value.id of a planned sum's result: its arg's layout */
     int layouts;           /* how many ids the arrays above have room for */
     Movements *movements;  /* where the emitter notes what it moves; NULL: nowhere */
+    Diag *asserted;        /* where a failed assert of the schedule is told; NULL: `diag` */
 };
 
 /* lower.c: phases, then the passes below, in order; nothing is emitted. False after a message. */
 bool lower_kernel(Lowered *);
 
-/* plan.c: the schedule's directives that this stage honours. False after a message. */
+/* plan.c: units, launches and grids of the phases. False after a message. */
 bool plan_phases(Lowered *);
 /* The first range that the host cannot count; the number of ranges if it can count all. */
 int ragged_from(const Op *par);
-/* "load x cache(stream)": has the schedule, or the phase in it, a directive `verb` about `subject`
- * with that word, or that argument of a word? */
-bool plan_says(const Lowered *, const PhasePlan *, const char *verb, const char *subject,
-               const char *word);
-
-/* The word of a directive `verb` that holds for the phase: "grid persistent"; NULL: not said. */
-const Word *plan_word(const Lowered *, const PhasePlan *, const char *verb, const char *word);
+/* pdl.c: which launches start early. After units and launches are known. False after a message. */
+bool plan_pdl(Lowered *);
+/* A load of the tensor waits for the launch ahead. */
+bool pdl_waits(const PhasePlan *, const Op *tensor);
 
 /* layouts.c: a layout for every tile of a phase. False after a message. */
 bool assign_layouts(Lowered *, const PhasePlan *);

@@ -7,11 +7,12 @@
 #include <string.h>
 
 #include "compiler/counts.h"
-#include "compiler/lower.h"
+#include "compiler/directives.h"
 
 typedef struct Pipeline {
     Lowered *low;
     Kernel *kernel;
+    const PhasePlan *plan;
     Op *loop;
     const Directive *directive;
     int stages;
@@ -19,51 +20,45 @@ typedef struct Pipeline {
 
 /* ---- directives ---- */
 
-static const Directive *find_directive(const DirectiveList *list, const PhasePlan *plan,
-                                       const char *loop)
+static bool names(const Word *w, const char *tensor)
 {
-    for (int i = 0; i < list->count; i++) {
-        const Directive *d = &list->items[i];
-        if (d->kind == D_WORDS && d->words.count > 1 && d->words.items[0].name &&
-            strcmp(d->words.items[0].name, "pipeline") == 0 && d->words.items[1].name &&
-            strcmp(d->words.items[1].name, loop) == 0)
-            return d;
-        if (d->kind == D_PHASE && plan->par->name && strcmp(d->name.name, plan->par->name) == 0) {
-            const Directive *inner = find_directive(&d->body, plan, loop);
-            if (inner)
-                return inner;
-        }
-    }
-    return NULL;
-}
-
-static const Word *find_word(const Directive *d, const char *name)
-{
-    for (int i = 2; i < d->words.count; i++)
-        if (d->words.items[i].name && strcmp(d->words.items[i].name, name) == 0)
-            return &d->words.items[i];
-    return NULL;
+    for (int i = 0; i < w->args.count; i++)
+        if (w->args.items[i]->kind == E_NAME && strcmp(w->args.items[i]->name, tensor) == 0)
+            return true;
+    return false;
 }
 
 /* load(x, k): only these; without it all. */
 static bool is_asked(const Pipeline *p, const Op *load)
 {
-    const Word *w = find_word(p->directive, "load");
-    const Value *root = tensor_root(load->args[0]);
-    if (!w)
-        return true;
-    for (int i = 0; i < w->args.count; i++)
-        if (w->args.items[i]->kind == E_NAME && strcmp(w->args.items[i]->name, root->op->name) == 0)
-            return true;
-    return false;
+    const Word *w = directive_word(p->directive, "load");
+    const Op *root = tensor_root(load->args[0])->op;
+    return root->code == OP_TENSOR && (!w || names(w, root->name));
 }
 
 /* ---- what can run ahead ---- */
 
-static bool is_read_only(const Value *tensor)
+static bool is_written(const Region *r, const Op *tensor)
 {
-    const Op *t = tensor_root(tensor)->op;
-    return t && t->tensor && t->tensor->dir == PARAM_IN && !t->tensor->alias;
+    for (const Op *op = r->first; op; op = op->next) {
+        if (op->code == OP_STORE || op->code == OP_ATOMIC_ADD) {
+            const Op *t = tensor_root(op->args[0])->op;
+            if (t == tensor ||
+                (t->tensor && t->tensor->alias && strcmp(t->tensor->alias, tensor->name) == 0))
+                return true;
+        }
+        for (int i = 0; i < op->nregions; i++)
+            if (is_written(op->regions[i], tensor))
+                return true;
+    }
+    return false;
+}
+
+/* Nobody writes it in this phase. */
+static bool is_read_only(const Pipeline *p, const Value *tensor)
+{
+    const Op *par = p->plan->par, *t = tensor_root(tensor)->op;
+    return t->tensor && !is_written(par->regions[par->nregions - 1], t);
 }
 
 static bool is_inside(const Region *r, const Region *of)
@@ -89,7 +84,7 @@ static bool is_predictable(const Pipeline *p, const Value *v)
         return v == body->args[0];
     const Op *op = v->op;
     bool pure = strchr(op_info[op->code].flags, 'P') && !op->nregions;
-    if (!pure && !(op->code == OP_LOAD && is_read_only(op->args[0])))
+    if (!pure && !(op->code == OP_LOAD && is_read_only(p, op->args[0])))
         return false;
     if (op->parent != body || (v->type.kind == TY_TILE && v->type.rank > 0 && op->code != OP_CONST))
         return false;
@@ -99,15 +94,19 @@ static bool is_predictable(const Pipeline *p, const Value *v)
     return true;
 }
 
-static bool can_run_ahead(const Pipeline *p, const Op *load)
+/* Why the load, somewhere in the loop, cannot run ahead; NULL: it can. */
+static const char *held_back(const Pipeline *p, const Op *load)
 {
-    if (load->code != OP_LOAD || !is_read_only(load->args[0]) || !is_asked(p, load) ||
-        type_elements(&load->results[0]->type) <= 1)
-        return false;
+    if (load->parent != p->loop->regions[0])
+        return "stands in an `if` or a loop of the round";
+    if (!is_read_only(p, load->args[0]))
+        return "is of a tensor that the phase writes";
+    if (type_elements(&load->results[0]->type) <= 1)
+        return "is of one element";
     for (int i = 0; i < load->nargs; i++)
         if (!is_predictable(p, load->args[i]))
-            return false;
-    return true;
+            return "has an index that is not known a round ahead";
+    return NULL;
 }
 
 /* ---- copies of the address, a round on ---- */
@@ -210,6 +209,18 @@ static bool has_continue(const Region *r)
     return false;
 }
 
+static bool has_mma(const Region *r)
+{
+    for (const Op *op = r->first; op; op = op->next) {
+        if (op->code == OP_MMA || op->code == OP_MMA_SCALED)
+            return true;
+        for (int i = 0; i < op->nregions; i++)
+            if (has_mma(op->regions[i]))
+                return true;
+    }
+    return false;
+}
+
 static bool asks_table(const Op *load)
 {
     for (const Op *op = load->args[0]->op; op && op->code != OP_TENSOR; op = op->args[0]->op)
@@ -282,17 +293,82 @@ static void run_ahead(Pipeline *p, Op *load)
     op_remove(load);
 }
 
+/* What became of the loads that the directive asks for. */
+typedef struct Outcome {
+    const char *tensor; /* only of this one; NULL: of all */
+    int ahead;          /* how many run ahead */
+    const Op *load;     /* the first that does not, */
+    const char *why;    /* and why */
+} Outcome;
+
+static void look(const Pipeline *p, const Region *r, Outcome *out)
+{
+    for (const Op *op = r->first; op; op = op->next) {
+        for (int i = 0; i < op->nregions; i++)
+            look(p, op->regions[i], out);
+        if (op->code != OP_LOAD || !is_asked(p, op) ||
+            (out->tensor && strcmp(tensor_root(op->args[0])->op->name, out->tensor)))
+            continue;
+        const char *why = held_back(p, op);
+        out->ahead += !why;
+        if (why && !out->load)
+            out->load = op, out->why = why;
+    }
+}
+
+static bool refuse(const Pipeline *p, Pos pos, const Outcome *o)
+{
+    const char *loop = p->loop->regions[0]->args[0]->name;
+    if (!o->load)
+        return diag_error(p->low->diag, pos, NULL, "pipeline %s: the loop has no load of %s", loop,
+                          o->tensor ? o->tensor : "a tensor");
+    diag_error(p->low->diag, pos, "leave it out, or write load(..) with those that can",
+               "pipeline %s: no load of %s can run ahead", loop,
+               o->tensor ? o->tensor : "the loop");
+    diag_note(p->low->diag, o->load->pos, "this one %s", o->why);
+    return false;
+}
+
+/* Each tensor of load(..), or one at all, has a load that runs ahead. */
+static bool check_loads(const Pipeline *p)
+{
+    const Word *w = directive_word(p->directive, "load"), *stages;
+    Outcome all = {0};
+    stages = directive_word(p->directive, "stages");
+    for (int i = 0; w && i < w->args.count; i++) {
+        Outcome one = {.tensor = w->args.items[i]->name};
+        look(p, p->loop->regions[0], &one);
+        if (!one.ahead)
+            return refuse(p, w->args.items[i]->pos, &one);
+    }
+    look(p, p->loop->regions[0], &all);
+    return all.ahead || refuse(p, stages->pos, &all);
+}
+
 static bool pipeline_loop(Pipeline *p)
 {
-    const Word *w = find_word(p->directive, "stages");
-    if (!w || w->args.count != 1 || w->args.items[0]->kind != E_INT)
-        return true; /* stages(max): of loops that feed mma */
-    p->stages = (int)w->args.items[0]->integer;
-    if (p->stages < 2 || has_continue(p->loop->regions[0]))
+    const Word *w = directive_word(p->directive, "stages");
+    const char *loop = p->loop->regions[0]->args[0]->name;
+    const Expr *x = w->args.items[0];
+    if (x->kind == E_NAME && strcmp(x->name, "max") == 0 && has_mma(p->loop->regions[0]))
+        return true; /* what cannot be done is told where the mma stands */
+    if (x->kind == E_NAME && strcmp(x->name, "max") == 0)
+        return diag_error(p->low->diag, w->pos, "write a number: stages(2)",
+                          "pipeline %s: stages(max) is for loops that feed mma", loop);
+    if (!directive_number(p->low, w, &p->stages))
+        return false;
+    directive_honour(p->low, p->plan, w);
+    directive_honour(p->low, p->plan, directive_word(p->directive, "load"));
+    if (p->stages < 2)
         return true;
+    if (has_continue(p->loop->regions[0]))
+        return diag_error(p->low->diag, w->pos, "write an `if` around what follows",
+                          "pipeline %s: a round of the loop may end early, by `continue`", loop);
+    if (!check_loads(p))
+        return false;
     for (Op *op = p->loop->regions[0]->first, *next; op; op = next) {
         next = op->next;
-        if (can_run_ahead(p, op))
+        if (op->code == OP_LOAD && is_asked(p, op) && !held_back(p, op))
             run_ahead(p, op);
     }
     return true;
@@ -300,14 +376,13 @@ static bool pipeline_loop(Pipeline *p)
 
 static bool visit(Lowered *low, const PhasePlan *plan, Region *r)
 {
-    const DirectiveList *list = &low->variant->schedule->directives;
     for (Op *op = r->first; op; op = op->next) {
         for (int i = 0; i < op->nregions; i++)
             if (!visit(low, plan, op->regions[i]))
                 return false;
         const char *name = op->code == OP_FOR ? op->regions[0]->args[0]->name : NULL;
-        const Directive *d = name ? find_directive(list, plan, name) : NULL;
-        Pipeline p = {low, low->kernel, op, d, 0};
+        const Directive *d = name ? directive_find(low, plan, "pipeline", name) : NULL;
+        Pipeline p = {low, low->kernel, plan, op, d, 0};
         if (d && !pipeline_loop(&p))
             return false;
     }
@@ -316,5 +391,5 @@ static bool visit(Lowered *low, const PhasePlan *plan, Region *r)
 
 bool pipeline_loads(Lowered *low, const PhasePlan *plan)
 {
-    return !low->variant->schedule || visit(low, plan, plan->par->regions[plan->par->nregions - 1]);
+    return visit(low, plan, plan->par->regions[plan->par->nregions - 1]);
 }

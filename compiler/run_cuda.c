@@ -223,6 +223,43 @@ bool cuda_prepare(CudaRun *r)
     return take_scratch(r);
 }
 
+/* What the schedule asserts of registers and spills: the driver knows them of code that is loaded.
+ * Both codes of the variant count. */
+static bool check_build(CudaRun *r, const LibraryBuild *build, const tile_build *b)
+{
+    bool good = true;
+    for (int i = 0; build->limits.count && i < build->plan->phase_count; i++)
+        for (int aligned = 0; aligned < 2; aligned++) {
+            const tile_code *code = b->code[aligned];
+            const tile_phase *phase = &build->plan->phases[i];
+            tile_module *module;
+            tile_function *f;
+            if (!code)
+                continue;
+            tile_source source = {.name = code->name, .text = code->text, .options = code->options};
+            if (tile_module_compile(r->context, &source, &module) != TILE_OK ||
+                tile_module_function(module, phase->entry, phase->shared_bytes, &f) != TILE_OK)
+                return cuda_failed(r);
+            const tile_function_info *info = tile_function_information(f);
+            good = limits_check(r->plan->diag, &build->limits, phase->entry,
+                                aligned ? "" : ", in the code for tensors that are not aligned",
+                                info->registers, info->local_bytes) &&
+                   good;
+        }
+    return good;
+}
+
+static bool check_limits(CudaRun *r)
+{
+    tile_arch arch = tile_context_device(r->context)->arch;
+    const tile_build *b = &r->kernel.variants.items[0].builds[arch];
+    const LibraryBuild *build = &r->library->variants.items[0].builds[arch];
+    bool good = true;
+    for (; build && b; build = build->next, b = b->next)
+        good = check_build(r, build, b) && good;
+    return good;
+}
+
 void cuda_finish(CudaRun *r)
 {
     for (int i = 0; r->device && i < r->plan->nbindings; i++)
@@ -268,7 +305,7 @@ bool run_cuda(RunPlan *plan)
     r.context = plan->gpu;
     plan->gpu = NULL;
     int times = plan->command->times;
-    bool good = cuda_prepare(&r) && run_timed(&r) && cuda_download(&r) &&
+    bool good = cuda_prepare(&r) && check_limits(&r) && run_timed(&r) && cuda_download(&r) &&
                 (!times || cuda_time(&r, times));
     cuda_finish(&r);
     return good;

@@ -1,4 +1,5 @@
 /* tilec run --machine: the same run as --device cuda, on the machine model. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,17 @@ static void print_counts(const tile_machine *m)
            n.steps, n.shared_passes, n.bank_conflicts);
 }
 
+/* A machine has no compiler that gives out registers. */
+static void tell_limits(const CudaRun *r)
+{
+    tile_arch arch = tile_context_device(r->context)->arch;
+    int n = 0;
+    for (const LibraryBuild *b = &r->library->variants.items[0].builds[arch]; b; b = b->next)
+        n += b->limits.count;
+    if (n)
+        printf("%d %s of registers and spills not checked\n", n, n == 1 ? "assert" : "asserts");
+}
+
 bool run_machine(RunPlan *plan)
 {
     CudaRun r = {.plan = plan};
@@ -58,6 +70,8 @@ bool run_machine(RunPlan *plan)
                 tile_machine_context(r.machine, &r.context) == TILE_OK;
     if (good) {
         good = cuda_prepare(&r) && cuda_launch(&r) && cuda_download(&r);
+        if (good && c->verbose)
+            tell_limits(&r);
         cuda_finish(&r);
     } else {
         cuda_failed(&r);

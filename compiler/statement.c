@@ -54,6 +54,29 @@ void statement_close(Statements *s)
     s->block = s->block->parent;
 }
 
+Statement *statement_before(Statements *s, Statement *at, const char *text)
+{
+    Statement *n = NEW(s->arena, Statement);
+    n->text = text;
+    n->parent = at->parent;
+    n->prev = at->prev;
+    n->next = at;
+    *(at->prev ? &at->prev->next : &at->parent->first) = n;
+    return at->prev = n;
+}
+
+Statement *statement_after(Statements *s, Statement *at, const char *text)
+{
+    if (at->next)
+        return statement_before(s, at->next, text);
+    Statement *n = NEW(s->arena, Statement);
+    n->text = text;
+    n->parent = at->parent;
+    n->prev = at;
+    at->parent->last = n;
+    return at->next = n;
+}
+
 Buffer *statement_buffer(Statements *s, const char *name, const char *type, size_t bytes)
 {
     Buffer *b = NEW(s->arena, Buffer);
@@ -249,13 +272,7 @@ static bool conflicts(const Touched *t, const Statement *s)
 
 static void insert_sync(Order *o, Statement *before)
 {
-    Statement *n = NEW(o->all->arena, Statement);
-    n->kind = STATEMENT_SYNC;
-    n->parent = before->parent;
-    n->prev = before->prev;
-    n->next = before;
-    *(before->prev ? &before->prev->next : &before->parent->first) = n;
-    before->prev = n;
+    statement_before(o->all, before, NULL)->kind = STATEMENT_SYNC;
     o->all->syncs++;
 }
 

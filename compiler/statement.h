@@ -29,7 +29,8 @@ typedef struct Buffer {
  * every thread meets only what it touched itself. */
 typedef struct Effect {
     const Buffer *buffer; /* or */
-    const Op *memory;     /* a tensor, or a local */
+    const Op *memory;     /* a tensor, or a local; NULL: nobody writes it */
+    const Op *tensor;     /* the tensor in global memory; NULL: none */
     bool write;
     /* Accesses with equal `op` places and layouts, both `own`, are each thread's own. */
     bool own;
@@ -50,9 +51,11 @@ typedef enum StatementKind {
 
 struct Statement {
     StatementKind kind;
-    const char *text;     /* without indentation and newline; of blocks: the header */
-    const char *optional; /* the variable it declares; printed if another text has it */
-    bool jumps;           /* to the next round of the innermost loop, or out of the program */
+    const char *text;       /* without indentation and newline; of blocks: the header */
+    const char *optional;   /* the variable it declares; printed if another text has it */
+    bool jumps;             /* to the next round of the innermost loop, or out of the program */
+    bool programs;          /* of a block: what a program does, under a condition or in a loop */
+    const char *last_round; /* of such a loop: a condition that its last round fulfils */
     int number;
     Buffer *buffer;
     struct {
@@ -85,6 +88,9 @@ Statement *statement_add_behind(Statements *, Statement *, const char *text);
 /* Blocks stay open until statement_close. */
 Statement *statement_open(Statements *, StatementKind, const char *header);
 void statement_close(Statements *);
+/* Text beside a statement, without effects. */
+Statement *statement_before(Statements *, Statement *, const char *text);
+Statement *statement_after(Statements *, Statement *, const char *text);
 /* An effect of the next statement. */
 void statement_effect(Statements *, Effect);
 Buffer *statement_buffer(Statements *, const char *name, const char *type, size_t bytes);

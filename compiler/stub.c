@@ -37,7 +37,7 @@ const char *stub_name(Arena *a, const char *name)
 
 static void list_code(Stub *s, const LibraryBuild *b)
 {
-    StubCode code = {.name = b->name, .cuda = b->cuda};
+    StubCode code = {.name = b->name, .cuda = b->cuda, .build = b};
     if (!b->cuda)
         return;
     PUSH(s->arena, &s->codes, code);

@@ -8,10 +8,11 @@
 
 /* Machine code that a build of a variant has, or none: then its CUDA text is there. */
 typedef struct StubCode {
-    const char *name;  /* of the source */
-    const char *cubin; /* the file that has it; NULL: none */
-    const char *cuda;  /* text that is compiled at the first call; NULL: none */
-    bool unaligned;    /* compiled with -DTILE_ALIGNED=0 */
+    const char *name;          /* of the source */
+    const char *cubin;         /* the file that has it; NULL: none */
+    const char *cuda;          /* text that is compiled at the first call; NULL: none */
+    bool unaligned;            /* compiled with -DTILE_ALIGNED=0 */
+    const LibraryBuild *build; /* that it is of */
 } StubCode;
 
 typedef struct Stub {

@@ -69,16 +69,12 @@ int64_t phase_lanes(int64_t bytes)
     return bytes >= 16 ? 8 : bytes == 8 ? 16 : 32;
 }
 
-int phase_turns(const SharedPlace *p, const Layout *l, const Vectors *v, int64_t o, int64_t first)
+int bank_turns(const int64_t *at, int count, int64_t bytes)
 {
-    int64_t bytes = v->n * dtype_info[p->type.dtype].size, reg = vector_first(l, v, o);
     int64_t word[32][32];
     int used[32] = {0}, most = 1;
-    for (int64_t lane = first; lane < first + phase_lanes(bytes); lane++) {
-        if (!layout_holds(l, reg, lane, 0))
-            continue;
-        int64_t at = shared_byte(p, l, reg, lane, 0);
-        for (int64_t b = at / 4; b < (at + bytes + 3) / 4; b++) {
+    for (int i = 0; i < count; i++)
+        for (int64_t b = at[i] / 4; b < (at[i] + bytes + 3) / 4; b++) {
             int bank = (int)(b % 32), k = 0;
             while (k < used[bank] && word[bank][k] != b)
                 k++;
@@ -86,8 +82,17 @@ int phase_turns(const SharedPlace *p, const Layout *l, const Vectors *v, int64_t
                 word[bank][used[bank]++] = b;
             most = used[bank] > most ? used[bank] : most;
         }
-    }
     return most;
+}
+
+int phase_turns(const SharedPlace *p, const Layout *l, const Vectors *v, int64_t o, int64_t first)
+{
+    int64_t bytes = v->n * dtype_info[p->type.dtype].size, reg = vector_first(l, v, o), at[32];
+    int n = 0;
+    for (int64_t lane = first; lane < first + phase_lanes(bytes); lane++)
+        if (layout_holds(l, reg, lane, 0))
+            at[n++] = shared_byte(p, l, reg, lane, 0);
+    return bank_turns(at, n, bytes);
 }
 
 int64_t bank_conflicts(const SharedPlace *p, const Layout *l, const Vectors *v)

@@ -31,8 +31,9 @@ typedef struct SharedPlace {
 int64_t shared_byte(const SharedPlace *, const Layout *, int64_t reg, int64_t lane, int64_t warp);
 /* Shared memory serves an access of a warp in phases of that many lanes. */
 int64_t phase_lanes(int64_t bytes);
-/* The most words that one of the 32 banks has to give in the phase of vector `o` that begins with
- * lane `first`: as many turns it takes. */
+/* The most words that one of the 32 banks has to give to lanes that take `bytes` at these bytes. */
+int bank_turns(const int64_t *at, int count, int64_t bytes);
+/* The same of the phase of vector `o` that begins with lane `first`: as many turns it takes. */
 int phase_turns(const SharedPlace *, const Layout *, const Vectors *, int64_t o, int64_t first);
 /* Turns beyond one a phase, over all accesses of warp 0. */
 int64_t bank_conflicts(const SharedPlace *, const Layout *, const Vectors *);

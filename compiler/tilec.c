@@ -139,7 +139,7 @@ static const Option options[] = {
     {RUN, "--batch", "FILE", "the runs that FILE has, a line each; stops where the GPU fails",
      take_batch},
     {FMT, "--check", NULL, "change nothing; exit code 1 if a file is not formatted", take_check},
-    {CHECK | RUN | DEBUG | BUILD, "-v", NULL, "say what was done", take_verbose},
+    {CHECK | RUN | DEBUG | EMIT | BUILD, "-v", NULL, "say what was done", take_verbose},
 };
 enum { OPTION_COUNT = sizeof options / sizeof options[0] };
 /* clang-format on */

@@ -626,6 +626,7 @@ struct Machine {
     int64_t *block_index;             /* of number first_block + i */
     uint32_t block_index_capacity;
     bool pdl;
+    bool waited; /* a thread of the grid has waited for those ahead */
     Thread **ready;
     int ready_count, ready_capacity;
     Thread **polling;

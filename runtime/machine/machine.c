@@ -148,8 +148,14 @@ static const char *check_launch(const Machine *m, size_t args_bytes)
 static bool launch(Machine *m)
 {
     fiber_host(&m->host);
-    if (setjmp(m->failed) == 0)
+    if (setjmp(m->failed) == 0) {
         run_launch(m);
+        if (m->pdl && !m->waited)
+            breach(m, TILE_FAULT_LAUNCH, NULL, 0,
+                   "no thread of %s waits for the grids ahead (griddepcontrol.wait): it may end "
+                   "before them, and a grid behind it would not wait for them either",
+                   m->kernel->name);
+    }
     launch_cleanup(m);
     return m->fault == TILE_FAULT_NONE;
 }
@@ -171,6 +177,7 @@ bool tile_machine_launch(tile_machine *machine, tile_machine_code *code, const c
         return false;
     }
     m->pdl = config->pdl;
+    m->waited = false;
     if (!m->pdl) {
         memory_forget(m);
         m->next_block = 1;

@@ -170,7 +170,8 @@ static uint32_t agents_of_threads(const Machine *m)
 static _Noreturn void report_race(const Access *a, const Record *r, size_t offset)
 {
     const char *name = a->region->name;
-    bool in_flight = r->group * 32u >= agents_of_threads(a->machine);
+    bool same_grid = r->block >= a->machine->first_block;
+    bool in_flight = same_grid && r->group * 32u >= agents_of_threads(a->machine);
     tile_fault code = in_flight ? TILE_FAULT_IN_FLIGHT
                       : is_async(a->touch) && is_write(a->touch) && !is_write(r->touch) &&
                               a->region->block
@@ -190,11 +191,16 @@ static _Noreturn void report_proxy(const Access *a, const Record *r, size_t offs
            a->what, a->region->name, offset, record_text(a->machine, r));
 }
 
-/* Memory read with .nc is not written during the kernel, in any order (PTX ISA 9.7.9.9). */
+/* Memory read with .nc is not written during the kernel, in any order (PTX ISA 9.7.9.9); grids that
+ * it may have started before the end of write while it runs, whether it waits or not. */
 static void check_constant(const Access *a, const Record *r, size_t offset)
 {
     bool wrong = (a->touch == TOUCH_CONSTANT_READ && is_write(r->touch)) ||
                  (r->touch == TOUCH_CONSTANT_READ && is_write(a->touch));
+    if (a->machine->pdl && r->block < a->machine->first_block && is_write(r->touch))
+        breach(a->machine, TILE_FAULT_CONSTANT, a->thread, a->place,
+               "%s %s+0x%zx as constant; %s, and may do so while this one runs", a->what,
+               a->region->name, offset, record_text(a->machine, r));
     if (wrong && r->block >= a->machine->first_block)
         breach(a->machine, TILE_FAULT_CONSTANT, a->thread, a->place,
                "%s %s+0x%zx; %s in the same kernel, one of the two as constant", a->what,

@@ -248,6 +248,7 @@ void machine_pause(void)
 void machine_pdl_wait(void)
 {
     Thread *t = ENTER("griddepcontrol.wait");
+    t->machine->waited = true;
     clock_set(&t->clock[CAUSAL], 0, 0, 1);
     clock_set(&t->clock[PROXY_SHARED], 0, 0, 1);
     clock_set(&t->clock[PROXY_GLOBAL], 0, 0, 1);
