@@ -77,9 +77,9 @@ Kernel *elaborate(Arena *, Diag *, const Program *, const Item *kernel, const Va
 bool settings_known(Command *, const Program *, const Item *, const Kernel *);
 /* All settings for variant_choose. */
 Given *settings_given(Command *);
-/* The values of the kernel's dims and scalars among the settings, of schedule parameters that are
- * run-time values, and 0 for dims that only absent tensors show. `used` says what the variant has
- * taken. Item, variant and `used` are NULL for IR. */
+/* The values of the kernel's dims and scalars among the settings, and 0 for dims that only absent
+ * tensors show. `used` says what the variant has taken. Item, variant and `used` are NULL for IR.
+ */
 bool settings_arguments(Command *, const Item *, const Kernel *, const Variant *, const Given *used,
                         Argument **arguments, int *count);
 /* The code of a number in a scalar's type; NULL, or what is wrong with the text. */

@@ -246,23 +246,14 @@ static void absent_dims(const Item *item, const Variant *v, const Kernel *k, Arg
 bool settings_arguments(Command *c, const Item *item, const Kernel *k, const Variant *v,
                         const Given *used, Argument **arguments, int *count)
 {
-    int params = v ? v->params.count : 0, statics = item ? item->statics.count : 0;
-    Argument *out = NEW_ARRAY(c->arena, Argument, c->settings.count + params + statics + 1);
+    int statics = item ? item->statics.count : 0;
+    Argument *out = NEW_ARRAY(c->arena, Argument, c->settings.count + statics + 1);
     bool ok = true;
     *arguments = out;
     *count = 0;
     for (int i = 0; i < c->settings.count; i++)
         if (!used || !used[i].used)
             ok = add_argument(k, v, &c->settings.items[i], out, count) && ok;
-    int given = *count;
-    for (int i = 0; i < params; i++) {
-        const Setting *s = &v->params.items[i];
-        bool again = !s->run_time || !find_unknown(k, s->name);
-        for (int g = 0; g < given; g++)
-            again |= strcmp(out[g].name, s->name) == 0;
-        if (!again)
-            out[(*count)++] = (Argument){s->name, (uint64_t)s->integer};
-    }
     if (item)
         absent_dims(item, v, k, out, count);
     return ok;

@@ -272,16 +272,17 @@ static void print_static(Printer *p, Text *t, const tile_static *s)
 
 /* ---- variants ---- */
 
-/* "{plan, {codes}, next}"; those behind it are tables of one. */
+/* What is behind a build is a table of one. */
 static void print_build(Printer *p, Text *t, const LibraryBuild *b, int *code)
 {
     const char *plan = print_plan(p, b->plan), *symbol = p->stub->symbol;
-    fprintf(t->file, "{%s", plan);
+    fprintf(t->file, "{.plan = %s", plan);
     if (b->cuda && b->plan->aligned >= 0)
-        fprintf(t->file, ", {&tk__%s_code[%d], &tk__%s_code[%d]}", symbol, *code + 1, symbol,
-                *code);
+        fprintf(t->file,
+                ",\n                             .code = {&tk__%s_code[%d], &tk__%s_code[%d]}",
+                symbol, *code + 1, symbol, *code);
     else if (b->cuda)
-        fprintf(t->file, ", {NULL, &tk__%s_code[%d]}", symbol, *code);
+        fprintf(t->file, ", .code = {NULL, &tk__%s_code[%d]}", symbol, *code);
     *code += b->cuda ? 1 + (b->plan->aligned >= 0) : 0;
     if (b->next) {
         Text *next = text_begin(p);

@@ -271,7 +271,7 @@ static void choose_schedules(Choice *c, const char *target)
         c->variant.when = taken == -1 ? s->when : NULL;
         if (taken == 1 || taken == -1) {
             choose_params(c, s);
-            c->variant.number++;
+            c->variant.number += target != NULL;
         }
         if (taken == 1 && target)
             return;
