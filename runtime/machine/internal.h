@@ -215,7 +215,7 @@ typedef struct BankGroup {
     uint32_t address[WARP_SIZE];
 } BankGroup;
 
-enum { BANK_GROUPS = 8 };
+enum { BANK_GROUPS = 64 };
 
 /* Counts the passes of a warp's accesses; lanes meet by their places. */
 void bank_count(Thread *, const Region *, const void *s, int bytes);

@@ -7,7 +7,7 @@ gate is constant.
 """
 import numpy as np
 
-from ref_math import F32, ceil_div, f32, fma, quietly, seq_sum, to_bf16
+from ref_math import F32, f32, fma, quietly, seq_sum, to_bf16
 
 F64 = np.float64
 
@@ -44,7 +44,8 @@ def backward(gy, x, k, v, wx, wk, dot, gate, rx, rk, scale, lo):
 @quietly
 def rounded(gy, x, k, v, wf, wx, wk, dot, gate, rx, rk, gwx, gwk, scale, lo, parts):
     """The kernel's roundings in f32. The inner product over D, whose order is the variant's own, is
-    rounded once here: exact where it is exact in f32. `parts` is the number of partial weights."""
+    rounded once here: exact where it is exact in f32. Of `parts` programs p takes the tokens p,
+    p + parts, ..."""
     n, h, size = x.shape
     g, x, k, v, wx, wk = (f32(t) for t in (gy, x, k, v, wx, wk))
     scale, lo = F32(scale), F32(lo)
@@ -56,11 +57,10 @@ def rounded(gy, x, k, v, wf, wx, wk, dot, gate, rx, rk, gwx, gwk, scale, lo, par
     gv = seq_sum(g * ga, 1)[:, 0, :]
     gx = g + s * (k * wf - x * (d * ix * ix / F32(size)))
     gk = s * (x * wf - k * (d * ik * ik / F32(size)))
-    per = ceil_div(n, parts)
     total = np.zeros((h, size), F32)
-    for first in range(0, per * parts, max(per, 1)):
+    for p in range(parts):
         part = np.zeros((h, size), F32)
-        for t in range(first, min(n, first + per)):
+        for t in range(p, n, parts):
             part = fma(s[t] * x[t], k[t], part)
         total = total + part
     return {"gx": to_bf16(gx), "gk": to_bf16(gk), "gv": to_bf16(gv),

@@ -1,4 +1,4 @@
-// sm90, T=bf16 x=row y=row BM=64 BN=64
+// sm90, T=bf16 x=row y=row BM=128 BN=128
 #include "runtime/device/tile.h"
 
 typedef struct tk_transpose_args {
@@ -22,36 +22,55 @@ TILE_KERNEL(tk_transpose, tk_transpose_args, 256, 0)
     const int lane = tile_lane(), warp = tile_warp();
     const tile_index program = tile_block();
     (void)lane, (void)warp;
+    const tile_index B = tile_natural(a.B);
     const tile_index M = tile_natural(a.M);
     const tile_index N = tile_natural(a.N);
     const tile_index rest_1 = tile_divide_u32((uint32_t)program, a.n_count), n_number = program - rest_1 * (tile_index)a.n_count.divisor;
-    const tile_index n = tile_natural(n_number * 64);
+    const tile_index n = tile_natural(n_number * 128);
     const tile_index rest_2 = tile_divide_u32((uint32_t)rest_1, a.m_count), m_number = rest_1 - rest_2 * (tile_index)a.m_count.divisor;
-    const tile_index m = tile_natural(m_number * 64);
+    const tile_index m = tile_natural(m_number * 128);
     const tile_index b = tile_natural(rest_2);
     TILE_LINE(6) // y[b, n +: BN, m +: BM] = trans(x[b, m +: BM, n +: BN]);
-    const uint16_t *const x_at = a.x + (tile_wide(b) * a.x_stride0_1 + tile_wide(m + lane / 8 * 2 + warp * 8) * a.x_stride1 + n + lane % 8 * 8);
-    uint16_t t[16];
-    TILE_EACH(o, 2) {
+    const uint16_t *const x_at = a.x + (tile_wide(b) * a.x_stride0_1 + tile_wide(m + lane / 16 * 8 + warp * 16) * a.x_stride1 + n + lane % 16 * 8);
+    uint16_t t[64];
+    TILE_EACH(o, 8) {
         const int r = o * 8;
-        tile_load_8_u16_at(&t[r], x_at + (int64_t)(r / 8) * a.x_stride1 + r % 8, m + lane / 8 * 2 + warp * 8 + r / 8 < M, N - (n + lane % 8 * 8 + r % 8), 0u, TILE_CONSTANT);
+        tile_load_8_u16_at(&t[r], x_at + (int64_t)(r / 8) * a.x_stride1 + r % 8, m + lane / 16 * 8 + warp * 16 + r / 8 < M, N - (n + lane % 16 * 8 + r % 8), 0u, TILE_CONSTANT);
     }
     uint16_t *const turn = (uint16_t *)(shared + 0);
     TILE_EACH(o, 8) {
-        const int r = o / 8 * 16 + o % 8;
-        uint16_t piece[2];
-        TILE_EACH(i, 2) piece[i] = t[r + i * 8];
-        tile_shared_store_2_u16(turn + ((r / 8 + lane / 8 * 2 + warp * 8) ^ ((r % 8 + lane % 8 * 8) >> 3 & 7) * 8) + (r % 8 + lane % 8 * 8) * 64, piece);
+        const int r = o / 8 * 64 + o % 8;
+        uint16_t piece[8];
+        TILE_EACH(i, 8) piece[i] = t[r + i * 8];
+        tile_shared_store_8_u16(turn + ((r / 8 + lane / 16 * 8 + warp * 16) ^ ((r % 8 + lane % 16 * 8) >> 3 & 7) * 8) + (r % 8 + lane % 16 * 8) * 128, piece);
     }
-    uint16_t turned[16];
-    tile_sync();
-    TILE_EACH(o, 2) {
-        const int r = o * 8;
-        tile_shared_load_8_u16(&turned[r], turn + ((r % 8 + lane % 8 * 8) ^ ((lane / 8 + warp * 4 + r / 8 * 32) >> 3 & 7) * 8) + (lane / 8 + warp * 4 + r / 8 * 32) * 64);
+    if (TILE_ALIGNED) {
+        uint16_t turned[64];
+        tile_sync();
+        TILE_EACH(o, 8) {
+            const int r = o * 8;
+            tile_shared_load_8_u16(&turned[r], turn + ((r % 8 + lane % 16 * 8) ^ ((lane / 16 + warp * 2 + r / 8 * 16) >> 3 & 7) * 8) + (lane / 16 + warp * 2 + r / 8 * 16) * 128);
+        }
+        uint16_t *const y_at = a.y + (tile_wide(b) * a.y_stride0 + tile_wide(n + lane / 16 + warp * 2) * M + m + lane % 16 * 8);
+        TILE_EACH(o, 8) {
+            const int r = o * 8;
+            tile_store_8_u16_at(y_at + (int64_t)(r / 8 * 16) * M + r % 8, &turned[r], n + lane / 16 + warp * 2 + r / 8 * 16 < N, M - (m + lane % 16 * 8 + r % 8), TILE_PLAIN);
+        }
     }
-    uint16_t *const y_at = a.y + (tile_wide(b) * a.y_stride0 + tile_wide(n + lane / 8 + warp * 4) * M + m + lane % 8 * 8);
-    TILE_EACH(o, 2) {
-        const int r = o * 8;
-        tile_store_8_u16_at(y_at + (int64_t)(r / 8 * 32) * M + r % 8, &turned[r], n + lane / 8 + warp * 4 + r / 8 * 32 < N, M - (m + lane % 8 * 8 + r % 8), TILE_PLAIN);
+    else {
+        tile_sync();
+        for (int q = warp * 32 + lane; q < 2176; q += 256) {
+            const int i = q / 17;
+            uint16_t *const row = a.y + ((int64_t)(b) * a.y_stride0 + (int64_t)(n + i) * M + m);
+            const int first = q % 17 * 8 - tile_elements_past(row);
+            uint16_t piece[8];
+            TILE_EACH(k, 8) {
+                const int x = first + k;
+                piece[k] = x >= 0 && x < 128 ? tile_shared_load_u16(turn + ((x ^ (i >> 3 & 7) * 8) + i * 128)) : 0;
+            }
+            if (tile_inside(b, B) && tile_inside(n + i, N)) {
+                tile_store_part_u16(row + first, piece, -first, tile_min_i64(128, M - (m)) - first, TILE_PLAIN);
+            }
+        }
     }
 }
