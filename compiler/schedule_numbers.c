@@ -16,7 +16,9 @@ static bool take_number(Choice *c, const Row *r, const Expr *x)
         return false;
     if (t.kind != T_INT || t.i > INT64_MAX || t.i < INT64_MIN)
         return diag_error(c->program->diag, x->pos,
-                          t.kind == T_VALUE ? "only a run knows it" : NULL,
+                          t.kind == T_VALUE
+                              ? "a number, or an expression of statics and schedule parameters"
+                              : NULL,
                           "%s takes a constant integer, not %s", r->word,
                           t.kind == T_INT ? "so large a one" : term_text(&c->elab, &t));
     n.value = (int64_t)t.i;
