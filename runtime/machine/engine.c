@@ -158,7 +158,7 @@ uint32_t lane_agent(Thread *t, int kind)
     return w->lane_base[kind] + (uint32_t)t->lane;
 }
 
-/* cp.async.commit_group, cp.async.bulk.commit_group: 9.7.9.25.3.2, 9.7.9.25.6.1 */
+/* cp.async.commit_group, cp.async.bulk.commit_group: 9.7.9.25.3.2, 9.7.9.27.2.1 */
 static void commit(Groups *g)
 {
     if (g->count == g->capacity) {
@@ -197,7 +197,7 @@ void machine_bulk_commit(void)
     commit(&t->groups[0]);
 }
 
-/* cp.async.bulk.wait_group, 9.7.9.25.6.2 */
+/* cp.async.bulk.wait_group, 9.7.9.27.2.2 */
 void machine_bulk_wait(int groups, int reads)
 {
     Thread *t = ENTER("cp.async.bulk.wait_group");

@@ -1,4 +1,4 @@
-/* Tensor copies: cp.async.bulk.tensor and its reduction in tile mode (PTX ISA 9.7.9.25.5, 5.5).
+/* Tensor copies: cp.async.bulk.tensor and its reduction in tile mode (PTX ISA 9.7.9.27.1, 5.5).
  * What is copied follows from the 128 bytes of the map alone. */
 #include <stdlib.h>
 #include <string.h>
