@@ -401,20 +401,31 @@ void wgmma_check_exit(Warp *);
 Ends *wgmma_ends(Warp *);
 void wgmma_free(Warp *);
 
-/* ---- layout.c: operands of wgmma in shared memory (9.7.15.5.1.2) ---- */
+/* ---- layout.c: matrices in shared memory as descriptors say (9.7.15.5.1.2, 9.7.16.3, .4) ---- */
 
 typedef struct Operand {
     bool mn_major;
     int swizzle;                  /* bytes of the pattern's rows; 16: none */
     uint32_t start, lead, stride; /* bytes; a shared address */
-    int element;                  /* bytes */
+    int chunk;                    /* elements in 16 bytes */
 } Operand;
 
 /* NULL, or what is wrong with the descriptor's bits. */
-const char *operand_decode(uint64_t descriptor, bool mn_major, int element_bytes, Operand *);
+const char *operand_decode_wgmma(uint64_t descriptor, bool mn_major, int chunk, Operand *);
+const char *operand_decode_tcgen05(uint64_t descriptor, bool mn_major, int chunk, Operand *);
 /* The shared address of the 16 bytes with element (mn, k): K-major T elements along k, MN-major
- * along mn, T = 16 / element. mn or k is a multiple of T. */
+ * along mn, T = chunk. mn or k is a multiple of T. */
 uint32_t operand_chunk(const Operand *, int mn, int k);
+
+/* ---- operand.c: reading them ---- */
+
+/* Calls `visit` for each 16 bytes of an operand of rows x k elements. */
+void operand_each(const Operand *, int rows, int k,
+                  void (*visit)(void *, uint32_t address, int mn, int k), void *context);
+/* Checks and records an instruction's reads of it in the access's region, a block's shared memory.
+ */
+void operand_read(Access *, const Operand *, int rows, int k, const char *instruction,
+                  const char *name);
 
 /* ---- engine.c: asynchronous operations ---- */
 

@@ -51,7 +51,7 @@ static void check_operand(Warp *w, uint64_t descriptor, bool mn_major, int bytes
                           Operand *o)
 {
     const Thread *t = warp_lane(w, 0);
-    const char *wrong = operand_decode(descriptor, mn_major, bytes, o);
+    const char *wrong = operand_decode_wgmma(descriptor, mn_major, 16 / bytes, o);
     if (mn_major && bytes != 2)
         wrong = "only 16-bit elements may be M- or N-major";
     if (wrong)
