@@ -38,6 +38,8 @@ static void op_free(AsyncOp *op)
 /* Those of a warp's wgmma in flight complete in the order in which they were issued. */
 static bool is_next(const Machine *m, const AsyncOp *op)
 {
+    if (op->tensor)
+        return tensor_is_next(m, op);
     for (int i = 0; op->warp && i < m->ops; i++)
         if (m->op[i]->warp == op->warp && m->op[i]->number < op->number)
             return false;

@@ -152,6 +152,11 @@ static const char *agent_text(const Machine *m, const Record *r)
         snprintf(text, PIECE, "thread %u of block %lld", agent, index);
         return text;
     }
+    const char *tensor = b ? tensor_text(m, b, r) : NULL;
+    if (tensor) {
+        snprintf(text, PIECE, "%s of block %lld", tensor, index);
+        return text;
+    }
     const char *kind = "an asynchronous copy";
     for (int w = 0; b && w < b->warps; w++) {
         const uint32_t base = agent - lane, *known = b->warp[w].lane_base;

@@ -118,6 +118,9 @@ void machine_wgmma(float *d, int n, int type, const uint32_t *a, uint64_t a_desc
                    int accumulate, int majors)
 {
     Thread *t = ENTER("wgmma.mma_async");
+    if (t->machine->options.arch != TILE_SM90)
+        breach(t->machine, TILE_FAULT_LAUNCH, t, t->place, "wgmma is of sm90; the machine is %s",
+               tile_arch_name(t->machine->options.arch));
     Instruction in = {.n = n,
                       .type = type,
                       .majors = majors,
