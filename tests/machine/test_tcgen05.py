@@ -301,13 +301,13 @@ def test_not_a_number():
 # ---- instruction descriptors ----
 
 def good_shape(kind, pair, m, n):
-    """Table 39."""
+    """Table 39; of M = 128 of a pair with scales the multiples of 64 that the machine has."""
     if kind == "i8":
         return (m in (128, 256) and n % 32 == 0 if pair else
                 m in (64, 128) and (n in (8, 16, 24, 32) or n > 32 and n % 16 == 0)) and 8 <= n <= 256
-    if pair:
-        return m in (128, 256) and n % 16 == 0 and 16 <= n <= 256
     scaled = KINDS[kind][2]
+    if pair:
+        return m in (128, 256) and n % (64 if scaled and m == 128 else 16) == 0 and 16 <= n <= 256
     return m in ((128,) if scaled else (64, 128)) and n % 8 == 0 and 8 <= n <= 256
 
 

@@ -24,7 +24,7 @@ def run(shape="16x256b", count=1, pack=0, copy="32x128b", source=None, descripto
                "stored": np.zeros((128, columns), np.uint32),
                "copied": np.zeros((128, bytes // 4), np.uint32)}
     options = [f"-DSHAPE={shape}", f"-DCOUNT={count}", f"-DWORDS={lane.shape[1]}", f"-DCOLUMNS={columns}",
-               f"-DPACK={pack}", f"-DCOPY={copy}"]
+               f"-DPACKED={pack}", f"-DCOPY={copy}"]
     options += ["-DLANES_ARE_MADE"] if (shape, count) == ("32x32b", 2) else []
     Kernel("tmem", options=options).run(
         Launch("tmem", 1, 128, shared=4112), buffers,
