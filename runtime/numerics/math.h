@@ -45,8 +45,8 @@ TILE_FN float tile_log1p_poly(float f)
     return TILE_FMA(f * f, tile_log_tail(f), f);
 }
 
-/* x - n ln 2 for n = round(x / ln 2); *n_bits: n + bias in the low bits. |x| < 2^20; bias is a small
- * integer. */
+/* x - n ln 2 for n = round(x / ln 2); *n_bits: n + bias in the low bits. |x| < 2^20; bias is a
+ * small integer. */
 TILE_FN float tile_exp_reduce(float x, float bias, unsigned *n_bits)
 {
     float t = TILE_FMA(x, TILE_LOG2_E, TILE_ROUNDER + bias);

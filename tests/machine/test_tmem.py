@@ -9,10 +9,19 @@ SHAPES += [("16x64b", n) for n in (1, 2, 4, 8, 16, 32, 64, 128)]
 SHAPES += [("16x128b", n) for n in (1, 2, 4, 8, 16, 32, 64)] + [("16x256b", n) for n in (1, 2, 4, 8, 16, 32)]
 
 
+def columns_of(shape, count, pack):
+    return max(2, (int(registers(shape, count)[1].max()) + 1) * (2 if pack else 1))
+
+
+def options(shape, count, pack, copy):
+    words = registers(shape, count)[0].shape[1]
+    made = ["-DLANES_ARE_MADE"] if (shape, count) == ("32x32b", 2) else []
+    return [f"-DSHAPE={shape}", f"-DCOUNT={count}", f"-DWORDS={words}",
+            f"-DCOLUMNS={columns_of(shape, count, pack)}", f"-DPACKED={pack}", f"-DCOPY={copy}", *made]
+
+
 def run(shape="16x256b", count=1, pack=0, copy="32x128b", source=None, descriptor=(0, 128, 0)):
-    lane, column = registers(shape, count)
-    columns = (int(column.max()) + 1) * (2 if pack else 1)
-    columns = max(columns, 2)
+    lane, columns = registers(shape, count)[0], columns_of(shape, count, pack)
     halves = 1 if shape == "32x32b" else 2
     random = np.random.default_rng(count)
     rows, bytes, _ = COPIES[copy]
@@ -23,10 +32,7 @@ def run(shape="16x256b", count=1, pack=0, copy="32x128b", source=None, descripto
                "source": source, "loaded": np.zeros((halves, 4, *lane.shape), np.uint32),
                "stored": np.zeros((128, columns), np.uint32),
                "copied": np.zeros((128, bytes // 4), np.uint32)}
-    options = [f"-DSHAPE={shape}", f"-DCOUNT={count}", f"-DWORDS={lane.shape[1]}", f"-DCOLUMNS={columns}",
-               f"-DPACKED={pack}", f"-DCOPY={copy}"]
-    options += ["-DLANES_ARE_MADE"] if (shape, count) == ("32x32b", 2) else []
-    Kernel("tmem", options=options).run(
+    Kernel("tmem", options=options(shape, count, pack, copy)).run(
         Launch("tmem", 1, 128, shared=4112), buffers,
         [*map(Pointer, buffers), int(halves == 2), bytes // 4, *descriptor], (0, 2), RANDOM,
         {name: READ_ONLY for name in ("x", "registers", "source")} |
@@ -37,8 +43,6 @@ def run(shape="16x256b", count=1, pack=0, copy="32x128b", source=None, descripto
 @pytest.mark.parametrize("pack", [0, 1])
 @pytest.mark.parametrize("shape, count", SHAPES)
 def test_loads_and_stores(shape, count, pack):
-    if pack and 2 * (registers(shape, count)[1].max() + 1) > 512:
-        pytest.skip("wider than tensor memory")
     b = run(shape, count, pack)
     lane, column = registers(shape, count)
     stored = b["x"].copy()
