@@ -49,7 +49,8 @@ SOURCES := $(sort $(wildcard dsl/*.c compiler/*.c compiler/interp/*.c runtime/*.
 DEVICE_HEADERS := $(patsubst %,runtime/numerics/%.h,bits math convert) \
                   $(sort $(wildcard runtime/device/*.h))
 # What it includes more where it is compiled for the machine model.
-MACHINE_HEADERS := $(patsubst %,runtime/machine/%.h,device device_async device_wgmma ops)
+MACHINE_HEADERS := $(patsubst %,runtime/machine/%.h,device device_async device_wgmma \
+                                                   device_tcgen05 ops)
 # What emitted C may include, likewise.
 HOST_HEADERS := $(patsubst %,runtime/%.h,tile stub plan tvm_ffi)
 GENERATED := $(patsubst dsl/%.re,$(GEN)/%.c,$(wildcard dsl/lex.re)) \

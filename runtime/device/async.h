@@ -257,13 +257,13 @@ TILE_FN void tile_bulk_send(uint32_t address, const void *s, uint32_t bytes, uin
                  : "memory");
 }
 
-/* cp.async.bulk.commit_group, cp.async.bulk.wait_group, 9.7.9.25.6: of this thread's stores, all
+/* cp.async.bulk.commit_group, cp.async.bulk.wait_group, 9.7.9.27.2: of this thread's stores, all
  * but the last n groups are complete; with _read: have read shared memory. */
 #define tile_bulk_commit() asm volatile("cp.async.bulk.commit_group;" ::: "memory")
 #define tile_bulk_wait(n) asm volatile("cp.async.bulk.wait_group " #n ";" ::: "memory")
 #define tile_bulk_wait_read(n) asm volatile("cp.async.bulk.wait_group.read " #n ";" ::: "memory")
 
-/* ---- tensor copies: 9.7.9.25.5.2, .3. The box of the map that begins at the coordinates, the
+/* ---- tensor copies: 9.7.9.27.1.2, .3. The box of the map that begins at the coordinates, the
  * contiguous dim's first; shared memory at a multiple of 128. ---- */
 
 #define TILE_LIST(...) __VA_ARGS__

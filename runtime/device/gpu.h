@@ -87,7 +87,7 @@ TILE_FN uint32_t tile_match_u32(uint32_t x)
 {
     return __match_any_sync(~0u, x);
 }
-/* redux.sync, PTX ISA 9.7.13.11. */
+/* redux.sync, PTX ISA 9.7.13.12. */
 TILE_FN uint32_t tile_reduce_max_u32(uint32_t x)
 {
     return __reduce_max_sync(~0u, x);
@@ -160,7 +160,7 @@ TILE_FN void tile_global_read(uint32_t *w, const void *p, int bytes, int hint)
     }
 }
 
-/* st.global, st.global.cs, PTX ISA 9.7.9.12. */
+/* st.global, st.global.cs, PTX ISA 9.7.9.11. */
 TILE_FN void tile_global_write(void *p, const uint32_t *w, int bytes, int hint)
 {
     if (bytes == 16) {
@@ -224,7 +224,7 @@ TILE_FN void tile_shared_write(void *s, const uint32_t *w, int bytes)
         *(unsigned char *)s = (unsigned char)w[0];
 }
 
-/* atom.add and red.add, PTX ISA 9.7.13.5 and 9.7.13.7: relaxed, at GPU scope. */
+/* atom.add and red.add, PTX ISA 9.7.13.5 and 9.7.13.6: relaxed, at GPU scope. */
 #define ATOMIC(T, U, name)                            \
     TILE_FN void tile_atomic_add_##name(T *p, T x)    \
     {                                                 \
@@ -255,7 +255,7 @@ SHARED_ATOMIC(int32_t, int, i32)
 SHARED_ATOMIC(uint32_t, unsigned, u32)
 #undef SHARED_ATOMIC
 
-/* ld.acquire.gpu, st.release.gpu, PTX ISA 8.5 and 9.7.9.8. */
+/* ld.acquire.gpu, st.release.gpu, PTX ISA 8.8, 9.7.9.8 and 9.7.9.11. */
 TILE_FN uint32_t tile_global_read_acquire_u32(const uint32_t *p)
 {
     uint32_t x;
@@ -315,7 +315,7 @@ TILE_FN void tile_pdl_launch(void)
 
 /* ---- arithmetic that the machine has ---- */
 
-/* max.NaN.f32, min.NaN.f32, PTX ISA 9.7.3.13: NaN wins, +0 > -0. */
+/* max.NaN.f32, min.NaN.f32, PTX ISA 9.7.3.12 and 9.7.3.11: NaN wins, +0 > -0. */
 TILE_FN float tile_max_f32(float a, float b)
 {
     float y;

@@ -6,6 +6,11 @@ typedef struct TileTensorMap {
     _Alignas(64) uint64_t opaque[16];
 } TileTensorMap;
 
+TILE_FN uint32_t tile_shared_address(const void *s)
+{
+    return tile__machine->shared_address(s);
+}
+
 /* ---- mbarriers ---- */
 
 TILE_FN void tile_mbarrier_init(void *b, int count)

@@ -38,6 +38,8 @@ static void op_free(AsyncOp *op)
 /* Those of a warp's wgmma in flight complete in the order in which they were issued. */
 static bool is_next(const Machine *m, const AsyncOp *op)
 {
+    if (op->tensor)
+        return tensor_is_next(m, op);
     for (int i = 0; op->warp && i < m->ops; i++)
         if (m->op[i]->warp == op->warp && m->op[i]->number < op->number)
             return false;
@@ -158,7 +160,7 @@ uint32_t lane_agent(Thread *t, int kind)
     return w->lane_base[kind] + (uint32_t)t->lane;
 }
 
-/* cp.async.commit_group, cp.async.bulk.commit_group: 9.7.9.25.3.2, 9.7.9.25.6.1 */
+/* cp.async.commit_group, cp.async.bulk.commit_group: 9.7.9.25.3.2, 9.7.9.27.2.1 */
 static void commit(Groups *g)
 {
     if (g->count == g->capacity) {
@@ -197,7 +199,7 @@ void machine_bulk_commit(void)
     commit(&t->groups[0]);
 }
 
-/* cp.async.bulk.wait_group, 9.7.9.25.6.2 */
+/* cp.async.bulk.wait_group, 9.7.9.27.2.2 */
 void machine_bulk_wait(int groups, int reads)
 {
     Thread *t = ENTER("cp.async.bulk.wait_group");

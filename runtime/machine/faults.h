@@ -25,10 +25,19 @@
     X(CLUSTER, "exited block addressed")                                                   \
     X(COPY, "wrong copy") /* bulk and cp.async operands */                                 \
     X(TENSOR_MAP, "wrong tensor map")                                                      \
-    X(DESCRIPTOR, "wrong descriptor") /* of wgmma */                                       \
+    X(DESCRIPTOR, "wrong descriptor") /* of a matrix in shared memory */                   \
     X(FENCE, "missing wgmma.fence")                                                        \
     X(ACCUMULATOR, "registers in flight") /* of wgmma, touched before the wait */          \
     X(REGISTERS, "setmaxnreg misused")                                                     \
+    X(TMEM, "tensor memory misused") /* its allocation */                                  \
+    X(LEAK, "tensor memory leaked")                                                        \
+    X(UNALLOCATED, "unallocated tensor memory")                                            \
+    X(LANES, "another warp's lanes")                                                       \
+    X(TENSOR_FENCE, "missing tcgen05.fence")                                               \
+    X(INSTRUCTION, "wrong instruction descriptor")                                         \
+    X(CTA_GROUP, "wrong cta_group")                                                        \
+    X(SCALES, "wrong scales")                                                              \
+    X(COLLECTOR, "wrong collector use")                                                    \
     X(LAUNCH, "wrong launch")                                                              \
     X(TRAP, "trap")
 

@@ -75,9 +75,10 @@ void clock_set(Clock **into, uint32_t block, uint32_t agent, uint32_t epoch);
 bool clock_has(const Clock *, uint32_t block, uint32_t agent, uint32_t epoch);
 const Piece *clock_piece(const Clock *, uint32_t block);
 
-/* Three orders: base causality (PTX ISA 8.9.5), and what of it has passed a proxy fence for the
- * async proxy, in shared and in global memory (8.6, 9.7.13.4). */
-enum { CAUSAL, PROXY_SHARED, PROXY_GLOBAL, ORDERS };
+/* Four orders: base causality (PTX ISA 8.9.5); what of it has passed a proxy fence for the async
+ * proxy, in shared and in global memory (8.6, 9.7.13.4); what causality would have of tcgen05
+ * operations if all their fences were there, to tell which one is missing (9.7.16.6.3). */
+enum { CAUSAL, PROXY_SHARED, PROXY_GLOBAL, UNFENCED, ORDERS };
 
 /* What a barrier or a location hands on. */
 typedef struct Sync {
@@ -146,7 +147,8 @@ typedef struct Region {
                          1 + the swizzle of the tensor copy that brought it, or 0 */
     const char *name;
     unsigned flags;
-    Block *block;     /* of shared memory; NULL: global */
+    Block *block;     /* of shared and of tensor memory; NULL: global */
+    bool is_tensor;   /* offsets are those of tensor_offset */
     RecordNode *node; /* of cells with many records; node 0 is nobody's */
     uint32_t nodes, node_capacity, free_node;
     Location *location; /* a hash table by offset */
@@ -154,22 +156,31 @@ typedef struct Region {
 } Region;
 
 /* One access: who, what it leaves behind, and the orders that it is judged by. */
-typedef struct Access {
+typedef struct Access Access;
+struct Access {
     Machine *machine;
     Region *region;
     Thread *thread; /* who is to be named */
     Touch touch;
     Place place;
     uint32_t block, agent, epoch;    /* the stamp that it leaves */
+    uint32_t lanes;                  /* 0, or which agents from `agent` on leave it */
     uint32_t self_block, self_agent; /* whose earlier accesses are ordered: program order */
     const Clock *order[ORDERS];
     const char *what; /* "reads", "the bulk copy writes" */
-} Access;
+    /* NULL, or whether the earlier access is ordered before this one in another way. */
+    bool (*pipelined)(const Access *, const Record *);
+    const struct TensorOp *tensor;
+};
 
 bool region_create(Region *, char *base, size_t bytes, unsigned flags, bool undefined);
 void region_free(Region *);
 /* Forgets every access. */
 void region_forget(Region *);
+/* Forgets the accesses to these whole cells, and that they are defined. */
+void shadow_forget(Region *, size_t offset, size_t bytes);
+/* Is the record's operation, of these agents, in the clock? */
+bool record_known(const Clock *, const Record *, uint32_t group);
 /* By the running thread, of `bytes` bytes at `offset` (inside); faults do not return. */
 void shadow_touch(const Access *, size_t offset, size_t bytes);
 void shadow_need_defined(const Access *, size_t offset, size_t bytes);
@@ -249,6 +260,8 @@ Mbarrier *mbarrier_at(Thread *, const void *b, bool cluster, const char *what);
 void mbarrier_bind(Mbarrier *, uint32_t bytes, Place);
 /* complete_tx of a copy that was bound to `phase`. */
 void mbarrier_complete(Machine *, Mbarrier *, uint32_t phase, uint32_t bytes, AsyncOp *);
+/* The arrive that the system does for tcgen05.commit, with what the operations knew. */
+void mbarrier_arrive_commit(Machine *, Mbarrier *, const AsyncOp *, const Sync *);
 /* The arrive that the system does for cp.async.mbarrier.arrive. */
 void mbarrier_arrive_copies(Machine *, Mbarrier *, Thread *, uint32_t epoch, Place);
 void mbarrier_check_exit(Block *);
@@ -278,12 +291,15 @@ typedef struct Barrier {
     Sync sync;
 } Barrier;
 
+enum { MOST_BLOCKS = 16 };
+
 typedef struct Cluster {
     Block **block;
     int blocks, live_threads;
     int arrived;
     uint32_t round;
     Sync pending, done;
+    Warp *waits[MOST_BLOCKS / 2]; /* of each pair, the warp that has come first: tcgen05_memory.c */
 } Cluster;
 
 void barrier_exit(Thread *);
@@ -308,8 +324,27 @@ typedef enum Together {
     DO_WGMMA,
     DO_WGMMA_FENCE,
     DO_WGMMA_COMMIT,
-    DO_WGMMA_WAIT
+    DO_WGMMA_WAIT,
+    DO_TCGEN05_ALLOC,
+    DO_TCGEN05_DEALLOC,
+    DO_TCGEN05_RELINQUISH,
+    DO_TCGEN05_WAIT,
+    DO_TCGEN05_LD,
+    DO_TCGEN05_ST
 } Together;
+
+/* What the lanes' asynchronous operations are counted by: agents of their own. */
+enum {
+    LANES_BULK,
+    LANES_BULK_READ,
+    LANES_COPY,
+    LANES_INIT,
+    LANES_TENSOR,        /* tcgen05.mma and cp: complete */
+    LANES_TENSOR_ISSUED, /* in the pipeline */
+    LANES_TENSOR_LOAD,   /* tcgen05.ld, st: complete */
+    LANES_TENSOR_STORE,
+    LANE_KINDS
+};
 
 struct Warp {
     Block *block;
@@ -319,13 +354,14 @@ struct Warp {
     uint64_t detail;
     Place place;
     bool (*finish)(Warp *);
-    uint32_t lane_base[4]; /* agents of the lanes by kind; 0: none yet */
+    uint32_t lane_base[LANE_KINDS]; /* agents of the lanes by kind; 0: none yet */
     BankGroup bank[BANK_GROUPS];
     uint32_t bank_order;
     struct WgmmaState *wgmma;
-    uint32_t group_steps; /* of its warpgroup's log */
-    int last_event;       /* in the trace */
-    int registers;        /* a thread; 0: the kernel says no number */
+    uint32_t loads, stores, loads_waited, stores_waited; /* tcgen05.ld and st, from 1 */
+    uint32_t group_steps;                                /* of its warpgroup's log */
+    int last_event;                                      /* in the trace */
+    int registers; /* a thread; 0: the kernel says no number */
 };
 
 /* `.aligned`: one place for all lanes; for some operations none may have exited either. */
@@ -401,20 +437,46 @@ void wgmma_check_exit(Warp *);
 Ends *wgmma_ends(Warp *);
 void wgmma_free(Warp *);
 
-/* ---- layout.c: operands of wgmma in shared memory (9.7.15.5.1.2) ---- */
+/* ---- layout.c: matrices in shared memory as descriptors say (9.7.15.5.1.2, 9.7.16.3, .4) ---- */
 
 typedef struct Operand {
     bool mn_major;
     int swizzle;                  /* bytes of the pattern's rows; 16: none */
     uint32_t start, lead, stride; /* bytes; a shared address */
-    int element;                  /* bytes */
+    int chunk;                    /* elements in 16 bytes */
 } Operand;
 
 /* NULL, or what is wrong with the descriptor's bits. */
-const char *operand_decode(uint64_t descriptor, bool mn_major, int element_bytes, Operand *);
+const char *operand_decode_wgmma(uint64_t descriptor, bool mn_major, int chunk, Operand *);
+const char *operand_decode_tcgen05(uint64_t descriptor, bool mn_major, int chunk, Operand *);
 /* The shared address of the 16 bytes with element (mn, k): K-major T elements along k, MN-major
- * along mn, T = 16 / element. mn or k is a multiple of T. */
+ * along mn, T = chunk. mn or k is a multiple of T. */
 uint32_t operand_chunk(const Operand *, int mn, int k);
+
+/* ---- operand.c: reading them ---- */
+
+/* Calls `visit` for each 16 bytes of an operand of rows x k elements. */
+void operand_each(const Operand *, int rows, int k,
+                  void (*visit)(void *, uint32_t address, int mn, int k), void *context);
+/* Checks and records an instruction's reads of it in the access's region, a block's shared memory.
+ */
+void operand_read(Access *, const Operand *, int rows, int k, const char *instruction,
+                  const char *name);
+
+/* ---- tcgen05*.c ---- */
+
+/* A piece of a message: "lanes 0 to 15 of column 3 of tensor memory". */
+void tensor_place(char *text, size_t size, size_t offset);
+/* A conflict in tensor memory: which order is missing? */
+_Noreturn void tensor_conflict(const Access *, const Record *, size_t offset);
+/* May the engine do it now? Some pairs stay in the order of their issue. */
+bool tensor_is_next(const Machine *, const AsyncOp *);
+Ends *tensor_ends(Thread *);
+/* What the operation is called; NULL: no record of tcgen05. */
+const char *tensor_text(const Machine *, const Block *, const Record *);
+void tensor_check_exit(Block *);
+void tensor_thread_free(Thread *);
+void tensor_block_free(Block *);
 
 /* ---- engine.c: asynchronous operations ---- */
 
@@ -426,8 +488,6 @@ typedef struct Groups {
     uint32_t waited, waited_read; /* operations known to be complete; to have been read */
     Ends read, done;
 } Groups;
-
-enum { LANES_BULK, LANES_BULK_READ, LANES_COPY, LANES_INIT, LANE_KINDS };
 
 struct AsyncOp {
     Thread *thread;
@@ -454,6 +514,7 @@ struct AsyncOp {
     char *buffer;
     uint64_t end; /* in the model's time */
     struct WgmmaOp *wgmma;
+    struct TensorOp *tensor; /* of tcgen05; its number counts the thread's */
 };
 
 AsyncOp *async_issue(Thread *, const char *name, bool (*advance)(Machine *, AsyncOp *));
@@ -483,6 +544,7 @@ typedef enum State {
     STATE_COPY,
     STATE_WGMMA,
     STATE_REGISTERS,
+    STATE_TENSOR,
     STATE_POLL,
     STATE_DONE
 } State;
@@ -518,8 +580,10 @@ struct Thread {
     uint32_t cluster_round;
     bool cluster_arrived;
     uint32_t inits, inits_fenced;
-    Groups groups[2];        /* LANES_BULK, LANES_COPY */
-    uint32_t copies_arrived; /* cp.async operations that an mbarrier has taken over */
+    Groups groups[2];            /* LANES_BULK, LANES_COPY */
+    uint32_t copies_arrived;     /* cp.async operations that an mbarrier has taken over */
+    Clock *tensor_past;          /* what the tcgen05 operations to come are ordered behind */
+    struct TensorThread *tensor; /* NULL: it has issued none */
 };
 
 struct Block {
@@ -543,6 +607,7 @@ struct Block {
     Clock *remote_last; /* by threads of other blocks: their last use of this one's memory */
     Place remote_place;
     bool exited;
+    struct TensorMemory *tensor; /* NULL: none has been allocated */
 };
 
 void thread_wait(Thread *, State);
@@ -637,6 +702,10 @@ struct Machine {
     Fiber *spare;
     int spares, spare_capacity;
     float *scratch;
+    double *tensor_scratch;
+    int cta_group; /* of the launch's tcgen05 instructions; 0: none yet */
+    Place cta_group_place;
+    uint64_t tensor_issued;
     Trace *trace; /* NULL: nobody has asked for one */
 };
 

@@ -102,6 +102,7 @@ void tile_machine_free(tile_machine *machine)
     free(m->cluster);
     free(m->block_index);
     free(m->scratch);
+    free(m->tensor_scratch);
     free(m->report.bytes);
     free(m->source);
     trace_free(m);
@@ -138,7 +139,7 @@ static const char *check_launch(const Machine *m, size_t args_bytes)
         return "the block has more threads than the kernel was compiled for";
     if (c->shared_bytes > SHARED_MOST)
         return "a block has at most 227 KB of shared memory";
-    if (cluster > 16 || c->grid[0] % cluster)
+    if (cluster > MOST_BLOCKS || c->grid[0] % cluster)
         return "a cluster has 1 to 16 blocks and divides the grid";
     if (args_bytes != m->kernel->args_bytes)
         return "the arguments have another size than the kernel's";

@@ -232,6 +232,27 @@ void mbarrier_arrive_copies(Machine *m, Mbarrier *b, Thread *t, uint32_t epoch, 
     progress(m);
 }
 
+/* 9.7.16.12.1: one arrival, at cluster scope. Like a copy's bytes it is a signal of the system's:
+ * whoever waits hears it, whichever block it comes from. */
+void mbarrier_arrive_commit(Machine *m, Mbarrier *b, const AsyncOp *op, const Sync *known)
+{
+    if (!b->live)
+        breach(m, TILE_FAULT_MBARRIER, NULL, op->place, "%s on %s, which has been invalidated",
+               op->name, mbarrier_describe(m, b));
+    if (!b->observed)
+        breach(m, TILE_FAULT_PHASE, NULL, op->place,
+               "%s in phase %u, but nobody has waited for phase %u of %s", op->name, b->phase,
+               b->phase - 1, mbarrier_describe(m, b));
+    if (b->pending < 1)
+        breach(m, TILE_FAULT_OVER_ARRIVAL, NULL, op->place, "%s on %s; the last one came at %s",
+               op->name, mbarrier_describe(m, b), where_text(m, b->last_arrival));
+    sync_join(&b->pending_cta, known);
+    b->pending--;
+    b->last_arrival = op->place;
+    complete_phase(m, b);
+    progress(m);
+}
+
 /* ---- waits: 9.7.13.15.16 ---- */
 
 static bool is_over(const Mbarrier *b, uint32_t parity)

@@ -60,6 +60,42 @@ enum {
     TILE_WGMMA_e5m2_e4m3
 };
 
+/* Kinds of tcgen05.mma, with their numbers of scales. */
+enum {
+    TILE_TCGEN05_KIND_f16,
+    TILE_TCGEN05_KIND_tf32,
+    TILE_TCGEN05_KIND_f8f6f4,
+    TILE_TCGEN05_KIND_i8,
+    TILE_TCGEN05_KIND_mxf8f6f4,
+    TILE_TCGEN05_KIND_mxf4,
+    TILE_TCGEN05_KIND_mxf4nvf4_2x,
+    TILE_TCGEN05_KIND_mxf4nvf4_4x
+};
+/* What the collector does with A. */
+enum { TILE_COLLECTOR_DISCARD, TILE_COLLECTOR_FILL, TILE_COLLECTOR_USE, TILE_COLLECTOR_LASTUSE };
+/* Shapes of tcgen05.ld and st; of cp. */
+enum {
+    TILE_TCGEN05_SHAPE_32x32b,
+    TILE_TCGEN05_SHAPE_16x64b,
+    TILE_TCGEN05_SHAPE_16x128b,
+    TILE_TCGEN05_SHAPE_16x256b
+};
+enum {
+    TILE_TCGEN05_CP_128x256b,
+    TILE_TCGEN05_CP_128x128b,
+    TILE_TCGEN05_CP_64x128b_02_13,
+    TILE_TCGEN05_CP_64x128b_01_23,
+    TILE_TCGEN05_CP_32x128b
+};
+
+/* The operands of tcgen05.mma. */
+typedef struct TileTcgen05Mma {
+    int kind, group, collector, accumulate;
+    int from_tmem; /* A is at a_address, not where `a` says */
+    uint32_t d, a_address, idesc, scale_a, scale_b;
+    uint64_t a, b;
+} TileTcgen05Mma;
+
 /* X(result, name, (parameters)) */
 /* clang-format off */
 #define TILE_MACHINE_OPS(X)                                                                        \
@@ -100,6 +136,8 @@ enum {
     X(void, bulk_send, (void *remote, const void *s, uint32_t bytes, void *b))                     \
     X(void, tensor_load, (void *s, const void *map, int rank, const int32_t *at, void *b,          \
                           int32_t mask))                                                           \
+    X(void, tensor_load_pair, (void *s, const void *map, int rank, const int32_t *at,              \
+                               uint32_t barrier))                                                  \
     X(void, tensor_store, (const void *map, int rank, const int32_t *at, const void *s, int add))  \
     X(void, bulk_commit, (void))                                                                   \
     X(void, bulk_wait, (int groups, int reads))                                                    \
@@ -114,7 +152,17 @@ enum {
                     uint64_t b_desc, int accumulate, int majors))                                  \
     X(void, wgmma_fence, (void))                                                                   \
     X(void, wgmma_commit, (void))                                                                  \
-    X(void, wgmma_wait, (int groups))
+    X(void, wgmma_wait, (int groups))                                                              \
+    X(void, tcgen05_alloc, (void *s, uint32_t columns, int group))                                 \
+    X(void, tcgen05_dealloc, (uint32_t address, uint32_t columns, int group))                      \
+    X(void, tcgen05_relinquish, (int group))                                                       \
+    X(void, tcgen05_mma, (const TileTcgen05Mma *))                                                 \
+    X(void, tcgen05_cp, (uint32_t address, uint64_t source, int shape, int group))                 \
+    X(void, tcgen05_commit, (void *b, int32_t mask, int group)) /* mask -1: its own block's */     \
+    X(void, tcgen05_fence, (int after))                                                            \
+    X(void, tcgen05_wait, (int stores))                                                            \
+    X(void, tcgen05_ld, (uint32_t *r, uint32_t address, int shape, int count, int pack))           \
+    X(void, tcgen05_st, (uint32_t address, const uint32_t *r, int shape, int count, int unpack))
 /* clang-format on */
 
 /* What a kernel's code is linked to: the loader sets the pointer that it defines. */

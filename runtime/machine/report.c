@@ -67,20 +67,21 @@ static const char *file_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* The innermost line that is not in a header of ours, from `addr2line -i`. */
-static bool parse_lines(FILE *pipe, char *text)
+/* The innermost line that is not in a function of ours, from `addr2line -i -f`, which prints a line
+ * with the function's name and one with its place for each. A function that a macro of ours has
+ * made is at the macro's line; that is what remains where it is called through a pointer. */
+static void parse_lines(FILE *pipe, char *text)
 {
-    char line[1024];
+    char name[1024], line[1024];
     bool found = false;
-    while (fgets(line, sizeof line, pipe)) {
+    while (fgets(name, sizeof name, pipe) && fgets(line, sizeof line, pipe)) {
         line[strcspn(line, "\n ")] = 0;
         bool header = strstr(line, "runtime/machine/") || strstr(line, "runtime/device/");
         if (found || header || line[0] == '?')
             continue;
         snprintf(text, PIECE, "%.200s", file_name(line));
-        found = true;
+        found = strncmp(name, "tile_", 5) != 0;
     }
-    return found;
 }
 
 static const char *code_text(const Machine *m, uint32_t offset)
@@ -88,7 +89,7 @@ static const char *code_text(const Machine *m, uint32_t offset)
     char *text = piece();
     char command[1200];
     snprintf(text, PIECE, "%s+0x%x", m->kernel->name, offset);
-    snprintf(command, sizeof command, "addr2line -i -e '%s' 0x%x 2>/dev/null", m->code->path,
+    snprintf(command, sizeof command, "addr2line -i -f -e '%s' 0x%x 2>/dev/null", m->code->path,
              offset - 1);
     FILE *pipe = popen(command, "r");
     if (pipe) {
@@ -150,6 +151,11 @@ static const char *agent_text(const Machine *m, const Record *r)
     const Block *b = block_of(m, r->block);
     if (agent < (m->config.block[0] + 31) / 32 * 32) {
         snprintf(text, PIECE, "thread %u of block %lld", agent, index);
+        return text;
+    }
+    const char *tensor = b ? tensor_text(m, b, r) : NULL;
+    if (tensor) {
+        snprintf(text, PIECE, "%s of block %lld", tensor, index);
         return text;
     }
     const char *kind = "an asynchronous copy";

@@ -255,6 +255,7 @@ static void thread_free(Machine *m, Thread *t)
     for (int i = 0; i < ORDERS; i++)
         clock_drop(&t->clock[i]);
     thread_forget_fences(t);
+    tensor_thread_free(t);
     groups_free(&t->groups[0]);
     groups_free(&t->groups[1]);
     if (t->fiber.stack)
@@ -274,6 +275,7 @@ static void block_free(Block *b)
     mbarriers_free(b);
     groups_log_free(b);
     trace_block_free(b);
+    tensor_block_free(b);
     region_free(&b->shared);
     clock_drop(&b->remote_last);
     free(b->memory);
@@ -300,6 +302,7 @@ static void block_exit(Machine *m, Block *b)
         bank_flush(&b->warp[i]);
     }
     group_check_exit(b);
+    tensor_check_exit(b);
     remote_check_exit(b);
     engine_finish(m, b);
     b->exited = true;
@@ -359,6 +362,7 @@ static void order_clusters(Machine *m)
 void run_launch(Machine *m)
 {
     trace_launch(m);
+    m->cta_group = 0;
     order_clusters(m);
     start_another(m);
     while (m->config.cooperative && m->next_cluster < m->all_clusters)

@@ -6,6 +6,7 @@
  * is ordered before a new access and no stronger than it is forgotten.
  */
 #define _DEFAULT_SOURCE
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -88,6 +89,17 @@ void shadow_swizzle(Region *r, size_t offset, size_t bytes, tile_swizzle swizzle
         r->defined[i] = (uint8_t)((r->defined[i] & 15) | (unsigned)(swizzle + 1) << 4);
 }
 
+static _Noreturn void report_undefined(const Access *a, size_t offset, size_t bytes)
+{
+    char place[96];
+    if (a->region->is_tensor)
+        tensor_place(place, sizeof place, offset);
+    else
+        snprintf(place, sizeof place, "%s+0x%zx (%zu bytes)", a->region->name, offset, bytes);
+    breach(a->machine, TILE_FAULT_UNINITIALISED, a->thread, a->place,
+           "%s %s, which nobody has written", a->what, place);
+}
+
 void shadow_need_defined(const Access *a, size_t offset, size_t bytes)
 {
     const Region *r = a->region;
@@ -97,9 +109,7 @@ void shadow_need_defined(const Access *a, size_t offset, size_t bytes)
         size_t cell = at / CELL_BYTES;
         unsigned part = cell_part(&at, end);
         if ((r->defined[cell] & part) != part)
-            breach(a->machine, TILE_FAULT_UNINITIALISED, a->thread, a->place,
-                   "%s %s+0x%zx (%zu bytes), which nobody has written", a->what, r->name,
-                   cell * CELL_BYTES, bytes);
+            report_undefined(a, cell * CELL_BYTES, bytes);
     }
 }
 
@@ -129,19 +139,28 @@ static bool conflict(unsigned a, unsigned b)
            !(a == TOUCH_ASYNC_REDUCE && b == TOUCH_ASYNC_REDUCE);
 }
 
+static bool lanes_known(const Clock *c, const Record *r, uint32_t group, uint32_t lanes)
+{
+    const Piece *p = clock_piece(c, r->block);
+    for (; lanes; lanes &= lanes - 1) {
+        uint32_t agent = group * 32u + (uint32_t)__builtin_ctz(lanes);
+        if (!p || agent >= (uint32_t)p->count || p->at[agent] < r->epoch)
+            return false;
+    }
+    return true;
+}
+
+bool record_known(const Clock *c, const Record *r, uint32_t group)
+{
+    return lanes_known(c, r, group, r->lanes);
+}
+
 static bool known(const Access *a, int order, const Record *r, uint32_t except)
 {
     const Clock *c = a->order[order];
     if (r->block < a->machine->first_block) /* a grid ahead: 9.7.13.13 */
         return clock_has(c, 0, 0, 1);
-    const Piece *p = clock_piece(c, r->block);
-    uint32_t first = r->group * 32u;
-    for (uint32_t lanes = r->lanes & ~except; lanes; lanes &= lanes - 1) {
-        uint32_t agent = first + (uint32_t)__builtin_ctz(lanes);
-        if (!p || agent >= (uint32_t)p->count || p->at[agent] < r->epoch)
-            return false;
-    }
-    return true;
+    return lanes_known(c, r, r->group, r->lanes & ~except);
 }
 
 /* The lane of the record that is the accessing thread itself: program order. */
@@ -170,6 +189,8 @@ static uint32_t agents_of_threads(const Machine *m)
 static _Noreturn void report_race(const Access *a, const Record *r, size_t offset)
 {
     const char *name = a->region->name;
+    if (a->region->is_tensor)
+        tensor_conflict(a, r, offset);
     bool same_grid = r->block >= a->machine->first_block;
     bool in_flight = same_grid && r->group * 32u >= agents_of_threads(a->machine);
     tile_fault code = in_flight ? TILE_FAULT_IN_FLIGHT
@@ -216,7 +237,7 @@ static bool settle(const Access *a, const Record *r, unsigned bytes, size_t offs
         check_constant(a, r, offset);
     if (!conflict(a->touch, r->touch))
         return covered && !is_write(r->touch) && a->touch != TOUCH_CONSTANT_READ && ordered(a, r);
-    if (!ordered(a, r))
+    if (!ordered(a, r) && !(a->pipelined && a->pipelined(a, r)))
         report_race(a, r, offset);
     /* What a generic read has read, a later async write cannot change; the order suffices. */
     if (is_async(a->touch) && !is_async(r->touch) && is_write(r->touch) &&
@@ -258,10 +279,15 @@ static void node_drop(Region *r, uint32_t *link)
     r->free_node = i;
 }
 
+static uint32_t lanes_of(const Access *a)
+{
+    return a->lanes ? a->lanes : 1u << a->agent % 32;
+}
+
 static void remember(const Access *a, Cell *c, unsigned bytes)
 {
     Record r = {.epoch = a->epoch,
-                .lanes = 1u << a->agent % 32,
+                .lanes = lanes_of(a),
                 .block = a->block & 0xFFFFF,
                 .group = (a->agent / 32) & 0xFFF,
                 .place = a->place & 0xFFFFFF,
@@ -292,13 +318,23 @@ static bool visit(const Access *a, Record *r, unsigned bytes, size_t offset, boo
 {
     *forget = false;
     if (same_stamp(a, r, bytes) && !conflict(a->touch, a->touch)) {
-        r->lanes |= 1u << a->agent % 32;
+        r->lanes |= lanes_of(a);
         r->place = a->place & 0xFFFFFF;
         return true;
     }
     if (r->bytes & bytes)
         *forget = settle(a, r, bytes, offset);
     return false;
+}
+
+void shadow_forget(Region *r, size_t offset, size_t bytes)
+{
+    for (size_t i = offset / CELL_BYTES; i < (offset + bytes) / CELL_BYTES; i++) {
+        while (r->cell[i].more)
+            node_drop(r, &r->cell[i].more);
+        r->cell[i] = (Cell){0};
+        r->defined[i] = 0;
+    }
 }
 
 static void touch_cell(const Access *a, Cell *c, unsigned bytes, size_t offset)

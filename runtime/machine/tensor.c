@@ -1,4 +1,4 @@
-/* Tensor copies: cp.async.bulk.tensor and its reduction in tile mode (PTX ISA 9.7.9.25.5, 5.5).
+/* Tensor copies: cp.async.bulk.tensor and its reduction in tile mode (PTX ISA 9.7.9.27.1, 5.5).
  * What is copied follows from the 128 bytes of the map alone. */
 #include <stdlib.h>
 #include <string.h>
@@ -255,6 +255,29 @@ void machine_tensor_load(void *shared, const void *map, int rank, const int32_t 
     for (int i = 0; mask > 0 && i < 16; i++)
         if (mask >> i & 1)
             load_to(t, &s, at, peer_place(t, shared, i), peer_place(t, b, i));
+}
+
+/* .cta_group::2, 9.7.9.27.1.2: the mbarrier is this block's or its peer's. */
+void machine_tensor_load_pair(void *shared, const void *map, int rank, const int32_t *at,
+                              uint32_t barrier)
+{
+    Thread *t = ENTER("cp.async.bulk.tensor");
+    const Cluster *c = t->block->cluster;
+    tile_tensor_map_spec s;
+    read_map(t, map, rank, &s);
+    shared_find(t, shared, box_bytes(&s), SHARED_ALIGNMENT, false, "copies to");
+    if (t->machine->options.arch != TILE_SM100)
+        breach(t->machine, TILE_FAULT_LAUNCH, t, t->place,
+               "cp.async.bulk.tensor.cta_group::2 is of sm100");
+    if ((barrier >> RANK_SHIFT & ~1u) != ((uint32_t)t->block->rank & ~1u) ||
+        barrier >> RANK_SHIFT >= (uint32_t)c->blocks)
+        breach(t->machine, TILE_FAULT_CTA_GROUP, t, t->place,
+               "cp.async.bulk.tensor.cta_group::2 signals block %u of a cluster of %d; it is this "
+               "block's or the other one's of its pair",
+               barrier >> RANK_SHIFT, c->blocks);
+    thread_yield(t);
+    char *base = c->block[barrier >> RANK_SHIFT]->shared.base;
+    load_to(t, &s, at, shared, base + (barrier & (SHARED_WINDOW - 1)) - SHARED_BASE);
 }
 
 /* The number type of an element type that can be added, plus 1; 0: none. */

@@ -184,6 +184,8 @@ void trace_block_free(Block *b)
 
 static int engine_of(const AsyncOp *op)
 {
+    if (op->tensor)
+        return ENGINE_TENSOR;
     if (op->warp)
         return ENGINE_TENSOR + op->warp->index % GROUP_WARPS;
     return op->groups == LANES_BULK   ? ENGINE_STORES
@@ -199,9 +201,9 @@ static int row_of(int engine)
 /* Whose shared memory the operation fills or reads, and where. */
 static Block *place_of(const AsyncOp *op, size_t *offset)
 {
-    Block *b = op->target ? op->target : op->block;
+    Block *b = op->target && !op->tensor ? op->target : op->block;
     const char *p = op->groups == LANES_BULK ? op->from : op->to;
-    bool by_count = op->warp || p == b->shared.base;
+    bool by_count = op->warp || op->tensor || p == b->shared.base;
     *offset = by_count ? op->count : (size_t)(p - b->shared.base);
     return b;
 }
@@ -212,7 +214,8 @@ static int stage_of(Trace *r, const AsyncOp *op, size_t offset)
     size_t last = offset + op->bytes - 1;
     for (size_t i = offset / STAGE_BYTES; op->mbarrier && i <= last / STAGE_BYTES; i++)
         r->stage[i] = 1 + (int)op->mbarrier->offset;
-    return op->mbarrier || op->warp ? r->stage[offset / STAGE_BYTES] : NO_STAGE;
+    bool shown = op->mbarrier || op->warp || op->tensor;
+    return shown ? r->stage[offset / STAGE_BYTES] : NO_STAGE;
 }
 
 /* One lane's cp.async, one warp's wgmma stand for those that go with it. */
@@ -232,7 +235,7 @@ void trace_issue(AsyncOp *op)
     uint64_t start = take(&op->block->busy[engine], t->time, busy);
     op->end = start + busy + (tensor ? TENSOR_LATENCY : LATENCY);
     if (tensor) {
-        ends_add(wgmma_ends(op->warp), op->end);
+        ends_add(op->tensor ? tensor_ends(t) : wgmma_ends(op->warp), op->end);
     } else if (op->groups >= 0) {
         Groups *g = &t->groups[op->groups == LANES_COPY];
         ends_add(&g->done, op->end);

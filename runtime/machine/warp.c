@@ -24,6 +24,12 @@ static const char *const together_names[] = {
     [DO_WGMMA_FENCE] = "wgmma.fence",
     [DO_WGMMA_COMMIT] = "wgmma.commit_group",
     [DO_WGMMA_WAIT] = "wgmma.wait_group",
+    [DO_TCGEN05_ALLOC] = "tcgen05.alloc",
+    [DO_TCGEN05_DEALLOC] = "tcgen05.dealloc",
+    [DO_TCGEN05_RELINQUISH] = "tcgen05.relinquish_alloc_permit",
+    [DO_TCGEN05_WAIT] = "tcgen05.wait",
+    [DO_TCGEN05_LD] = "tcgen05.ld",
+    [DO_TCGEN05_ST] = "tcgen05.st",
 };
 
 static void check_same(Thread *t, Together what, uint64_t detail, Aligned aligned)

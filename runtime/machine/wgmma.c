@@ -51,7 +51,7 @@ static void check_operand(Warp *w, uint64_t descriptor, bool mn_major, int bytes
                           Operand *o)
 {
     const Thread *t = warp_lane(w, 0);
-    const char *wrong = operand_decode(descriptor, mn_major, bytes, o);
+    const char *wrong = operand_decode_wgmma(descriptor, mn_major, 16 / bytes, o);
     if (mn_major && bytes != 2)
         wrong = "only 16-bit elements may be M- or N-major";
     if (wrong)
@@ -118,6 +118,9 @@ void machine_wgmma(float *d, int n, int type, const uint32_t *a, uint64_t a_desc
                    int accumulate, int majors)
 {
     Thread *t = ENTER("wgmma.mma_async");
+    if (t->machine->options.arch != TILE_SM90)
+        breach(t->machine, TILE_FAULT_LAUNCH, t, t->place, "wgmma is of sm90; the machine is %s",
+               tile_arch_name(t->machine->options.arch));
     Instruction in = {.n = n,
                       .type = type,
                       .majors = majors,

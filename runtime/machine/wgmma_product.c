@@ -52,79 +52,16 @@ int wgmma_element_bytes(int type)
 
 /* ---- shared memory ---- */
 
-typedef struct Reader {
-    Warp *warp;
-    const Operand *operand;
-    Access access;
-    const char *name;
-    uint64_t seen[SHARED_WINDOW / CHUNK / 64]; /* pieces of 16 bytes */
-} Reader;
-
-static size_t offset_of(Warp *w, uint32_t address, const char *name)
-{
-    const Thread *t = warp_lane(w, 0);
-    size_t bytes = w->block->shared.bytes;
-    if (address < SHARED_BASE || address - SHARED_BASE + CHUNK > bytes)
-        breach(w->block->machine, TILE_FAULT_DESCRIPTOR, t, t->place,
-               "wgmma.mma_async: the descriptor of %s leads to shared address 0x%x, outside of the "
-               "block's %zu bytes",
-               name, address, bytes);
-    return address - SHARED_BASE;
-}
-
-/* Calls `visit` for each 16 bytes of rows `first`.. of an operand of `rows` x k elements. */
-static void each_chunk(const Operand *o, int rows, int k,
-                       void (*visit)(void *, uint32_t address, int mn, int k), void *context)
-{
-    int t = CHUNK / o->element;
-    for (int m = 0; m < rows; m += o->mn_major ? t : 1)
-        for (int i = 0; i < k; i += o->mn_major ? 1 : t)
-            visit(context, operand_chunk(o, m, i), m, i);
-}
-
-/* What no descriptor means: two elements at one place, or another order of the pieces than the
- * tensor copy that brought them has used. */
-static void check_layout(Reader *r, size_t offset)
-{
-    const Thread *t = r->access.thread;
-    uint64_t *seen = &r->seen[offset / CHUNK / 64], bit = 1ull << offset / CHUNK % 64;
-    if (*seen & bit)
-        breach(t->machine, TILE_FAULT_DESCRIPTOR, t, t->place,
-               "wgmma.mma_async: by its descriptor, elements of %s lie at one place, shared+0x%zx",
-               r->name, offset);
-    *seen |= bit;
-    int brought = r->access.region->defined[offset / CELL_BYTES] >> 4;
-    int bytes = brought > 1 ? 16 << (brought - 1) : 16;
-    if (brought && bytes != r->operand->swizzle)
-        breach(t->machine, TILE_FAULT_DESCRIPTOR, t, t->place,
-               "wgmma.mma_async: the descriptor of %s has a swizzle of %d bytes (16: none), the "
-               "tensor copy to shared+0x%zx one of %d",
-               r->name, r->operand->swizzle, offset, bytes);
-}
-
-static void stamp(void *context, uint32_t address, int mn, int k)
-{
-    Reader *r = context;
-    size_t offset = offset_of(r->warp, address, r->name);
-    (void)mn, (void)k;
-    check_layout(r, offset);
-    check_no_mbarrier(r->access.thread, r->access.region, offset, CHUNK, r->access.what);
-    shadow_need_defined(&r->access, offset, CHUNK);
-    shadow_touch(&r->access, offset, CHUNK);
-}
-
 void wgmma_read_operand(Warp *w, const Operand *o, int rows, int k, uint32_t number,
                         const char *name, const char *what)
 {
-    Thread *t = warp_lane(w, 0);
-    Reader r = {.warp = w, .operand = o, .name = name};
-    r.access = access_of(t, &w->block->shared, TOUCH_ASYNC_READ, what);
-    r.access.agent = w->wgmma->agent;
-    r.access.epoch = number;
-    r.access.self_agent = NO_AGENT; /* not ordered behind earlier instructions: 8.9.1.1 */
+    Access a = access_of(warp_lane(w, 0), &w->block->shared, TOUCH_ASYNC_READ, what);
+    a.agent = w->wgmma->agent;
+    a.epoch = number;
+    a.self_agent = NO_AGENT; /* not ordered behind earlier instructions: 8.9.1.1 */
     for (int i = 0; i < ORDERS; i++)
-        r.access.order[i] = w->wgmma->order[i];
-    each_chunk(o, rows, k, stamp, &r);
+        a.order[i] = w->wgmma->order[i];
+    operand_read(&a, o, rows, k, "wgmma.mma_async", name);
 }
 
 typedef struct Matrix {
@@ -139,9 +76,10 @@ static void load_chunk(void *context, uint32_t address, int mn, int k)
     Matrix *x = context;
     const Operand *o = x->operand;
     const char *p = x->warp->block->shared.base + address - SHARED_BASE;
-    for (int i = 0; i < CHUNK / o->element; i++) {
+    size_t bytes = (size_t)(CHUNK / o->chunk);
+    for (int i = 0; i < o->chunk; i++) {
         uint32_t u = 0;
-        memcpy(&u, p + i * o->element, (size_t)o->element);
+        memcpy(&u, p + (size_t)i * bytes, bytes);
         int row = o->mn_major ? mn + i : mn, column = o->mn_major ? k : k + i;
         x->value[row * MOST_K + column] = x->convert(u);
     }
@@ -207,11 +145,11 @@ bool wgmma_advance(Machine *m, AsyncOp *async)
         load_fragment(w, op, a);
     } else {
         Matrix x = {w, &op->a, types[op->type].a, a};
-        each_chunk(&op->a, GROUP_WARPS * ROWS, k, load_chunk, &x);
+        operand_each(&op->a, GROUP_WARPS * ROWS, k, load_chunk, &x);
         rows = a + w->index % GROUP_WARPS * ROWS * MOST_K;
     }
     Matrix x = {w, &op->b, types[op->type].b, b};
-    each_chunk(&op->b, op->n, k, load_chunk, &x);
+    operand_each(&op->b, op->n, k, load_chunk, &x);
     multiply(w, op, rows, b, k);
     return true;
 }

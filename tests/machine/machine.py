@@ -85,6 +85,7 @@ class Kernel:
         self.path = KERNELS / f"{name}.cu"
         self.text = text or self.path.read_text()
         self.options, self.tile = options, tile
+        self.arch = "sm100" if "tcgen05.h" in self.text else "sm90"
 
     def run(self, launches, buffers, args, seeds=(0, 0), policy=BY_SEED, flags={},
             timeline=None):
@@ -93,7 +94,7 @@ class Kernel:
         with tempfile.TemporaryDirectory(prefix="machine-") as folder:
             folder = pathlib.Path(folder)
             (folder / self.path.name).write_text(self.text)
-            lines = [f"source {folder / self.path.name}"]
+            lines = [f"arch {self.arch}", f"source {folder / self.path.name}"]
             lines += [f"option {o}" for o in self.options]
             lines += [f"tile {self.tile}"] if self.tile else []
             for name, array in buffers.items():

@@ -1,11 +1,14 @@
 """Every planted fault is found and named; what is not planted is not found."""
 import os
 
+import faults
+import faults_tcgen05
 import pytest
-from faults import CONFIGS, FAULTS
 from machine import KERNELS, Fault, Kernel
 
 LEVEL = int(os.environ.get("TILE_TEST_LEVEL", "1"))
+FAULTS = faults.FAULTS + faults_tcgen05.FAULTS
+CONFIGS = faults.CONFIGS | faults_tcgen05.CONFIGS
 
 
 def mutated(kernel, old, new):
@@ -23,13 +26,13 @@ def run(kernel, text=None, seeds=(0, 5), **options):
 def test_fault(row):
     _, kernel, old, new, names, text = row[:6]
     names = (names,) if isinstance(names, str) else names
+    options = row[6] if len(row) > 6 else {}
     with pytest.raises(Fault) as fault:
-        run(kernel, mutated(kernel, old, new), (0, 11), **(row[6] if len(row) > 6 else {}))
+        run(kernel, mutated(kernel, old, new), (0, 11), **options)
     assert fault.value.name in names and text in fault.value.report, fault.value.report
     # The report replays, and says where: a line of the kernel, or the launch.
     with pytest.raises(Fault) as again:
-        run(kernel, mutated(kernel, old, new), (fault.value.seed,) * 2,
-            **(row[6] if len(row) > 6 else {}))
+        run(kernel, mutated(kernel, old, new), (fault.value.seed,) * 2, **options)
     assert again.value.report == fault.value.report
     assert f"seed {fault.value.seed} " in fault.value.report
     assert f"{kernel}.cu:" in fault.value.report or fault.value.name == "wrong launch", fault.value.report
@@ -37,6 +40,7 @@ def test_fault(row):
 
 RIGHT = [(kernel, {}) for kernel in CONFIGS]
 RIGHT += [("wgmma", {"form": "rs"}), ("wgmma", {"swizzle": 0}), ("gemm", {"m": 256})]
+RIGHT += faults_tcgen05.RIGHT
 
 
 @pytest.mark.parametrize("kernel, options", RIGHT, ids=str)
@@ -45,6 +49,7 @@ def test_nothing_is_found_in_right_kernels(kernel, options):
 
 
 def test_the_table_is_large_enough():
-    assert len(FAULTS) >= 40 and len({row[0] for row in FAULTS}) == len(FAULTS)
+    assert len(faults.FAULTS) >= 60 and len(faults_tcgen05.FAULTS) >= 45
+    assert len({row[0] for row in FAULTS}) == len(FAULTS)
     names = [name for row in FAULTS for name in ([row[4]] if isinstance(row[4], str) else row[4])]
     assert len(set(names)) >= 20

@@ -2,11 +2,13 @@
 import re
 import xml.etree.ElementTree
 
+import faults
+import faults_tcgen05
 import numpy as np
 import pytest
-from faults import CONFIGS
 from machine import ROOT, Kernel
 
+CONFIGS = faults.CONFIGS | faults_tcgen05.CONFIGS
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -86,3 +88,22 @@ def test_run(tilec, tmp_path):
     assert re.match(r"\d+ steps, 2048 passes over shared memory, 0 more by bank conflicts\n", done.stdout)
     done = tilec(*arguments)
     assert done.returncode == 2 and "--timeline needs --machine" in done.stderr
+
+
+@pytest.mark.parametrize("kernel, mma, options", [("tcgen05_gemm", 4, {"m": 256}),
+                                                  ("tcgen05_pair", 4, {"m": 512, "k": 512})])
+def test_tcgen05(kernel, mma, options, tmp_path):
+    """Two tiles through a ring: operands before their products, products before the stage is filled again and
+    before the sums are read."""
+    _, rows = draw(kernel, tmp_path / "x.svg", **options)
+    stages = 4 if kernel == "tcgen05_gemm" else 3
+    loads, math = (sorted(rows[name], key=lambda e: e.start) for name in ("loads", "tensor cores"))
+    assert len(loads) == 2 * 16 and len(math) == mma * 16
+    for k in range(16):
+        ab, mm = loads[2 * k:2 * k + 2], math[mma * k:mma * (k + 1)]
+        assert {e.stage for e in ab + mm} == {k % stages}
+        assert min(e.start for e in mm) >= max(e.end for e in ab)
+        if k >= stages:
+            assert min(e.start for e in ab) >= max(e.end for e in math[mma * (k - stages):][:mma])
+    readers = [e for i in range(2, 6) for e in rows[f"warp {i}"] if "tcgen05.ld" in e.what]
+    assert min(e.start for e in readers) >= max(e.end for e in math[:mma * 8])

@@ -1,10 +1,11 @@
-"""wgmma: operands laid out by the canonical layouts of PTX ISA 9.7.15.5.1.2.1.3, as CuTe writes them,
-fragments by its figures 148 to 153; the products by numpy."""
+"""wgmma: operands laid out by the canonical layouts of PTX ISA 9.7.15.5.1.2.1.3 (layouts.py), fragments by
+its figures 148 to 153; the products by numpy."""
 import os
 
 import ml_dtypes
 import numpy as np
 import pytest
+from layouts import image, strides
 from machine import EARLY, LATE, RANDOM, READ_ONLY, UNDEFINED, Fault, Kernel, Launch, Pointer
 
 LEVEL = int(os.environ.get("TILE_TEST_LEVEL", "1"))
@@ -16,55 +17,6 @@ TYPES = {"bf16": (2, ml_dtypes.bfloat16, ml_dtypes.bfloat16), "f16": (2, np.floa
          "e4m3_e5m2": (1, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2),
          "e5m2_e4m3": (1, ml_dtypes.float8_e5m2, ml_dtypes.float8_e4m3fn)}
 M, B_AT = 64, 32768
-
-
-def along(x, modes):
-    """CuTe: an index goes through (extent, stride) of its modes, the first is fastest."""
-    at = 0
-    for extent, stride in modes[:-1]:
-        at += x % extent * stride
-        x //= extent
-    return at + x * modes[-1][1]
-
-
-def place(mn, k, major, swizzle, size, stride, lead):
-    """The byte of element (mn, k). stride and lead are the descriptor's, in bytes."""
-    T, s, l = 16 // size, stride // size, lead // size
-    w = {0: 1, 32: 2, 64: 4, 128: 8}[swizzle]
-    if major == "k":        # ((8, m), (T, 2k)) : ((wT, SBO), (1, LBO or T))
-        at = along(mn, [(8, w * T), (0, s)]) + along(k, [(T, 1), (0, T if swizzle else l)])
-    elif swizzle:           # ((T, w, m), (8, k)) : ((1, T, LBO), (wT, SBO))
-        at = along(mn, [(T, 1), (w, T), (0, l)]) + along(k, [(8, w * T), (0, s)])
-    else:                   # ((T, 1, m), (8, k)) : ((1, T, SBO), (1T, LBO))
-        at = along(mn, [(T, 1), (1, T), (0, s)]) + along(k, [(8, T), (0, l)])
-    at *= size
-    return at ^ (at >> 7 & (w - 1)) << 4       # Swizzle<log2 w, 4, 3> of bytes
-
-
-def strides(rows, major, swizzle, size, depth):
-    """Descriptor offsets of a dense matrix: (stride, lead), and how many bytes it takes."""
-    span, steps = swizzle or 16, depth * size // 16
-    if major == "k":
-        if swizzle:
-            return span * 8, 0, rows * span * -(-depth * size // span)
-        return 128 * steps, 128, rows * 16 * steps
-    if swizzle:
-        pieces = -(-rows * size // span)
-        return span * 8, span * depth, span * depth * pieces
-    return 128, rows * size // 16 * 128, rows * size * depth
-
-
-def image(x, major, swizzle, size, stride, lead, bytes):
-    out = np.zeros(bytes, np.uint8)
-    raw = np.ascontiguousarray(x).view(np.uint8).reshape(*x.shape, size)
-    seen = set()
-    for mn in range(x.shape[0]):
-        for k in range(x.shape[1]):
-            at = place(mn, k, major, swizzle, size, stride, lead)
-            seen.add(at)
-            out[at:at + size] = raw[mn, k]
-    assert len(seen) == x.size
-    return out
 
 
 def matrix_of(d, n):

@@ -1,6 +1,7 @@
 /* Runs kernels on the machine model as a script on standard input says; tests/machine/machine.py
  * writes the scripts. A line is a command:
  *
+ *   arch sm90|sm100                the machine's; sm90 if it is not said
  *   source FILE                    the kernel's text
  *   option TEXT                    for the compiler
  *   tile NAME                      of the .tile file, for places
@@ -50,6 +51,7 @@ typedef struct Launch {
     tile_launch_config config;
 } Launch;
 
+static tile_arch arch = TILE_SM90;
 static char source_path[1100], source_name[1024], tile_name[256];
 static char timeline_path[1024];
 static long long timeline_block;
@@ -230,7 +232,7 @@ static bool run_once(uint64_t seed, int policy, bool first);
 #else
 static bool run_once(uint64_t seed, int policy, bool first)
 {
-    tile_machine_options o = {.arch = TILE_SM90,
+    tile_machine_options o = {.arch = arch,
                               .seed = seed,
                               .policy = (tile_policy)policy,
                               .source = *tile_name ? tile_name : NULL};
@@ -299,7 +301,9 @@ static void command(char *line)
     if (!rest)
         die(line);
     *rest++ = 0;
-    if (strcmp(line, "source") == 0) {
+    if (strcmp(line, "arch") == 0) {
+        arch = strcmp(rest, "sm100") == 0 ? TILE_SM100 : TILE_SM90;
+    } else if (strcmp(line, "source") == 0) {
         const char *slash = strrchr(rest, '/');
         source_text = read_file(rest, &size);
         snprintf(source_path, sizeof source_path, "%.1099s", rest);
