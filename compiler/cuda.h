@@ -30,6 +30,7 @@ typedef struct CudaView {
     const char *shift[MAX_RANK];         /* NULL: 0 */
     int quad;                  /* axis of ue8m0x4 whose index i is at i / 4 * stride + i % 4; -1 */
     bool odd_offset[MAX_RANK]; /* a slice of the axis begins anywhere */
+    bool whole[MAX_RANK];      /* the upsampled axis ends with a whole group */
     const Op *tensor;
     Buffer *local; /* of a local tensor */
 } CudaView;
@@ -201,6 +202,8 @@ bool cuda_exchange(Cuda *, const Op *);
 
 /* ---- cuda_nan.c ---- */
 void find_seen_nans(Cuda *, const Op *par);
+/* Nobody sees what the sigmoid of a NaN is. */
+bool takes_number(Cuda *, const Op *sigmoid);
 
 /* ---- cuda_live.c: marks what the phase needs ---- */
 void find_live(Cuda *, const Op *par);
