@@ -4,6 +4,7 @@
 #define TILE_CUDA_H
 
 #include "compiler/asserts.h"
+#include "compiler/cells.h"
 #include "compiler/host.h"
 #include "compiler/lower.h"
 #include "compiler/ranges.h"
@@ -179,6 +180,8 @@ char *vector_register(Cuda *, const Layout *, const Vectors *, const char *o);
 void note_conversion(Cuda *, const Value *, const Layout *from, const Layout *to, MovementWay);
 /* A load, store or atomic of a tile in that layout; no vectors: element by element. */
 void note_access(Cuda *, const Op *, const Layout *, const Vectors *);
+/* The registers of a thread in a cell, in vectors, those of the unit's threads side by side. */
+void note_cell(Cuda *, const Op *, const char *what, int64_t regs, int64_t vector);
 /* One side of a move through shared memory. */
 void note_shared(Cuda *, const char *what, const Layout *, const Vectors *, const SharedPlace *);
 
@@ -217,6 +220,14 @@ bool emit_operation(Cuda *, const Op *);
 
 /* ---- cuda_control.c: IF, FOR, CONTINUE ---- */
 bool emit_control(Cuda *, const Op *);
+
+/* ---- cuda_cells.c: local tensors that threads keep for themselves ---- */
+bool is_in_cells(const Cuda *, const Value *tensor);
+bool cells_declare(Cuda *, const Op *local);
+bool cells_load(Cuda *, const Op *);
+bool cells_store(Cuda *, const Op *);
+/* The number chooses registers somewhere in the region. */
+bool indexes_registers(const Cuda *, const Region *, const Value *index);
 
 /* ---- pdl.c: waits for the launch ahead, and lets the one behind it start ---- */
 void place_pdl(Cuda *);

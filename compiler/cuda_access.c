@@ -422,6 +422,8 @@ bool emit_load(Cuda *c, const Op *op)
     const CudaView *v = c->view[op->args[0]->id];
     DType t = r->type.dtype;
     Place p;
+    if (is_in_cells(c, op->args[0]))
+        return cells_load(c, op);
     if (is_uniform(r))
         return load_scalar(c, op, v);
     const Layout *l = layout_of(c, r);
@@ -659,6 +661,8 @@ bool emit_store(Cuda *c, const Op *op)
     const Value *x = op->args[op->nargs - 1];
     const CudaView *v = c->view[op->args[0]->id];
     DType t = x->type.dtype;
+    if (is_in_cells(c, op->args[0]))
+        return cells_store(c, op);
     if (type_elements(&x->type) == 1)
         return store_scalar(c, op, v);
     Layout own, turned;

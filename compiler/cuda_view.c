@@ -149,6 +149,8 @@ static bool local_view(Cuda *c, const Op *op)
     int64_t n = thread ? c->plan->pack : 1;
     if (t->type.dtype == DT_E2M1)
         return cuda_fail(c, op, "a local tensor of e2m1");
+    if (is_in_cells(c, t))
+        return cells_declare(c, op);
     for (int i = t->type.rank - 1; i >= 0; i--) {
         v->extent[i] = constant(c, t->type.dims[i]);
         v->stride[i] = constant(c, n);
