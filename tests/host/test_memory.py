@@ -50,25 +50,25 @@ def text(tmp_path_factory):
 
 @pytest.mark.parametrize("embedded", [True, False], ids=["machine code", "text"])
 def test_no_memory(counted, cases, text, tmp_path, embedded):
-    """Each allocation in turn fails: the context or the call says so, the next call works, nothing is left."""
+    """One allocation fails, each in turn (of the many that leave out parts of headers, some): the context or the
+    call says so or does without, the next call works, nothing is left."""
     library = cases / "libcases.so" if embedded else text
-    said = []
-    for n in range(1, 40):
+
+    def run(n):
         shutil.rmtree(tmp_path / "cache", ignore_errors=True)
-        done, made, _ = counted("context", 0, "call", *CAST, "call", *CAST, "free", library=library, FAIL_AT=n)
+        return counted("context", 0, "call", *CAST, "call", *CAST, "free", library=library, FAIL_AT=n)
+    last, said = run(0)[1], []
+    for n in sorted({*range(1, min(last, 15)), *range(15, last, 211), *range(last - 6, last + 1)}):
+        done = run(n)[0]
         first, second = done.of("call")
-        if made < n:
-            break
         if done.one("context") != "TILE_OK":
             assert done.one("context") == "TILE_ERR_MEMORY no memory for a context"
             assert first == second == "TILE_ERR_NULL cast: the context is null"
             continue
         assert "0 contexts, 0 modules, 0 allocations" in done.log[-1]
-        assert second == "TILE_OK"
-        if first != "TILE_OK":
-            assert first.startswith("TILE_ERR_MEMORY "), first
-            said.append(first)
-    assert first == second == "TILE_OK" and 3 < n < 40 and len(said) == n - 2
+        assert second == "TILE_OK" and (first == "TILE_OK" or first.startswith("TILE_ERR_MEMORY ")), n
+        said += [first] * (first != "TILE_OK")
+    assert len(said) >= 4 and len(set(said)) >= 3
 
 
 def test_instructions_of_a_warm_call(cases, tmp_path):
