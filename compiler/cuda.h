@@ -4,6 +4,7 @@
 #define TILE_CUDA_H
 
 #include "compiler/asserts.h"
+#include "compiler/cells.h"
 #include "compiler/host.h"
 #include "compiler/lower.h"
 #include "compiler/ranges.h"
@@ -30,6 +31,7 @@ typedef struct CudaView {
     const char *shift[MAX_RANK];         /* NULL: 0 */
     int quad;                  /* axis of ue8m0x4 whose index i is at i / 4 * stride + i % 4; -1 */
     bool odd_offset[MAX_RANK]; /* a slice of the axis begins anywhere */
+    bool whole[MAX_RANK];      /* the upsampled axis ends with a whole group */
     const Op *tensor;
     Buffer *local; /* of a local tensor */
 } CudaView;
@@ -185,6 +187,8 @@ char *vector_register(Cuda *, const Layout *, const Vectors *, const char *o);
 void note_conversion(Cuda *, const Value *, const Layout *from, const Layout *to, MovementWay);
 /* A load, store or atomic of a tile in that layout; no vectors: element by element. */
 void note_access(Cuda *, const Op *, const Layout *, const Vectors *);
+/* The registers of a thread in a cell, in vectors, those of the unit's threads side by side. */
+void note_cell(Cuda *, const Op *, const char *what, int64_t regs, int64_t vector);
 /* One side of a move through shared memory. */
 void note_shared(Cuda *, const char *what, const Layout *, const Vectors *, const SharedPlace *);
 
@@ -208,6 +212,8 @@ bool cuda_exchange(Cuda *, const Op *);
 
 /* ---- cuda_nan.c ---- */
 void find_seen_nans(Cuda *, const Op *par);
+/* Nobody sees what the sigmoid of a NaN is. */
+bool takes_number(Cuda *, const Op *sigmoid);
 
 /* ---- cuda_live.c: marks what the phase needs ---- */
 void find_live(Cuda *, const Op *par);
@@ -221,6 +227,14 @@ bool emit_operation(Cuda *, const Op *);
 
 /* ---- cuda_control.c: IF, FOR, CONTINUE ---- */
 bool emit_control(Cuda *, const Op *);
+
+/* ---- cuda_cells.c: local tensors that threads keep for themselves ---- */
+bool is_in_cells(const Cuda *, const Value *tensor);
+bool cells_declare(Cuda *, const Op *local);
+bool cells_load(Cuda *, const Op *);
+bool cells_store(Cuda *, const Op *);
+/* The number chooses registers somewhere in the region. */
+bool indexes_registers(const Cuda *, const Region *, const Value *index);
 
 /* ---- pdl.c: waits for the launch ahead, and lets the one behind it start ---- */
 void place_pdl(Cuda *);

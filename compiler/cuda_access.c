@@ -389,12 +389,41 @@ static void load_vectors(Cuda *c, const Op *op, const Place *p, const char *name
     close_block(c);
 }
 
+/* How many registers in a row have one element of an upsampled view, and are inside together. */
+static int64_t group_run(const Op *op, const CudaView *v, const Layout *l)
+{
+    int64_t n = 1;
+    const Mode *run = NULL;
+    for (int i = 0; i < l->count && !run; i++)
+        run = l->mode[i].owner == OWN_REG ? &l->mode[i] : NULL;
+    if (!run || run->dim < 0 || run->stride != 1 || layout_is_masked(l))
+        return 1;
+    for (int k = 0, dim = 0; k < op->access->count; k++) {
+        AxisKind kind = op->access->axis[k].kind;
+        const Value *start = kind == AX_SLICE ? index_value(op, k) : NULL;
+        if (kind == AX_TILE)
+            return 1;
+        if (kind == AX_SCALAR || dim++ != run->dim)
+            continue;
+        bool apart = !v->whole[k] || v->shift[k] || v->divisor[k] % run->extent != 0;
+        n = apart ? 1 : run->extent;
+        if (start && !is_multiple(start, n))
+            n = 1;
+    }
+    for (int i = 0; i < l->count; i++)
+        if (&l->mode[i] != run && l->mode[i].dim == run->dim && l->mode[i].stride % n != 0)
+            n = 1;
+    return n;
+}
+
 bool emit_load(Cuda *c, const Op *op)
 {
     const Value *r = op->results[0];
     const CudaView *v = c->view[op->args[0]->id];
     DType t = r->type.dtype;
     Place p;
+    if (is_in_cells(c, op->args[0]))
+        return cells_load(c, op);
     if (is_uniform(r))
         return load_scalar(c, op, v);
     const Layout *l = layout_of(c, r);
@@ -416,8 +445,13 @@ bool emit_load(Cuda *c, const Op *op)
     if (p.first)
         inside = both(c, inside, format_text(c, "tile_inside(%s, %s)", p.first, p.extent));
     tell(c, op, v, l, false);
-    line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)registers(c, r), name,
-         load_text(c, &p, t, inside, pad, load_hint(c, op, v)));
+    int64_t run = group_run(op, v, l);
+    char *load = load_text(c, &p, t, inside, pad, load_hint(c, op, v));
+    if (run > 1)
+        line(c, "TILE_EACH(r, %lld) %s[r] = r %% %lld ? %s[r - 1] : %s;",
+             (long long)registers(c, r), name, (long long)run, name, load);
+    else
+        line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)registers(c, r), name, load);
     return true;
 }
 
@@ -627,6 +661,8 @@ bool emit_store(Cuda *c, const Op *op)
     const Value *x = op->args[op->nargs - 1];
     const CudaView *v = c->view[op->args[0]->id];
     DType t = x->type.dtype;
+    if (is_in_cells(c, op->args[0]))
+        return cells_store(c, op);
     if (type_elements(&x->type) == 1)
         return store_scalar(c, op, v);
     Layout own, turned;

@@ -206,6 +206,8 @@ static char *elementwise_text(Cuda *c, const Op *op, char **args)
     if (op->code == OP_DIV && is_one(op->args[0]) && op->args[1]->op &&
         op->args[1]->op->code == OP_CEIL_POW2)
         return format_text(c, "tile_rcp_pow2(%s)", args[1]);
+    if (op->code == OP_SIGMOID && takes_number(c, op))
+        return format_text(c, "tile_sigmoid_number(%s)", args[0]);
     if (op->code == OP_FDIV || op->code == OP_MOD) {
         char *divided = division_text(c, op, args);
         if (divided)

@@ -165,9 +165,25 @@ static void spread_order(Pass *p, const Op *op)
 
 static void same(Pass *p, const Value *a, const Value *b);
 
+/* The cells of a local tensor are held alike in all accesses (cells.h). */
+static void spread_cell(Pass *p, const Op *op)
+{
+    const Value *t = op->args[0],
+                *v = op->code == OP_LOAD ? op->results[0] : op->args[op->nargs - 1];
+    if (op->code == OP_ATOMIC_ADD || !t->op || t->op->code != OP_LOCAL || !p->low->cells[t->id])
+        return;
+    if (p->low->placed[t->id]) {
+        place(p, v, &p->low->layout[t->id]);
+    } else if (known(p, v)) {
+        p->low->layout[t->id] = *known(p, v);
+        p->changed = p->low->placed[t->id] = true;
+    }
+}
+
 /* x[e] = v, x[e]: each element goes with its index. */
 static void spread_gather(Pass *p, const Op *op)
 {
+    spread_cell(p, op);
     if (op->access->count == 1 && op->access->axis[0].kind == AX_TILE && op->args[1]->type.rank)
         same(p, op->args[1], op->code == OP_LOAD ? op->results[0] : op->args[op->nargs - 1]);
 }

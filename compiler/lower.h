@@ -32,6 +32,8 @@ typedef struct HonouredList {
     int count, capacity;
 } HonouredList;
 
+typedef struct Cells Cells; /* cells.h */
+
 typedef struct Lowered Lowered;
 struct Lowered {
     Arena *arena;
@@ -42,6 +44,7 @@ struct Lowered {
     PhasePlan *phases;
     int nphases;
     HonouredList *honoured;
+    Cells **cells;         /* by Value.id: of a local tensor that is kept in them */
     Layout *layout;        /* by Value.id, of tiles of rank >= 1 */
     bool *placed;          /* by Value.id: layout is decided */
     const Layout **summed; /* by Value.id of a planned sum's result: its arg's layout */
@@ -71,6 +74,16 @@ int contiguous_axis(const Op *access);
 
 /* pipeline.c: loads of the next rounds of a loop run ahead, in registers. Before layouts. */
 bool pipeline_loads(Lowered *, const PhasePlan *);
+/* place.c: values that the schedule places in shared memory become local tensors. Before layouts.
+ * False after a message. */
+bool place_named(Lowered *, const PhasePlan *);
+/* cells.c: local tensors that threads keep for themselves, before layouts; and where, after them.
+ * False after a message. */
+bool find_cells(Lowered *, const PhasePlan *);
+bool settle_cells(Lowered *, const PhasePlan *);
+/* A number that is known once loops are unrolled: also of longer ones than is_unrolled takes. */
+bool is_known_unrolled(const Value *);
+
 /* carry.c: sums that a loop carries are joined after it. After layouts. */
 void carry_sums(Lowered *, const PhasePlan *);
 void lowered_grow(Lowered *);
