@@ -416,7 +416,8 @@ static bool emit_phase(Cuda *c, FILE *out, int indent, const char *block)
     memset(c->declared, 0, sizeof *c->declared * ids);
     memset(c->packed, 0, sizeof *c->packed * ids);
     memset(c->partial, 0, sizeof *c->partial * ids);
-    c->used.count = c->conversions.count = c->censuses.count = c->shared.count = 0;
+    names_start(c);
+    c->conversions.count = c->censuses.count = c->shared.count = 0;
     c->counting = asserts_word(c->low, c->plan, "bank_conflicts");
     c->line = 0;
     c->guard = "";

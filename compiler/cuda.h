@@ -44,6 +44,11 @@ typedef struct Conversion {
     const Statement *block;
 } Conversion;
 
+typedef struct UsedName {
+    const char *name; /* NULL: a free place */
+    int next;         /* the number to try behind it where another one begins so */
+} UsedName;
+
 typedef struct Census Census; /* cuda_order.h */
 /* A tile in shared memory on its way to another layout. */
 typedef struct Turn {
@@ -74,8 +79,8 @@ typedef struct Cuda {
     bool *packed;        /* by Value.id: its registers are bf16, in cuda_packed.c's sense */
     bool *nan;           /* by Value.id: which NaN it is may be seen */
     struct {
-        const char **items;
-        int count, capacity;
+        UsedName *items; /* a hash table */
+        int count, size;
     } used;
     struct {
         Conversion *items;
@@ -117,6 +122,8 @@ DType held(Cuda *, const Value *);
 /* A constant element as a literal. */
 char *c_literal(Cuda *, DType, uint64_t bits);
 const char *c_name(Cuda *, const Value *);
+/* Forgets the names of the phase before. */
+void names_start(Cuda *);
 const char *new_temp(Cuda *, const char *stem);
 /* A name for what an operation gives. */
 const char *new_name(Cuda *, const Value *, const char *otherwise);

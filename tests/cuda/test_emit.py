@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 import numpy as np
 import pytest
@@ -70,6 +71,20 @@ def test_every_variant_is_written(file, arch, tmp_path):
     for path in files:
         text = re.sub("//.*", "", path.read_text())
         assert "TILE_KERNEL(" in text and text.count("{") == text.count("}")
+
+
+def test_time(tmp_path):
+    """Every variant of every kernel for both targets. Printed (docs/performance.md), and loosely bounded."""
+    times = []
+    for round in range(5):
+        begin = time.perf_counter()
+        for arch in ("sm90", "sm100"):
+            subprocess.run([TILEC, "emit", *COVERED, "--arch", arch, "-o", tmp_path / f"{arch}{round}"], cwd=ROOT,
+                           check=True)
+        times.append(time.perf_counter() - begin)
+    files = sum(len(list(tmp_path.glob(f"{arch}0/*.cu"))) for arch in ("sm90", "sm100"))
+    print(f"{files} variants in {1000 * min(times):.0f} ms")
+    assert files > 1000 and (min(times) < 2 or "san" in str(TILEC))
 
 
 @pytest.mark.parametrize("file", [f for f in NOT_YET if NOT_YET[f]])
