@@ -77,6 +77,8 @@ bool pipeline_loads(Lowered *, const PhasePlan *);
 /* place.c: values that the schedule places in shared memory become local tensors. Before layouts.
  * False after a message. */
 bool place_named(Lowered *, const PhasePlan *);
+/* paths.c: what `load ..` and `store ..` ask is possible. False after a message. */
+bool check_paths(Lowered *, const PhasePlan *);
 /* chunk.c: tile axes are cut into pieces, computed in loops. Before layouts. False after a message.
  */
 bool chunk_tiles(Lowered *, const PhasePlan *);
