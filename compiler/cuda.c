@@ -241,7 +241,7 @@ static bool emit_programs(Cuda *c)
     Number count[MAX_RANK];
     count_ranges(c, 0, count);
     int programs = all_points(c, count, p->par->nregions - 1);
-    bool whole = p->unit.lanes == 1 || p->unit.lanes == 32;
+    bool whole = (p->unit.lanes == 1 && !phase_moves_by_warp(c, p->par)) || p->unit.lanes == 32;
     c->blocks = blocks_node(c, programs);
     c->rounds = p->looped;
     if (p->looped) {

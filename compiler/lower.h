@@ -78,6 +78,11 @@ bool pipeline_loads(Lowered *, const PhasePlan *);
 /* place.c: values that the schedule places in shared memory become local tensors. Before layouts.
  * False after a message. */
 bool place_named(Lowered *, const PhasePlan *);
+/* paths.c: what `load ..` and `store ..` ask is possible. False after a message. */
+bool check_paths(Lowered *, const PhasePlan *);
+/* chunk.c: tile axes are cut into pieces, computed in loops. Before layouts. False after a message.
+ */
+bool chunk_tiles(Lowered *, const PhasePlan *);
 /* cells.c: local tensors that threads keep for themselves, before layouts; and where, after them.
  * False after a message. */
 bool find_cells(Lowered *, const PhasePlan *);

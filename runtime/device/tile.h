@@ -547,6 +547,51 @@ TILE_FN void tile_vector_write(void *p, const uint32_t *w, int bytes, int size, 
     }
 }
 
+/* ---- tiles of a warp's lanes, one each, that the warp moves together ----
+ *
+ * A tile is one piece of memory, of n 16-byte vectors. Neighbouring lanes move neighbouring
+ * vectors, whosever they are; in between the tiles lie in shared memory. All lanes come. */
+
+/* Where vector g of lane q's tile is there, in bytes: neither neighbouring vectors nor the same one
+ * of neighbouring tiles meet in a bank, if n is odd or a power of two. */
+TILE_FN int tile_warp_place(int q, int g, int n)
+{
+    if (n & (n - 1))
+        return (q * (n | 1) + g) * 16;
+    return (q * n + (n < 8 ? g ^ (q / (8 / n) % n) : g ^ q % 8)) * 16;
+}
+/* To `stage`; zeros where the lane's tile is not inside. `size`: bytes of an element. */
+TILE_FN void tile_warp_load(char *stage, const void *mine, bool inside, int n, int size, int hint)
+{
+    const int lane = tile_lane();
+    tile_sync_warp();
+    TILE_EACH(i, n)
+    {
+        const int k = i * 32 + lane, q = k / n, g = k % n;
+        const uint64_t from = tile_shuffle_u64((uint64_t)mine, q);
+        const bool there = tile_shuffle_u32(inside, q);
+        uint32_t w[4];
+        tile_vector_read(w, (const char *)from + g * 16, 16, size, there, 16, hint);
+        tile_shared_write(stage + tile_warp_place(q, g, n), w, 16);
+    }
+    tile_sync_warp();
+}
+/* From `stage`, where the lanes have put their tiles. */
+TILE_FN void tile_warp_store(const char *stage, void *mine, bool inside, int n, int size, int hint)
+{
+    const int lane = tile_lane();
+    tile_sync_warp();
+    TILE_EACH(i, n)
+    {
+        const int k = i * 32 + lane, q = k / n, g = k % n;
+        const uint64_t to = tile_shuffle_u64((uint64_t)mine, q);
+        const bool there = tile_shuffle_u32(inside, q);
+        uint32_t w[4];
+        tile_shared_read(w, stage + tile_warp_place(q, g, n), 16);
+        tile_vector_write((char *)to + g * 16, w, 16, size, there, 16, hint);
+    }
+}
+
 #define SEVERAL_MOVES(T, name, n, UNPACK, PACK)                                                  \
     TILE_FN void tile_load_##n##_##name##_at(T *x, const T *p, bool inside, int64_t room, T pad, \
                                              int hint)                                           \
