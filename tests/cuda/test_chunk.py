@@ -253,10 +253,10 @@ def test_engram_gate(tilec, tmp_path, arch, schedule):
 
 
 def test_engram_gate_bwd(tilec, tmp_path):
-    """The weights' gradient stays in registers over all tokens."""
+    """The weights' gradient stays in shared memory over all tokens."""
     values, scalars = bwd.case(3, 5, 512, h=2, whole=True)
     schedule = """let P = 3;  let BD = 128;
-      phase tokens { unit block warps(2);  chunk D sizes(128, 256);  place gw regs;  place g smem; }"""
+      phase tokens { unit block warps(2);  chunk D sizes(128, 256);  place gw smem;  place g smem; }"""
     inputs = {name: bits(value) if value.dtype.itemsize == 2 else value for name, value in values.items()}
     p = Program(tilec, tmp_path, with_schedule("engram/engram_gate_bwd.tile", schedule), inputs, list(bwd.OUTPUTS),
                 {"H": 2, "D": 512, **scalars})
