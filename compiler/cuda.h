@@ -7,6 +7,7 @@
 #include "compiler/cells.h"
 #include "compiler/host.h"
 #include "compiler/lower.h"
+#include "compiler/paths.h"
 #include "compiler/ranges.h"
 #include "compiler/statement.h"
 #include "compiler/swizzle.h"
@@ -259,6 +260,24 @@ const Op *narrow_store(Cuda *, const Op *store);
 bool emit_atomic(Cuda *, const Op *);
 /* The tensor or local that memory belongs to; aliases are one. NULL: nobody writes it. */
 const Op *memory_of(const Cuda *, const Value *tensor);
+
+/* The tensor axis that lies contiguously in memory and is a slice of the access; -1: none. `dim`:
+ * the tile's dim that goes along it. */
+int contiguous_slice(const Op *access, const CudaView *, int *dim);
+/* Condition that the index of an axis without a slice is inside; "": it always is. Its part of the
+ * element's number. */
+char *scalar_inside(Cuda *, const Op *access, const CudaView *, int axis);
+char *scalar_offset(Cuda *, const Op *access, const CudaView *, int axis);
+const char *load_hint(Cuda *, const Op *, const CudaView *);
+
+/* ---- cuda_path.c: what `load ..` and `store ..` ask ---- */
+/* An error at a word of the schedule, about an access. */
+bool path_fail(Cuda *, const Op *access, const Word *, const char *why);
+/* Tiles of threads that have programs of their own, moved by their warp. */
+bool moves_by_warp(const Cuda *, const Op *access);
+bool phase_moves_by_warp(const Cuda *, const Op *par);
+bool warp_load(Cuda *, const Op *);
+bool warp_store(Cuda *, const Op *);
 
 /* ---- cuda_reduce.c ---- */
 bool emit_reduction(Cuda *, const Op *);

@@ -73,27 +73,30 @@ static void drop_value(Value **list, int *count, int at)
     --*count;
 }
 
-/* What begins the loop's next round: the yield at the end of its body, and `continue` inside of it.
- */
-static void drop_yields(Region *r, int k, bool body)
+/* What the region gives, at its end; of a loop's body also what `continue` inside of it gives. */
+static void drop_yields(Region *r, int k, bool own, bool loop)
 {
     for (Op *op = r->first; op; op = op->next) {
-        if (op->code == OP_CONTINUE || (op->code == OP_YIELD && body))
+        if ((op->code == OP_CONTINUE && loop) || (op->code == OP_YIELD && own))
             drop_value(op->args, &op->nargs, k);
-        for (int i = 0; op->code == OP_IF && i < op->nregions; i++)
-            drop_yields(op->regions[i], k, false);
+        for (int i = 0; op->code == OP_IF && loop && i < op->nregions; i++)
+            drop_yields(op->regions[i], k, false, loop);
     }
 }
 
-void drop_carried(Op *loop, int k)
+void drop_carried(Op *op, int k)
 {
-    Region *body = loop->regions[0];
-    drop_yields(body, k, true);
-    drop_value(loop->args, &loop->nargs, 3 + k);
-    drop_value(loop->results, &loop->nresults, k);
+    bool loop = op->code == OP_FOR;
+    for (int i = 0; i < op->nregions; i++)
+        drop_yields(op->regions[i], k, true, loop);
+    drop_value(op->results, &op->nresults, k);
+    for (int i = k; i < op->nresults; i++)
+        op->results[i]->index = i;
+    if (!loop)
+        return;
+    Region *body = op->regions[0];
+    drop_value(op->args, &op->nargs, 3 + k);
     drop_value(body->args, &body->nargs, 1 + k);
-    for (int i = k; i < loop->nresults; i++)
-        loop->results[i]->index = i;
     for (int i = 1 + k; i < body->nargs; i++)
         body->args[i]->index = i;
 }

@@ -17,8 +17,8 @@ Op *insert_after(Op *at, Op *); /* gives the second */
 /* How often the region uses the value, and those inside; names for people are no uses. */
 int count_uses(const Region *, const Value *);
 
-/* A loop's carried value k is taken away: its arg, its region's arg, its result, and what yields
- * give for it. They have no uses any more. */
-void drop_carried(Op *loop, int k);
+/* A loop's carried value k, or result k of an `if`, is taken away, and what yields give for it. It
+ * has no uses any more. */
+void drop_carried(Op *, int k);
 
 #endif

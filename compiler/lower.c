@@ -7,7 +7,8 @@ bool lower_kernel(Lowered *low)
     if (!plan_phases(low))
         return false;
     for (int i = 0; i < low->nphases; i++)
-        if (!place_named(low, &low->phases[i]) || !pipeline_loads(low, &low->phases[i]))
+        if (!check_paths(low, &low->phases[i]) || !place_named(low, &low->phases[i]) ||
+            !chunk_tiles(low, &low->phases[i]) || !pipeline_loads(low, &low->phases[i]))
             return false;
     low->layouts = low->kernel->next_id;
     low->cells = NEW_ARRAY(low->arena, Cells *, low->layouts);
@@ -23,6 +24,7 @@ bool lower_kernel(Lowered *low)
         order_reductions(low, &low->phases[i]);
         if (!settle_cells(low, &low->phases[i]))
             return false;
+        sink_casts(&low->phases[i]);
     }
     return true;
 }

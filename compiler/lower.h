@@ -11,6 +11,7 @@ typedef struct PhasePlan {
     const Op *par;
     ThreadUnit unit;
     int pack;       /* programs side by side in a block */
+    int resident;   /* registers are few enough for as many blocks an SM; 0: nothing is asked */
     bool syncs;     /* has grid_sync: launched cooperatively */
     bool ragged;    /* a range needs an index before it or a load: persistent */
     bool looped;    /* blocks are as many as are resident, and take one program after the other */
@@ -77,6 +78,11 @@ bool pipeline_loads(Lowered *, const PhasePlan *);
 /* place.c: values that the schedule places in shared memory become local tensors. Before layouts.
  * False after a message. */
 bool place_named(Lowered *, const PhasePlan *);
+/* paths.c: what `load ..` and `store ..` ask is possible. False after a message. */
+bool check_paths(Lowered *, const PhasePlan *);
+/* chunk.c: tile axes are cut into pieces, computed in loops. Before layouts. False after a message.
+ */
+bool chunk_tiles(Lowered *, const PhasePlan *);
 /* cells.c: local tensors that threads keep for themselves, before layouts; and where, after them.
  * False after a message. */
 bool find_cells(Lowered *, const PhasePlan *);
@@ -90,6 +96,8 @@ void lowered_grow(Lowered *);
 /* reorder.c: reductions over several warps move ahead of what does not need them, so that they
  * share barriers. */
 void order_reductions(Lowered *, const PhasePlan *);
+/* sink.c: casts of narrow floats to f32 stand where they are first used. */
+void sink_casts(const PhasePlan *);
 
 /* cuda_shape.c */
 /* An index of a tile that is known once loops are unrolled. */

@@ -121,7 +121,8 @@ LOCAL_WRONG = {
                "place t regs: which registers", "another part of it is taken here than elsewhere"),
     "too_large": ("4", "", "unit thread pack(32);  place t |>regs;",
                   "place t regs: it takes 1536 bytes of a thread's registers, which have 896", "place it in smem"),
-    "buffers": ("4", "", "place t smem |>buffers(2);", "place t: buffers(2) are for accumulators in tmem", "leave it out"),
+    "buffers": ("4", "", "place t smem |>buffers(2);", "place t: buffers(2) are for accumulators in tmem",
+                "leave it out"),
     "scalar": ("k", "", "place k |>smem;", "place k smem: it is one element, or a constant", "leave it out"),
 }
 
@@ -134,7 +135,8 @@ def test_wrong(tilec, tmp_path, name):
 
 
 def test_tmem(tilec, tmp_path):
-    text = LOCALS.replace("sm90, sm100", "sm100") % ("", "4", "\nplace t |>tmem;  #! place t tmem: not lowered to CUDA yet\n")
+    text = LOCALS.replace("sm90, sm100", "sm100") % ("", "4",
+            "\nplace t |>tmem;  #! place t tmem: not lowered to CUDA yet\n")
     plain, line, column = test_directives.place_of(text)
     (tmp_path / "t.tile").write_text(plain)
     done = tilec("emit", tmp_path / "t.tile", "--arch", "sm100", "-o", tmp_path / "out")

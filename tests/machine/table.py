@@ -1,5 +1,5 @@
 """Writes the tables of planted faults into docs/machine-model.md: the rows of faults.py, with what
-gpu_faults.py found compute-sanitizer to say, and those of faults_tcgen05.py.
+gpu_faults.py found compute-sanitizer to say, those of faults_tcgen05.py, and those of test_mutated.py.
 
     build/venv/bin/python tests/machine/table.py
 """
@@ -8,6 +8,7 @@ import re
 
 import faults
 import faults_tcgen05
+import test_mutated
 from gpu_faults import RESULT, as_it_is
 from machine import ROOT
 
@@ -27,6 +28,8 @@ def table():
     lines += ["", "| planted on SM100 | kernel | report |", "|---|---|---|"]
     lines += [f"| nothing | `{kernel}` | none |" for kernel in faults_tcgen05.CONFIGS]
     lines += [f"| {row[0]} | `{row[1]}` | {names(row)} |" for row in faults_tcgen05.FAULTS]
+    lines += ["", "| planted in emitted code | file | report |", "|---|---|---|"]
+    lines += [f"| {row[0]} | `{row[1].split('/')[-1]}` | {names(row)} |" for row in test_mutated.ROWS]
     return "\n".join(lines) + "\n"
 
 
