@@ -21,7 +21,7 @@ CAST = ["bfloat16:{m}x{k}:s={pitch},1:fill={x}", "float8_e4m3fn:{m}x{k}", "float
         "i={G}", "i=0"]
 # 16 tensors, scratch, two phases: the call with the most to check.
 ROWS, WEIGHTS = "bfloat16:8x4x4096", "4x4096"
-ENGRAM = ["engram", 0, "scratch", 40000000, "bench", 100, "engram_gate_bwd", *[ROWS] * 3, "bfloat16:8x4096",
+ENGRAM = ["engram", 0, "scratch", 1 << 27, "bench", 100, "engram_gate_bwd", *[ROWS] * 3, "bfloat16:8x4096",
           f"float32:{WEIGHTS}", *[f"bfloat16:{WEIGHTS}"] * 2, *["float32:8x4"] * 4, *[ROWS] * 2, "bfloat16:8x4096",
           *[f"float32:{WEIGHTS}"] * 2, "f=1", "f=1", "end"]
 

@@ -277,6 +277,6 @@ def test_host_cost_of_many_tensors(driver, tmp_path):
     """16 of them, two phases, scratch."""
     build_library(tmp_path, "engram", ROOT / "kernels.tile/engram/engram_gate_bwd.tile", arch="sm90")
     rows, weights, heads = "bfloat16:8x4x4096", "4x4096", ["float32:8x4"] * 4
-    host_cost(driver, tmp_path / "libengram.so", "scratch", 40000000, "bench", 500, "engram_gate_bwd",
+    host_cost(driver, tmp_path / "libengram.so", "scratch", 1 << 27, "bench", 500, "engram_gate_bwd",
               *[rows] * 3, "bfloat16:8x4096", f"float32:{weights}", *[f"bfloat16:{weights}"] * 2, *heads, *[rows] * 2,
               "bfloat16:8x4096", *[f"float32:{weights}"] * 2, "f=1", "f=1")
