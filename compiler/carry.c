@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "compiler/locals.h"
 #include "compiler/lower.h"
 
 /* The only use of a value that is no name for people; NULL: none or more. */
@@ -103,15 +104,6 @@ static Layout parts_layout(const Layout *l, int axis)
         masked |= out.mode[i].mask >= 0;
     out.masks = masked ? out.masks : 0;
     return out;
-}
-
-static Op *insert_after(Op *at, Op *op)
-{
-    if (at->next)
-        op_insert_before(at->next, op);
-    else
-        region_append(at->parent, op);
-    return op;
 }
 
 static void carry(Lowered *low, Op *loop, int k, Op *sum)

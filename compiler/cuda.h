@@ -4,8 +4,10 @@
 #define TILE_CUDA_H
 
 #include "compiler/asserts.h"
+#include "compiler/cells.h"
 #include "compiler/host.h"
 #include "compiler/lower.h"
+#include "compiler/paths.h"
 #include "compiler/ranges.h"
 #include "compiler/statement.h"
 #include "compiler/swizzle.h"
@@ -30,6 +32,7 @@ typedef struct CudaView {
     const char *shift[MAX_RANK];         /* NULL: 0 */
     int quad;                  /* axis of ue8m0x4 whose index i is at i / 4 * stride + i % 4; -1 */
     bool odd_offset[MAX_RANK]; /* a slice of the axis begins anywhere */
+    bool whole[MAX_RANK];      /* the upsampled axis ends with a whole group */
     const Op *tensor;
     Buffer *local; /* of a local tensor */
 } CudaView;
@@ -41,6 +44,11 @@ typedef struct Conversion {
     const char *name;
     const Statement *block;
 } Conversion;
+
+typedef struct UsedName {
+    const char *name; /* NULL: a free place */
+    int next;         /* the number to try behind it where another one begins so */
+} UsedName;
 
 typedef struct Census Census; /* cuda_order.h */
 /* A tile in shared memory on its way to another layout. */
@@ -72,8 +80,8 @@ typedef struct Cuda {
     bool *packed;        /* by Value.id: its registers are bf16, in cuda_packed.c's sense */
     bool *nan;           /* by Value.id: which NaN it is may be seen */
     struct {
-        const char **items;
-        int count, capacity;
+        UsedName *items; /* a hash table */
+        int count, size;
     } used;
     struct {
         Conversion *items;
@@ -115,6 +123,8 @@ DType held(Cuda *, const Value *);
 /* A constant element as a literal. */
 char *c_literal(Cuda *, DType, uint64_t bits);
 const char *c_name(Cuda *, const Value *);
+/* Forgets the names of the phase before. */
+void names_start(Cuda *);
 const char *new_temp(Cuda *, const char *stem);
 /* A name for what an operation gives. */
 const char *new_name(Cuda *, const Value *, const char *otherwise);
@@ -178,6 +188,8 @@ char *vector_register(Cuda *, const Layout *, const Vectors *, const char *o);
 void note_conversion(Cuda *, const Value *, const Layout *from, const Layout *to, MovementWay);
 /* A load, store or atomic of a tile in that layout; no vectors: element by element. */
 void note_access(Cuda *, const Op *, const Layout *, const Vectors *);
+/* The registers of a thread in a cell, in vectors, those of the unit's threads side by side. */
+void note_cell(Cuda *, const Op *, const char *what, int64_t regs, int64_t vector);
 /* One side of a move through shared memory. */
 void note_shared(Cuda *, const char *what, const Layout *, const Vectors *, const SharedPlace *);
 
@@ -201,6 +213,8 @@ bool cuda_exchange(Cuda *, const Op *);
 
 /* ---- cuda_nan.c ---- */
 void find_seen_nans(Cuda *, const Op *par);
+/* Nobody sees what the sigmoid of a NaN is. */
+bool takes_number(Cuda *, const Op *sigmoid);
 
 /* ---- cuda_live.c: marks what the phase needs ---- */
 void find_live(Cuda *, const Op *par);
@@ -214,6 +228,14 @@ bool emit_operation(Cuda *, const Op *);
 
 /* ---- cuda_control.c: IF, FOR, CONTINUE ---- */
 bool emit_control(Cuda *, const Op *);
+
+/* ---- cuda_cells.c: local tensors that threads keep for themselves ---- */
+bool is_in_cells(const Cuda *, const Value *tensor);
+bool cells_declare(Cuda *, const Op *local);
+bool cells_load(Cuda *, const Op *);
+bool cells_store(Cuda *, const Op *);
+/* The number chooses registers somewhere in the region. */
+bool indexes_registers(const Cuda *, const Region *, const Value *index);
 
 /* ---- pdl.c: waits for the launch ahead, and lets the one behind it start ---- */
 void place_pdl(Cuda *);
@@ -238,6 +260,24 @@ const Op *narrow_store(Cuda *, const Op *store);
 bool emit_atomic(Cuda *, const Op *);
 /* The tensor or local that memory belongs to; aliases are one. NULL: nobody writes it. */
 const Op *memory_of(const Cuda *, const Value *tensor);
+
+/* The tensor axis that lies contiguously in memory and is a slice of the access; -1: none. `dim`:
+ * the tile's dim that goes along it. */
+int contiguous_slice(const Op *access, const CudaView *, int *dim);
+/* Condition that the index of an axis without a slice is inside; "": it always is. Its part of the
+ * element's number. */
+char *scalar_inside(Cuda *, const Op *access, const CudaView *, int axis);
+char *scalar_offset(Cuda *, const Op *access, const CudaView *, int axis);
+const char *load_hint(Cuda *, const Op *, const CudaView *);
+
+/* ---- cuda_path.c: what `load ..` and `store ..` ask ---- */
+/* An error at a word of the schedule, about an access. */
+bool path_fail(Cuda *, const Op *access, const Word *, const char *why);
+/* Tiles of threads that have programs of their own, moved by their warp. */
+bool moves_by_warp(const Cuda *, const Op *access);
+bool phase_moves_by_warp(const Cuda *, const Op *par);
+bool warp_load(Cuda *, const Op *);
+bool warp_store(Cuda *, const Op *);
 
 /* ---- cuda_reduce.c ---- */
 bool emit_reduction(Cuda *, const Op *);

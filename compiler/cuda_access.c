@@ -61,9 +61,7 @@ static void tell(Cuda *c, const Op *op, const CudaView *v, const Layout *l, bool
 
 /* ---- vectors ---- */
 
-/* The tensor axis that lies contiguously in memory and is a slice of the access; -1: none. `dim`:
- * the tile's dim that goes along it. */
-static int contiguous(const Op *op, const CudaView *v, int *dim)
+int contiguous_slice(const Op *op, const CudaView *v, int *dim)
 {
     const Access *a = op->access;
     int at = 0, found = -1;
@@ -136,25 +134,47 @@ static void need_facts(Cuda *c, const Op *op, const CudaView *v, int axis, int64
             host_need_aligned(h, is_zero_modulo(h, v->stride[k].node, n));
 }
 
+/* What keeps n neighbours from moving at once. */
+static const char *why_no_vectors(Cuda *c, const Op *op, const CudaView *v, int axis, int64_t n)
+{
+    if (axis < 0)
+        return "no axis of its tiles lies contiguously in memory";
+    const Value *start = index_value(op, axis);
+    if (start && c->ranges.of[start->id].lo < 0)
+        return "an index may be negative";
+    if ((start && !is_multiple(start, n)) || v->odd_offset[axis])
+        return "its tiles need not begin where a vector does";
+    if (!divides(&v->extent[axis], n))
+        return "its extent is no multiple of a vector";
+    return vector_possible(op, v, axis, n) ? "threads hold fewer neighbours of a tile"
+                                           : "its rows or pieces are no multiple of a vector apart";
+}
+
+/* As the schedule asks, or the longest that are possible. */
 static Vectors choose_vectors(Cuda *c, const Op *op, const CudaView *v, const Layout *l, int *axis)
 {
     Vectors one = {1, layout_span(l, OWN_REG), -1, true};
-    int dim = 0;
+    int dim = 0, along = contiguous_slice(op, v, &dim);
     DType t = v->tensor->results[0]->type.dtype;
-    *axis = contiguous(op, v, &dim);
-    const Value *start = *axis < 0 ? NULL : index_value(op, *axis);
-    if (*axis < 0 || (start && c->ranges.of[start->id].lo < 0))
-        return one;
-    for (int64_t most = 128 / dtype_info[t].bits; most > 1; most /= 2) {
+    Path path = path_of(c->low, c->plan, op);
+    const Value *start = along < 0 ? NULL : index_value(op, along);
+    bool possible = along >= 0 && !(start && c->ranges.of[start->id].lo < 0);
+    int64_t most = path.elements ? path.elements : 128 / dtype_info[t].bits;
+    *axis = -1;
+    for (; possible && most > 1; most /= 2) {
         Vectors vectors = vectors_along(l, dim, most);
         if (vectors.n == 1)
             break;
-        if (!vector_possible(op, v, *axis, vectors.n))
+        if (!vector_possible(op, v, along, vectors.n))
             continue;
-        need_facts(c, op, v, *axis, vectors.n);
-        return vectors;
+        need_facts(c, op, v, along, vectors.n);
+        *axis = along;
+        one = vectors;
+        break;
     }
-    *axis = -1;
+    if (path.elements && one.n != path.elements)
+        path_fail(c, op, path.vector, why_no_vectors(c, op, v, along, path.elements));
+    directive_honour(c->low, c->plan, path.vector);
     return one;
 }
 
@@ -297,6 +317,20 @@ static void place(Cuda *c, const Op *op, const CudaView *v, const Layout *l, boo
     }
 }
 
+char *scalar_inside(Cuda *c, const Op *op, const CudaView *v, int axis)
+{
+    const Value *x = index_value(op, axis);
+    Index i = {x ? c_name(c, x) : "0", format_text(c, "0"), format_text(c, "0"), x};
+    return inside_text(c, op, v, axis, &i);
+}
+
+char *scalar_offset(Cuda *c, const Op *op, const CudaView *v, int axis)
+{
+    const Value *x = index_value(op, axis);
+    Index i = {x ? c_name(c, x) : "0", format_text(c, "0"), format_text(c, "0"), x};
+    return times(c, i.uniform, is_natural(c, &i), &v->stride[axis]);
+}
+
 /* ---- hints ---- */
 
 static bool streams(const Cuda *c, const char *verb, const Op *tensor)
@@ -304,7 +338,7 @@ static bool streams(const Cuda *c, const char *verb, const Op *tensor)
     return directive_says(c->low, c->plan, verb, tensor->name, "stream");
 }
 
-static const char *load_hint(Cuda *c, const Op *op, const CudaView *v)
+const char *load_hint(Cuda *c, const Op *op, const CudaView *v)
 {
     if (streams(c, "load", v->tensor))
         return "TILE_STREAM";
@@ -389,21 +423,46 @@ static void load_vectors(Cuda *c, const Op *op, const Place *p, const char *name
     close_block(c);
 }
 
-bool emit_load(Cuda *c, const Op *op)
+/* How many registers in a row have one element of an upsampled view, and are inside together. */
+static int64_t group_run(const Op *op, const CudaView *v, const Layout *l)
+{
+    int64_t n = 1;
+    const Mode *run = NULL;
+    for (int i = 0; i < l->count && !run; i++)
+        run = l->mode[i].owner == OWN_REG ? &l->mode[i] : NULL;
+    if (!run || run->dim < 0 || run->stride != 1 || layout_is_masked(l))
+        return 1;
+    for (int k = 0, dim = 0; k < op->access->count; k++) {
+        AxisKind kind = op->access->axis[k].kind;
+        const Value *start = kind == AX_SLICE ? index_value(op, k) : NULL;
+        if (kind == AX_TILE)
+            return 1;
+        if (kind == AX_SCALAR || dim++ != run->dim)
+            continue;
+        bool apart = !v->whole[k] || v->shift[k] || v->divisor[k] % run->extent != 0;
+        n = apart ? 1 : run->extent;
+        if (start && !is_multiple(start, n))
+            n = 1;
+    }
+    for (int i = 0; i < l->count; i++)
+        if (&l->mode[i] != run && l->mode[i].dim == run->dim && l->mode[i].stride % n != 0)
+            n = 1;
+    return n;
+}
+
+/* To registers `name` in layout l; NULL: those of the result. */
+static bool load_tile(Cuda *c, const Op *op, const CudaView *v, const Layout *l, const char *name)
 {
     const Value *r = op->results[0];
-    const CudaView *v = c->view[op->args[0]->id];
     DType t = r->type.dtype;
     Place p;
-    if (is_uniform(r))
-        return load_scalar(c, op, v);
-    const Layout *l = layout_of(c, r);
     place(c, op, v, l, true, &p);
     if (t == DT_E2M1 && !p.several)
         return cuda_fail(c, op, "a load of single e2m1 elements");
     char *pad = c_literal(c, t, op->bits);
-    declare(c, r);
-    const char *name = c_name(c, r);
+    if (!name)
+        declare(c, r);
+    name = name ? name : c_name(c, r);
     bool checked = *p.inside || p.first || layout_is_masked(l);
     bool several = p.several && !(is_local(v) && checked);
     note_access(c, op, l, several ? &p.vectors : NULL);
@@ -416,9 +475,60 @@ bool emit_load(Cuda *c, const Op *op)
     if (p.first)
         inside = both(c, inside, format_text(c, "tile_inside(%s, %s)", p.first, p.extent));
     tell(c, op, v, l, false);
-    line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)registers(c, r), name,
-         load_text(c, &p, t, inside, pad, load_hint(c, op, v)));
+    int64_t run = group_run(op, v, l);
+    char *load = load_text(c, &p, t, inside, pad, load_hint(c, op, v));
+    if (run > 1)
+        line(c, "TILE_EACH(r, %lld) %s[r] = r %% %lld ? %s[r - 1] : %s;",
+             (long long)layout_span(l, OWN_REG), name, (long long)run, name, load);
+    else
+        line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)layout_span(l, OWN_REG), name, load);
     return true;
+}
+
+/* The layout in which threads move the tile along memory. */
+static Layout memory_layout(Cuda *c, const Op *op, const CudaView *v, const Type *t)
+{
+    int dim = t->rank - 1;
+    Path path = path_of(c->low, c->plan, op);
+    contiguous_slice(op, v, &dim);
+    int64_t vector = path.elements ? path.elements : 128 / dtype_info[t->dtype].bits;
+    SpreadRequest q = {.fast = dim, .vector = vector, .block_axis = -1};
+    return layout_spread(t, q, c->plan->unit);
+}
+
+static bool load_through_shared(Cuda *c, const Op *op, const CudaView *v, const Word *word)
+{
+    const Value *r = op->results[0];
+    DType t = r->type.dtype;
+    Layout to = *layout_of(c, r), from = memory_layout(c, op, v, &r->type);
+    int dim;
+    if (contiguous_slice(op, v, &dim) < 0)
+        return path_fail(c, op, word, "no axis of its tiles lies contiguously in memory");
+    const char *name = new_temp(c, "tile");
+    line(c, "%s %s[%lld];", c_type(t), name, (long long)layout_span(&from, OWN_REG));
+    if (!load_tile(c, op, v, &from, name))
+        return false;
+    Turn turn = put_in_shared(c, r, name, &from, &to);
+    note_conversion(c, r, &from, &to, MOVE_SHARED);
+    give_result(c, r, take_from_shared(c, &turn, &to), &to);
+    directive_honour(c->low, c->plan, word);
+    return true;
+}
+
+bool emit_load(Cuda *c, const Op *op)
+{
+    const Value *r = op->results[0];
+    const CudaView *v = c->view[op->args[0]->id];
+    Path path = path_of(c->low, c->plan, op);
+    if (is_in_cells(c, op->args[0]))
+        return cells_load(c, op);
+    if (is_uniform(r))
+        return load_scalar(c, op, v);
+    if (moves_by_warp(c, op))
+        return warp_load(c, op);
+    if (path.smem)
+        return load_through_shared(c, op, v, path.smem);
+    return load_tile(c, op, v, layout_of(c, r), NULL);
 }
 
 /* ---- stores ---- */
@@ -472,16 +582,22 @@ static int64_t run_bytes(const Layout *l, int dim, int64_t vector, int bits)
 enum { GOOD_RUN = 64, SMALL_TILE = 1024 };
 
 /* A tile that lies across the store's direction is turned first, if that makes longer runs: the
- * layout in which it is stored. */
+ * layout in which it is stored. `vector(n)` takes the threads' own vectors of n bytes as they are. */
 static bool turned_layout(Cuda *c, const Op *op, const CudaView *v, const Layout *have, Layout *out)
 {
     const Value *x = op->args[op->nargs - 1];
-    int bits = dtype_info[x->type.dtype].bits, dim = 0, axis = contiguous(op, v, &dim);
-    if (axis < 0 || is_local(v) || c->plan->unit.lanes < 32)
+    int bits = dtype_info[x->type.dtype].bits, dim = 0, axis = contiguous_slice(op, v, &dim);
+    if (axis < 0 || is_local(v))
         return false;
-    int64_t most = 128 / bits;
-    int64_t run = run_bytes(have, dim, vectors_along(have, dim, most).n, bits);
-    if (run >= GOOD_RUN || type_elements(&x->type) * bits / 8 < SMALL_TILE)
+    Path path = path_of(c->low, c->plan, op);
+    int64_t most = path.elements ? path.elements : 128 / bits;
+    int64_t n = vectors_along(have, dim, most).n, run = run_bytes(have, dim, n, bits);
+    if (path.smem || (path.elements && n != most)) {
+        *out = memory_layout(c, op, v, &x->type);
+        return true;
+    }
+    if (path.elements || c->plan->unit.lanes < 32 || run >= GOOD_RUN ||
+        type_elements(&x->type) * bits / 8 < SMALL_TILE)
         return false;
     SpreadRequest wide = {.fast = dim, .vector = most, .block_axis = -1};
     *out = layout_spread(&x->type, wide, c->plan->unit);
@@ -500,10 +616,10 @@ const Op *narrow_store(Cuda *c, const Op *op)
     bool narrow = t == DT_E4M3 || t == DT_E5M2 || t == DT_BF16 || t == DT_F16 || t == DT_E2M1;
     if (!cast || cast->code != OP_CAST || !narrow || cast->round != ROUND_NEAREST ||
         cast->args[0]->type.dtype != DT_F32 || is_uniform(x) || c->uses[x->id] != 1 ||
-        cast->parent != op->parent)
+        cast->parent != op->parent || moves_by_warp(c, op))
         return NULL;
     const CudaView *v = c->view[op->args[0]->id];
-    int dim = 0, axis = v ? contiguous(op, v, &dim) : -1;
+    int dim = 0, axis = v ? contiguous_slice(op, v, &dim) : -1;
     const Layout *l = layout_of(c, x);
     if (axis < 0 || is_local(v) || vectors_along(l, dim, 128 / dtype_info[t].bits).n < 4)
         return NULL;
@@ -627,19 +743,24 @@ bool emit_store(Cuda *c, const Op *op)
     const Value *x = op->args[op->nargs - 1];
     const CudaView *v = c->view[op->args[0]->id];
     DType t = x->type.dtype;
+    if (is_in_cells(c, op->args[0]))
+        return cells_store(c, op);
     if (type_elements(&x->type) == 1)
         return store_scalar(c, op, v);
+    if (moves_by_warp(c, op))
+        return warp_store(c, op);
+    Path path = path_of(c->low, c->plan, op);
     Layout own, turned;
+    int dim;
+    if (path.smem && contiguous_slice(op, v, &dim) < 0)
+        return path_fail(c, op, path.smem, "no axis of its tiles lies contiguously in memory");
     bool constant = is_uniform(x), narrows = c->deferred[x->id] != NULL;
     const char *name = narrows ? NULL : c_name(c, x);
     if (narrows) {
         own = *layout_of(c, x);
         name = wide_elements(c, c->deferred[x->id], &own);
     } else if (constant) {
-        int dim = x->type.rank - 1;
-        contiguous(op, v, &dim);
-        SpreadRequest q = {.fast = dim, .vector = 128 / dtype_info[t].bits, .block_axis = -1};
-        own = layout_spread(&x->type, q, c->plan->unit);
+        own = memory_layout(c, op, v, &x->type);
         const char *all = new_temp(c, "filled");
         line(c, "%s %s[%lld];", c_type(t), all, (long long)layout_span(&own, OWN_REG));
         line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)layout_span(&own, OWN_REG), all, name);
@@ -647,7 +768,8 @@ bool emit_store(Cuda *c, const Op *op)
     } else {
         own = *layout_of(c, x);
         if (turned_layout(c, op, v, &own, &turned)) {
-            if (goes_through_shared(c, &own, &turned))
+            directive_honour(c->low, c->plan, path.smem);
+            if (path.smem || goes_through_shared(c, &own, &turned))
                 return store_turned(c, op, v, &turned);
             name = converted(c, x, &turned);
             own = turned;

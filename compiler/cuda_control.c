@@ -136,7 +136,7 @@ static bool emit_for(Cuda *c, const Op *op)
             c->low->layout[body->args[1 + k]->id] = *layout_of(c, op->results[k]);
     }
     const char *i = c_name(c, body->args[0]);
-    if (unrolled_rounds(op))
+    if (unrolled_rounds(op) || indexes_registers(c, body, body->args[0]))
         line(c, "TILE_UNROLL");
     else if (is_long(body))
         line(c, "TILE_ROLLED");

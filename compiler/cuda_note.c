@@ -69,6 +69,23 @@ static void note_local(Cuda *c, const Op *op, const CudaView *view, const Layout
     PUSH(c->arena, &c->shared, use);
 }
 
+void note_cell(Cuda *c, const Op *op, const char *what, int64_t regs, int64_t vector)
+{
+    ThreadUnit u = c->plan->unit;
+    DType t = op->code == OP_LOAD ? op->results[0]->type.dtype
+                                  : op->args[op->nargs - 1]->type.dtype;
+    if (!c->counting || u.lanes == 1)
+        return; /* a block's threads lie side by side */
+    SharedUse use = {.pos = op->pos, .what = what, .size = dtype_info[t].size, .rank = 1};
+    layout_add(&use.layout, OWN_REG, 0, vector, 1);
+    layout_add(&use.layout, OWN_LANE, 0, u.lanes, vector);
+    layout_add(&use.layout, OWN_WARP, 0, u.warps, vector * u.lanes);
+    layout_add(&use.layout, OWN_REG, 0, regs / vector, vector * u.lanes * u.warps);
+    use.vectors = vectors_along(&use.layout, 0, vector);
+    use.stride[0] = 1;
+    PUSH(c->arena, &c->shared, use);
+}
+
 void note_access(Cuda *c, const Op *op, const Layout *l, const Vectors *v)
 {
     bool load = op->code == OP_LOAD;

@@ -149,6 +149,8 @@ static bool local_view(Cuda *c, const Op *op)
     int64_t n = thread ? c->plan->pack : 1;
     if (t->type.dtype == DT_E2M1)
         return cuda_fail(c, op, "a local tensor of e2m1");
+    if (is_in_cells(c, t))
+        return cells_declare(c, op);
     for (int i = t->type.rank - 1; i >= 0; i--) {
         v->extent[i] = constant(c, t->type.dims[i]);
         v->stride[i] = constant(c, n);
@@ -171,6 +173,7 @@ static bool view_slice(Cuda *c, const Op *op)
     const char *stem = op->results[0]->name ? op->results[0]->name : "slice";
     int64_t first;
     *v = *from;
+    v->whole[a] = false;
     if (value_int(op->args[1], &first) && first == 0) {
         v->extent[a] = unknown(
             c, format_text(c, "%s_n", stem),
@@ -251,6 +254,7 @@ static bool view_upsample(Cuda *c, const Op *op)
             return cuda_fail(c, op, "upsample of an upsampled view");
         v->divide[i] = f.text;
         v->divisor[i] = f.known ? f.value : 0;
+        v->whole[i] = true;
         v->extent[i] = product(c, from->extent[i], f, "extent");
         v->extent_value[i] = NULL;
     }
@@ -275,6 +279,7 @@ static bool view_trans(Cuda *c, const Op *op)
     SWAP(int64_t, divisor);
     SWAP(const char *, shift);
     SWAP(bool, odd_offset);
+    SWAP(bool, whole);
 #undef SWAP
     v->quad = v->quad == a ? b : v->quad == b ? a : v->quad;
     return true;

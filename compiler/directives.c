@@ -210,9 +210,8 @@ static bool is_present(const Presence *p, const char *verb, const char *subject)
 static bool is_ignored(const char *verb, const char *word)
 {
     static const char *const ignored[][2] = {
-        {"chunk", "sizes"},     {"place", NULL},      {"load", "smem"}, {"load", "tma"},
-        {"load", "vector"},     {"store", "smem"},    {"store", "tma"}, {"store", "vector"},
-        {"pipeline", "stages"}, {"pipeline", "load"},
+        {"pipeline", "stages"},
+        {"pipeline", "load"},
     };
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
         if (strcmp(ignored[i][0], verb) == 0 && (!ignored[i][1] || !strcmp(ignored[i][1], word)))

@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "compiler/lower.h"
+#include "compiler/paths.h"
 #include "compiler/ranges.h"
+#include "compiler/swizzle.h"
 
 typedef struct Pass {
     Lowered *low;
@@ -165,9 +167,25 @@ static void spread_order(Pass *p, const Op *op)
 
 static void same(Pass *p, const Value *a, const Value *b);
 
+/* The cells of a local tensor are held alike in all accesses (cells.h). */
+static void spread_cell(Pass *p, const Op *op)
+{
+    const Value *t = op->args[0],
+                *v = op->code == OP_LOAD ? op->results[0] : op->args[op->nargs - 1];
+    if (op->code == OP_ATOMIC_ADD || !t->op || t->op->code != OP_LOCAL || !p->low->cells[t->id])
+        return;
+    if (p->low->placed[t->id]) {
+        place(p, v, &p->low->layout[t->id]);
+    } else if (known(p, v)) {
+        p->low->layout[t->id] = *known(p, v);
+        p->changed = p->low->placed[t->id] = true;
+    }
+}
+
 /* x[e] = v, x[e]: each element goes with its index. */
 static void spread_gather(Pass *p, const Op *op)
 {
+    spread_cell(p, op);
     if (op->access->count == 1 && op->access->axis[0].kind == AX_TILE && op->args[1]->type.rank)
         same(p, op->args[1], op->code == OP_LOAD ? op->results[0] : op->args[op->nargs - 1]);
 }
@@ -302,13 +320,13 @@ static bool ends_anywhere(const Op *op)
     return false;
 }
 
-/* The cheapest way to spread a tile whose neighbours along `fast` are neighbours in memory, `most`
- * of them in a vector. */
-static Layout spread_tile(const Pass *p, const Type *t, int fast, int64_t most)
+/* The cheapest way to spread a tile whose neighbours along `fast` are neighbours in memory,
+ * `fewest` to `most` of them in a vector. */
+static Layout spread_vectors(const Pass *p, const Type *t, int fast, int64_t fewest, int64_t most)
 {
     Layout best = {0};
     int64_t least_cost = -1;
-    for (int64_t v = 1; v <= most; v *= 2)
+    for (int64_t v = fewest; v <= most; v *= 2)
         for (int masked = 0; masked < 2; masked++) {
             SpreadRequest q = {fast, v, -1, 1, masked};
             if (t->rank && t->dims[fast] % v)
@@ -321,6 +339,11 @@ static Layout spread_tile(const Pass *p, const Type *t, int fast, int64_t most)
             best = l;
         }
     return best;
+}
+
+static Layout spread_tile(const Pass *p, const Type *t, int fast, int64_t most)
+{
+    return spread_vectors(p, t, fast, 1, most);
 }
 
 /* The axis in registers, slowest; the rest as it is cheapest. */
@@ -540,9 +563,15 @@ static void place_anchor(Pass *p, const Anchor *a)
         return;
     }
     int fast = fast_axis(a->op, t);
+    Path path = path_of(p->low, p->plan, a->op);
+    bool asked = path.elements && t->dims[fast] % path.elements == 0;
+    if (path.smem && p->plan->unit.lanes > 1)
+        return; /* from shared memory it comes in any layout */
     int other = a->op->code == OP_LOAD ? store_axis(a->value, a->op->parent, fast) : -1;
     if (type_elements(t) <= MOST_REPLICATED && is_indexed(a->value, body))
         l = replicated(t, p->plan->unit);
+    else if (asked && other < 0)
+        l = spread_vectors(p, t, fast, path.elements, MOST_VECTOR);
     else
         l = other >= 0 ? spread_square(p, t, fast, other)
                        : spread_tile(p, t, fast, ends_anywhere(a->op) ? 1 : MOST_VECTOR);
@@ -568,6 +597,24 @@ static bool place_rest(Pass *p, const Region *r)
     return false;
 }
 
+/* A load that is asked to move vectors that its layout does not have gives its own. */
+static void ask_vectors(Pass *p, const Region *r)
+{
+    for (const Op *op = r->first; op; op = op->next) {
+        for (int i = 0; i < op->nregions; i++)
+            ask_vectors(p, op->regions[i]);
+        if (op->code != OP_LOAD || is_uniform(op->results[0]))
+            continue;
+        const Value *v = op->results[0];
+        Path path = path_of(p->low, p->plan, op);
+        int fast = contiguous_axis(op);
+        if (!path.elements || path.smem || fast < 0 || v->type.dims[fast] % path.elements ||
+            vectors_along(&p->low->layout[v->id], fast, path.elements).n == path.elements)
+            continue;
+        p->low->layout[v->id] = spread_vectors(p, &v->type, fast, path.elements, MOST_VECTOR);
+    }
+}
+
 bool assign_layouts(Lowered *low, const PhasePlan *plan)
 {
     Pass p = {.low = low, .plan = plan};
@@ -584,5 +631,6 @@ bool assign_layouts(Lowered *low, const PhasePlan *plan)
     do
         spread_all(&p);
     while (place_rest(&p, body));
+    ask_vectors(&p, body);
     return true;
 }

@@ -7,19 +7,24 @@ bool lower_kernel(Lowered *low)
     if (!plan_phases(low))
         return false;
     for (int i = 0; i < low->nphases; i++)
-        if (!pipeline_loads(low, &low->phases[i]))
+        if (!check_paths(low, &low->phases[i]) || !place_named(low, &low->phases[i]) ||
+            !chunk_tiles(low, &low->phases[i]) || !pipeline_loads(low, &low->phases[i]))
             return false;
     low->layouts = low->kernel->next_id;
+    low->cells = NEW_ARRAY(low->arena, Cells *, low->layouts);
     low->layout = NEW_ARRAY(low->arena, Layout, low->layouts);
     low->placed = NEW_ARRAY(low->arena, bool, low->layouts);
     for (int i = 0; i < low->nphases; i++) {
-        if (!assign_layouts(low, &low->phases[i]))
+        if (!find_cells(low, &low->phases[i]) || !assign_layouts(low, &low->phases[i]))
             return false;
         carry_sums(low, &low->phases[i]);
     }
     for (int i = 0; i < low->nphases; i++) {
         record_plans(low, &low->phases[i]);
         order_reductions(low, &low->phases[i]);
+        if (!settle_cells(low, &low->phases[i]))
+            return false;
+        sink_casts(&low->phases[i]);
     }
     return true;
 }

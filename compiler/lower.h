@@ -11,6 +11,7 @@ typedef struct PhasePlan {
     const Op *par;
     ThreadUnit unit;
     int pack;       /* programs side by side in a block */
+    int resident;   /* registers are few enough for as many blocks an SM; 0: nothing is asked */
     bool syncs;     /* has grid_sync: launched cooperatively */
     bool ragged;    /* a range needs an index before it or a load: persistent */
     bool looped;    /* blocks are as many as are resident, and take one program after the other */
@@ -32,6 +33,8 @@ typedef struct HonouredList {
     int count, capacity;
 } HonouredList;
 
+typedef struct Cells Cells; /* cells.h */
+
 typedef struct Lowered Lowered;
 struct Lowered {
     Arena *arena;
@@ -42,6 +45,7 @@ struct Lowered {
     PhasePlan *phases;
     int nphases;
     HonouredList *honoured;
+    Cells **cells;         /* by Value.id: of a local tensor that is kept in them */
     Layout *layout;        /* by Value.id, of tiles of rank >= 1 */
     bool *placed;          /* by Value.id: layout is decided */
     const Layout **summed; /* by Value.id of a planned sum's result: its arg's layout */
@@ -71,12 +75,29 @@ int contiguous_axis(const Op *access);
 
 /* pipeline.c: loads of the next rounds of a loop run ahead, in registers. Before layouts. */
 bool pipeline_loads(Lowered *, const PhasePlan *);
+/* place.c: values that the schedule places in shared memory become local tensors. Before layouts.
+ * False after a message. */
+bool place_named(Lowered *, const PhasePlan *);
+/* paths.c: what `load ..` and `store ..` ask is possible. False after a message. */
+bool check_paths(Lowered *, const PhasePlan *);
+/* chunk.c: tile axes are cut into pieces, computed in loops. Before layouts. False after a message.
+ */
+bool chunk_tiles(Lowered *, const PhasePlan *);
+/* cells.c: local tensors that threads keep for themselves, before layouts; and where, after them.
+ * False after a message. */
+bool find_cells(Lowered *, const PhasePlan *);
+bool settle_cells(Lowered *, const PhasePlan *);
+/* A number that is known once loops are unrolled: also of longer ones than is_unrolled takes. */
+bool is_known_unrolled(const Value *);
+
 /* carry.c: sums that a loop carries are joined after it. After layouts. */
 void carry_sums(Lowered *, const PhasePlan *);
 void lowered_grow(Lowered *);
 /* reorder.c: reductions over several warps move ahead of what does not need them, so that they
  * share barriers. */
 void order_reductions(Lowered *, const PhasePlan *);
+/* sink.c: casts of narrow floats to f32 stand where they are first used. */
+void sink_casts(const PhasePlan *);
 
 /* cuda_shape.c */
 /* An index of a tile that is known once loops are unrolled. */

@@ -1,5 +1,6 @@
 /* Pass: plans. Writes the order in which the threads of a target add up a default sum into the IR
  * (R8), from the layout of what is added; the emitter follows it, the interpreter replays it. */
+#include "compiler/locals.h"
 #include "compiler/lower.h"
 
 /* One digit a mode along the axis; the layout's modes are ordered from the fastest digit. */
@@ -32,18 +33,6 @@ static void keep_layout(Lowered *low, const Op *op)
     if (!low->summed)
         low->summed = NEW_ARRAY(low->arena, const Layout *, low->layouts);
     low->summed[op->results[0]->id] = kept;
-}
-
-static int count_uses(const Region *r, const Value *v)
-{
-    int n = 0;
-    for (const Op *op = r->first; op; op = op->next) {
-        for (int i = 0; i < op->nargs; i++)
-            n += op->args[i] == v && op->code != OP_BIND;
-        for (int i = 0; i < op->nregions; i++)
-            n += count_uses(op->regions[i], v);
-    }
-    return n;
 }
 
 /* A product that only the sum needs is accumulated with fma (R8). */

@@ -547,6 +547,51 @@ TILE_FN void tile_vector_write(void *p, const uint32_t *w, int bytes, int size, 
     }
 }
 
+/* ---- tiles of a warp's lanes, one each, that the warp moves together ----
+ *
+ * A tile is one piece of memory, of n 16-byte vectors. Neighbouring lanes move neighbouring
+ * vectors, whosever they are; in between the tiles lie in shared memory. All lanes come. */
+
+/* Where vector g of lane q's tile is there, in bytes: neither neighbouring vectors nor the same one
+ * of neighbouring tiles meet in a bank, if n is odd or a power of two. */
+TILE_FN int tile_warp_place(int q, int g, int n)
+{
+    if (n & (n - 1))
+        return (q * (n | 1) + g) * 16;
+    return (q * n + (n < 8 ? g ^ (q / (8 / n) % n) : g ^ q % 8)) * 16;
+}
+/* To `stage`; zeros where the lane's tile is not inside. `size`: bytes of an element. */
+TILE_FN void tile_warp_load(char *stage, const void *mine, bool inside, int n, int size, int hint)
+{
+    const int lane = tile_lane();
+    tile_sync_warp();
+    TILE_EACH(i, n)
+    {
+        const int k = i * 32 + lane, q = k / n, g = k % n;
+        const uint64_t from = tile_shuffle_u64((uint64_t)mine, q);
+        const bool there = tile_shuffle_u32(inside, q);
+        uint32_t w[4];
+        tile_vector_read(w, (const char *)from + g * 16, 16, size, there, 16, hint);
+        tile_shared_write(stage + tile_warp_place(q, g, n), w, 16);
+    }
+    tile_sync_warp();
+}
+/* From `stage`, where the lanes have put their tiles. */
+TILE_FN void tile_warp_store(const char *stage, void *mine, bool inside, int n, int size, int hint)
+{
+    const int lane = tile_lane();
+    tile_sync_warp();
+    TILE_EACH(i, n)
+    {
+        const int k = i * 32 + lane, q = k / n, g = k % n;
+        const uint64_t to = tile_shuffle_u64((uint64_t)mine, q);
+        const bool there = tile_shuffle_u32(inside, q);
+        uint32_t w[4];
+        tile_shared_read(w, stage + tile_warp_place(q, g, n), 16);
+        tile_vector_write((char *)to + g * 16, w, 16, size, there, 16, hint);
+    }
+}
+
 #define SEVERAL_MOVES(T, name, n, UNPACK, PACK)                                                  \
     TILE_FN void tile_load_##n##_##name##_at(T *x, const T *p, bool inside, int64_t room, T pad, \
                                              int hint)                                           \
@@ -600,29 +645,17 @@ SEVERAL_1(int8_t, i8)
 SEVERAL_1(uint8_t, u8)
 SEVERAL_1(bool, bool)
 
-/* How many elements an address is past a multiple of 16 bytes. */
-#define tile_elements_past(p) ((int)((uint64_t)(p) / sizeof(*(p)) & (16 / sizeof(*(p)) - 1)))
-/* Elements from <= k < to of the 16 bytes at p, which is a multiple of 16. */
-#define PART(T, name, n)                                                                      \
-    TILE_FN void tile_store_part_##name(T *p, const T *x, int64_t from, int64_t to, int hint) \
-    {                                                                                         \
-        uint32_t w[4] = {0, 0, 0, 0};                                                         \
-        PACK(T, name, n, w, x);                                                               \
-        if (from <= 0 && to >= n)                                                             \
-            tile_global_write(p, w, 16, hint);                                                \
-        else {                                                                                \
-            TILE_EACH(k, n) tile_store_##name(p + k, x[k], k >= from && k < to, hint);        \
-        }                                                                                     \
-    }
-PART(float, f32, 4)
-PART(int32_t, i32, 4)
-PART(uint32_t, u32, 4)
-PART(int16_t, i16, 8)
-PART(uint16_t, u16, 8)
-PART(int8_t, i8, 16)
-PART(uint8_t, u8, 16)
-PART(bool, bool, 16)
-#undef PART
+/* How many elements an address is short of a multiple of 16 bytes. */
+#define tile_elements_short(p) ((int)(-((uint64_t)(p) / sizeof(*(p))) & (16 / sizeof(*(p)) - 1)))
+/* 16 of the 32 bytes at low and high, from byte skip < 16 on. */
+TILE_FN void tile_shared_read_across(uint32_t *w, const void *low, const void *high, int skip)
+{
+    uint32_t x[8];
+    tile_shared_read(x, low, 16), tile_shared_read(x + 4, high, 16);
+    TILE_EACH(i, 6) x[i] = skip & 8 ? x[i + 2] : x[i];
+    TILE_EACH(i, 5) x[i] = skip & 4 ? x[i + 1] : x[i];
+    TILE_EACH(i, 4) w[i] = tile_byte_perm(x[i], x[i + 1], 0x3210u + 0x1111u * (uint32_t)(skip & 3));
+}
 
 #define UNPACK_64(T, name, n, x, w) \
     TILE_EACH(i, n) x[i] = (T)((uint64_t)w[2 * i + 1] << 32 | w[2 * i])

@@ -1,6 +1,7 @@
 """Programs on the machine model against the interpreter, bit for bit; and emitted text that is made
 wrong on its way to the compiler, so that a test can see the machine say so.
 """
+import io
 import os
 import re
 import stat
@@ -47,6 +48,14 @@ class Program:
             assert done.returncode == 0, done.stderr
             for name in self.outputs:
                 assert bits[name] == want[name], f"{name} differs, seed {seed}"
+
+    def check_values(self, want, seeds=6):
+        """Interpreter and machine give these arrays, bit for bit."""
+        bits = self.interpret()
+        for name, array in want.items():
+            got = np.load(io.BytesIO(bits[name]))
+            assert got.dtype == array.dtype and np.array_equal(got, array), f"{name}: {got} for {array}"
+        self.check(seeds)
 
     def fault(self, *changes, seeds=8):
         """What the machine says of text in which each (old, new) was done, in some order of threads."""

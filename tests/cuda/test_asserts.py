@@ -117,7 +117,7 @@ LOCAL = """kernel k[N: dim](x: in f32[N, 4], y: out f32[N, 4]) {
     for i in 0..%d { y[t, :] = f32(a[i, :]) + y[t, :]; }
   }
 }
-schedule k for sm90 { unit %s; assert bank_conflicts(0); }
+schedule k for sm90 { unit %s;  place a smem;  assert bank_conflicts(0); }
 """
 
 
