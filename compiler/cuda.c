@@ -546,8 +546,8 @@ char *emit_cuda(Lowered *low, const char *target, Host **host)
         need_small_dims(&c);
     if (!c.failed) {
         char *args = host_struct(c.host, arena_format(low->arena, "tk_%s_args", low->kernel->name));
-        text = arena_format(low->arena, "// %s, %s\n#include \"runtime/device/tile.h\"\n\n%s%s",
-                            target, low->kernel->variant, args, body);
+        text = arena_format(low->arena, "// %s, %s\n#include \"runtime/device/%s.h\"\n\n%s%s",
+                            target, low->kernel->variant, c.copies ? "copies" : "tile", args, body);
     }
     free(body);
     return text;

@@ -453,6 +453,27 @@ static bool load_tile(Cuda *c, const Op *op, const CudaView *v, const Layout *l,
     return true;
 }
 
+bool copy_vectors(Cuda *c, const Op *op, const Layout *l, int64_t each, const char *to)
+{
+    const CudaView *v = c->view[op->args[0]->id];
+    Place p;
+    int size = dtype_info[op->results[0]->type.dtype].size;
+    place(c, op, v, l, true, &p);
+    if (p.vectors.n != each || !p.vectors.leading || is_local(v) || streams(c, "load", v->tensor))
+        return false;
+    char *inside = both(c, p.inside, holds_text(c, l, "r"));
+    char *room = p.first ? format_text(c, "(%s - (%s)) * %d", p.extent, p.first, size)
+                         : format_text(c, "%lld", (long long)each * size);
+    note_access(c, op, l, &p.vectors);
+    tell(c, op, v, l, false);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", (long long)p.vectors.count);
+    line(c, "const int r = %s;", vector_register(c, l, &p.vectors, "o"));
+    line(c, "tile_vector_copy(%s, %s, %lld, %d, %s, %s, %s);", to, pointer_text(c, &p),
+         (long long)each * size, size, *inside ? inside : "true", room, load_hint(c, op, v));
+    close_block(c);
+    return true;
+}
+
 /* The layout in which threads move the tile along memory. */
 static Layout memory_layout(Cuda *c, const Op *op, const CudaView *v, const Type *t)
 {
@@ -488,6 +509,8 @@ bool emit_load(Cuda *c, const Op *op)
     const Value *r = op->results[0];
     const CudaView *v = c->view[op->args[0]->id];
     Path path = path_of(c->low, c->plan, op);
+    if (is_copied(c, op))
+        return true; /* by the store */
     if (is_in_cells(c, op->args[0]))
         return cells_load(c, op);
     if (is_uniform(r))
@@ -560,7 +583,7 @@ static bool turned_layout(Cuda *c, const Op *op, const CudaView *v, const Layout
     Path path = path_of(c->low, c->plan, op);
     int64_t most = path.elements ? path.elements : 128 / bits;
     int64_t n = vectors_along(have, dim, most).n, run = run_bytes(have, dim, n, bits);
-    if (path.smem || (path.elements && n != most)) {
+    if (path.smem || (path.elements && n != most) || (bits < 8 && n == 1)) {
         *out = memory_layout(c, op, v, &x->type);
         return true;
     }

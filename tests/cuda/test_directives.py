@@ -33,6 +33,7 @@ LOOP_WRONG = {
                "#! grid: group is not lowered to CUDA yet #? its lowering comes later",
     "cluster": "grid |>cluster(2);                       #! grid: cluster is not lowered to CUDA yet",
     "role": "|>role r warps(1) { load x }                #! role r: not lowered to CUDA yet",
+    "programs": "grid persistent;  pipeline programs |>stages(2);    #! pipeline programs: stages is not lowered to CUDA yet",
     "word": "pipeline k stages(2) |>tma;                 #! pipeline k: tma is not lowered to CUDA yet",
     "max": "pipeline k |>stages(max);  "
            "#! pipeline k: stages(max) is for loops that feed mma #? write a number",
@@ -41,8 +42,6 @@ LOOP_WRONG = {
     "written": "pipeline k stages(2) load(w, |>y);  "
                "#! pipeline k: no load of y can run ahead #? this one stands in an `if`",
     "not_loaded": "pipeline q stages(2) load(|>w);       #! pipeline q: the loop has no load of w",
-    "ends_early": "pipeline e |>stages(2);  "
-                  "#! pipeline e: a round of the loop may end early #? write an `if`",
     "number": "let B = 3;  unit block warps(|>popc(B));  #! warps takes a constant integer, not i64",
     "threads": "unit thread pack(33);",
 }
