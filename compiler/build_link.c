@@ -37,7 +37,7 @@ bool build_write(const char *folder, const char *name, const char *text)
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *f = fopen(path, "w");
-    bool good = f && fputs(text, f) >= 0;
+    bool good = f && setvbuf(f, NULL, _IONBF, 0) == 0 && fputs(text, f) >= 0;
     if (f && fclose(f) != 0)
         good = false;
     return good || user_error("%s: %s", path, strerror(errno));

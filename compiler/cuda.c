@@ -416,7 +416,8 @@ static bool emit_phase(Cuda *c, FILE *out, int indent, const char *block)
     memset(c->declared, 0, sizeof *c->declared * ids);
     memset(c->packed, 0, sizeof *c->packed * ids);
     memset(c->partial, 0, sizeof *c->partial * ids);
-    c->used.count = c->conversions.count = c->censuses.count = c->shared.count = 0;
+    names_start(c);
+    c->conversions.count = c->censuses.count = c->shared.count = 0;
     c->counting = asserts_word(c->low, c->plan, "bank_conflicts");
     c->line = 0;
     c->guard = "";
@@ -454,7 +455,11 @@ static bool emit_launch(Cuda *c, int first, int n, FILE *out)
         fprintf(out, "%s// %s%s%s, %s:%d\n", i ? "" : "\n", kernel, all[i].par->name ? " @" : "",
                 all[i].par->name ? all[i].par->name : "", all[i].par->pos.source->name, at);
     }
-    fprintf(out, "TILE_KERNEL(%s, tk_%s_args, %d, 0)\n{\n", phase.entry, kernel, threads_of(all));
+    int fit = 0;
+    for (int i = 0; i < n; i++)
+        fit = all[i].resident > fit ? all[i].resident : fit;
+    fprintf(out, "TILE_KERNEL(%s, tk_%s_args, %d, %d)\n{\n", phase.entry, kernel, threads_of(all),
+            fit);
     for (int i = 0; i < n; i++) {
         const char *block = "tile_block()", *text = "";
         c->plan = &all[i];

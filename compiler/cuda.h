@@ -32,6 +32,7 @@ typedef struct CudaView {
     const char *shift[MAX_RANK];         /* NULL: 0 */
     int quad;                  /* axis of ue8m0x4 whose index i is at i / 4 * stride + i % 4; -1 */
     bool odd_offset[MAX_RANK]; /* a slice of the axis begins anywhere */
+    bool whole[MAX_RANK];      /* the upsampled axis ends with a whole group */
     const Op *tensor;
     Buffer *local; /* of a local tensor */
 } CudaView;
@@ -43,6 +44,11 @@ typedef struct Conversion {
     const char *name;
     const Statement *block;
 } Conversion;
+
+typedef struct UsedName {
+    const char *name; /* NULL: a free place */
+    int next;         /* the number to try behind it where another one begins so */
+} UsedName;
 
 typedef struct Census Census; /* cuda_order.h */
 /* A tile in shared memory on its way to another layout. */
@@ -74,8 +80,8 @@ typedef struct Cuda {
     bool *packed;        /* by Value.id: its registers are bf16, in cuda_packed.c's sense */
     bool *nan;           /* by Value.id: which NaN it is may be seen */
     struct {
-        const char **items;
-        int count, capacity;
+        UsedName *items; /* a hash table */
+        int count, size;
     } used;
     struct {
         Conversion *items;
@@ -118,6 +124,8 @@ DType held(Cuda *, const Value *);
 /* A constant element as a literal. */
 char *c_literal(Cuda *, DType, uint64_t bits);
 const char *c_name(Cuda *, const Value *);
+/* Forgets the names of the phase before. */
+void names_start(Cuda *);
 const char *new_temp(Cuda *, const char *stem);
 /* A name for what an operation gives. */
 const char *new_name(Cuda *, const Value *, const char *otherwise);
@@ -206,6 +214,8 @@ bool cuda_exchange(Cuda *, const Op *);
 
 /* ---- cuda_nan.c ---- */
 void find_seen_nans(Cuda *, const Op *par);
+/* Nobody sees what the sigmoid of a NaN is. */
+bool takes_number(Cuda *, const Op *sigmoid);
 
 /* ---- cuda_live.c: marks what the phase needs ---- */
 void find_live(Cuda *, const Op *par);

@@ -423,6 +423,33 @@ static void load_vectors(Cuda *c, const Op *op, const Place *p, const char *name
     close_block(c);
 }
 
+/* How many registers in a row have one element of an upsampled view, and are inside together. */
+static int64_t group_run(const Op *op, const CudaView *v, const Layout *l)
+{
+    int64_t n = 1;
+    const Mode *run = NULL;
+    for (int i = 0; i < l->count && !run; i++)
+        run = l->mode[i].owner == OWN_REG ? &l->mode[i] : NULL;
+    if (!run || run->dim < 0 || run->stride != 1 || layout_is_masked(l))
+        return 1;
+    for (int k = 0, dim = 0; k < op->access->count; k++) {
+        AxisKind kind = op->access->axis[k].kind;
+        const Value *start = kind == AX_SLICE ? index_value(op, k) : NULL;
+        if (kind == AX_TILE)
+            return 1;
+        if (kind == AX_SCALAR || dim++ != run->dim)
+            continue;
+        bool apart = !v->whole[k] || v->shift[k] || v->divisor[k] % run->extent != 0;
+        n = apart ? 1 : run->extent;
+        if (start && !is_multiple(start, n))
+            n = 1;
+    }
+    for (int i = 0; i < l->count; i++)
+        if (&l->mode[i] != run && l->mode[i].dim == run->dim && l->mode[i].stride % n != 0)
+            n = 1;
+    return n;
+}
+
 /* To registers `name` in layout l; NULL: those of the result. */
 static bool load_tile(Cuda *c, const Op *op, const CudaView *v, const Layout *l, const char *name)
 {
@@ -448,8 +475,13 @@ static bool load_tile(Cuda *c, const Op *op, const CudaView *v, const Layout *l,
     if (p.first)
         inside = both(c, inside, format_text(c, "tile_inside(%s, %s)", p.first, p.extent));
     tell(c, op, v, l, false);
-    line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)layout_span(l, OWN_REG), name,
-         load_text(c, &p, t, inside, pad, load_hint(c, op, v)));
+    int64_t run = group_run(op, v, l);
+    char *load = load_text(c, &p, t, inside, pad, load_hint(c, op, v));
+    if (run > 1)
+        line(c, "TILE_EACH(r, %lld) %s[r] = r %% %lld ? %s[r - 1] : %s;",
+             (long long)layout_span(l, OWN_REG), name, (long long)run, name, load);
+    else
+        line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)layout_span(l, OWN_REG), name, load);
     return true;
 }
 

@@ -86,3 +86,57 @@ void find_seen_nans(Cuda *c, const Op *par)
             news |= mark(c, par->regions[i]);
     }
 }
+
+/* ---- sigmoids whose NaN comes in another way ---- */
+
+/* f32 operations whose result is NaN wherever an operand is. */
+static bool carries_nan(OpCode code)
+{
+    return code == OP_ADD || code == OP_SUB || code == OP_MUL || code == OP_DIV || code == OP_NEG ||
+           code == OP_ABS || code == OP_FMA || code == OP_EXP;
+}
+
+static bool has_arg(const Op *op, const bool *set)
+{
+    for (int i = 0; i < op->nargs; i++)
+        if (set[op->args[i]->id])
+            return true;
+    return false;
+}
+
+static bool region_has_arg(const Region *r, const bool *set)
+{
+    for (const Op *op = r->first; op; op = op->next) {
+        if (has_arg(op, set))
+            return true;
+        for (int i = 0; i < op->nregions; i++)
+            if (region_has_arg(op->regions[i], set))
+                return true;
+    }
+    return false;
+}
+
+/* In x * sigmoid(x) nobody sees what the sigmoid of a NaN is: whatever is computed from it alone is
+ * at last combined with what is NaN because x is. */
+bool takes_number(Cuda *c, const Op *sigmoid)
+{
+    size_t n = (size_t)c->low->kernel->next_id;
+    bool *nan = NEW_ARRAY(c->arena, bool, n);   /* whenever x is, and not by the sigmoid */
+    bool *alone = NEW_ARRAY(c->arena, bool, n); /* of the sigmoid, but for those */
+    nan[sigmoid->args[0]->id] = alone[sigmoid->results[0]->id] = true;
+    for (const Op *op = sigmoid->parent->first; op; op = op->next) {
+        if (op == sigmoid || !is_live(c, op))
+            continue;
+        bool carries = carries_nan(op->code) && op->results[0]->type.dtype == DT_F32;
+        if (carries && has_arg(op, nan))
+            nan[op->results[0]->id] = true;
+        else if (carries && has_arg(op, alone))
+            alone[op->results[0]->id] = true;
+        else if (has_arg(op, alone))
+            return false;
+        for (int i = 0; i < op->nregions; i++)
+            if (region_has_arg(op->regions[i], alone))
+                return false;
+    }
+    return true;
+}

@@ -206,6 +206,8 @@ static char *elementwise_text(Cuda *c, const Op *op, char **args)
     if (op->code == OP_DIV && is_one(op->args[0]) && op->args[1]->op &&
         op->args[1]->op->code == OP_CEIL_POW2)
         return format_text(c, "tile_rcp_pow2(%s)", args[1]);
+    if (op->code == OP_SIGMOID && takes_number(c, op))
+        return format_text(c, "tile_sigmoid_number(%s)", args[0]);
     if (op->code == OP_FDIV || op->code == OP_MOD) {
         char *divided = division_text(c, op, args);
         if (divided)
@@ -229,8 +231,10 @@ static char *elementwise_text(Cuda *c, const Op *op, char **args)
 static const char *pair_cast(const Op *op)
 {
     DType to = op->results[0]->type.dtype;
-    if (op->code != OP_CAST || op->round != ROUND_NEAREST || op->args[0]->type.dtype != DT_F32)
+    if (op->code != OP_CAST || op->args[0]->type.dtype != DT_F32)
         return NULL;
+    if (op->round == ROUND_ZERO)
+        return to == DT_BF16 || to == DT_F16 ? "u16" : NULL;
     return to == DT_E4M3 || to == DT_E5M2 ? "u8" : to == DT_BF16 || to == DT_F16 ? "u16" : NULL;
 }
 
@@ -343,8 +347,9 @@ static bool emit_elementwise(Cuda *c, const Op *op)
     if (op->code == OP_DIV && r->type.dtype == DT_F32 && n >= FEW_DIVISIONS)
         return emit_divisions(c, op, args);
     if (pair && n % 2 == 0)
-        line(c, "TILE_STEP(r, %lld, 2) tile_split_%s(&%s[r], tile_f32_to_%s_pair(%s, %s));", n,
-             pair, c_name(c, r), dtype_info[r->type.dtype].name, args[0],
+        line(c, "TILE_STEP(r, %lld, 2) tile_split_%s(&%s[r], tile_f32_to_%s%s_pair(%s, %s));", n,
+             pair, c_name(c, r), dtype_info[r->type.dtype].name,
+             op->round == ROUND_ZERO ? "_zero" : "", args[0],
              operand_text(c, op->args[0], l, "(r + 1)"));
     else
         line(c, "TILE_EACH(r, %lld) %s[r] = %s;", n, c_name(c, r), text);

@@ -1,17 +1,21 @@
 /* Stores of a tile that lies in shared memory to rows that begin anywhere.
  *
- * A row's 16-byte pieces begin where memory's do, not where the tile's do: a thread takes the
- * elements of one piece out of shared memory, whole if the piece lies within the row. */
+ * A row's 16-byte pieces begin where memory's do, not where the tile's do: a thread shifts one
+ * piece out of two that lie in shared memory. What a row has in front of its first whole piece and
+ * behind the last is stored by neighbouring lanes, an element each: a sector of the L2 is touched
+ * once. */
 #include <string.h>
 
 #include "compiler/cuda.h"
 
-/* A tile of two dims in a plain view. */
+/* A tile of two dims in a plain view, its rows in shared memory in pieces of 16 bytes. */
 bool is_shiftable(const Op *op, const CudaView *v, const SharedPlace *p)
 {
     const Value *x = op->args[op->nargs - 1];
     int bits = dtype_info[x->type.dtype].bits;
     if (x->type.rank != 2 || v->local || (bits != 8 && bits != 16 && bits != 32))
+        return false;
+    if (p->chunk * bits % 128 || x->type.dims[p->fast] * bits % 128)
         return false;
     int dim = 0;
     for (int k = 0; k < op->access->count; k++)
@@ -64,34 +68,47 @@ static void describe_row(Cuda *c, const Op *op, const CudaView *v, int fast, cha
     *pointer = format_text(c, "%s + (%s)", v->data, at);
 }
 
+/* The loop over what is stored of all rows, `each` of a row: its row "i", the elements `skip` up to
+ * a multiple of 16 bytes, and how many are in the row. */
+static void open_rows(Cuda *c, const Op *op, const CudaView *v, int fast, long long each)
+{
+    const Type *t = &op->args[op->nargs - 1]->type;
+    long long rows = t->dims[1 - fast], columns = t->dims[fast];
+    int threads = c->plan->unit.lanes * c->plan->unit.warps;
+    char *pointer, *inside, *room;
+    describe_row(c, op, v, fast, &pointer, &inside, &room);
+    open_block(c, STATEMENT_BLOCK, "for (int q = warp * %d + lane; q < %lld; q += %d)",
+               c->plan->unit.lanes, rows * each, threads);
+    line(c, "const int i = q / %lld, at = q %% %lld;", each, each);
+    line(c, "%s *const row = %s;", c_type(t->dtype), pointer);
+    line(c, "const int room = (int)tile_min_i64(%lld, %s);", columns, room);
+    line(c, "const int skip = tile_elements_short(row);");
+    if (*inside)
+        line(c, "if (!(%s)) continue;", inside);
+}
+
 void store_shifted(Cuda *c, const Op *op, const CudaView *v, const Turn *turn)
 {
     const SharedPlace *p = &turn->place;
-    const Value *x = op->args[op->nargs - 1];
-    const Type *t = &x->type;
-    const char *type = c_type(t->dtype), *name = carrier(t->dtype);
-    long long rows = t->dims[1 - p->fast], columns = t->dims[p->fast];
-    long long n = 128 / dtype_info[t->dtype].bits, pieces = columns / n + 1;
-    int threads = c->plan->unit.lanes * c->plan->unit.warps;
-    char *pointer, *inside, *room;
-    describe_row(c, op, v, p->fast, &pointer, &inside, &room);
+    const Type *t = &op->args[op->nargs - 1]->type;
+    const char *name = carrier(t->dtype), *buffer = turn->buffer->name, *hint = store_hint(c, v);
+    long long bytes = dtype_info[t->dtype].bits / 8, n = 16 / bytes, columns = t->dims[p->fast];
     buffer_read(c, turn->buffer);
-    open_block(c, STATEMENT_BLOCK, "for (int q = warp * %d + lane; q < %lld; q += %d)",
-               c->plan->unit.lanes, rows * pieces, threads);
-    line(c, "const int i = q / %lld;", pieces);
-    line(c, "%s *const row = %s;", type, pointer);
-    line(c, "const int first = q %% %lld * %lld - tile_elements_past(row);", pieces, n);
-    line(c, "%s piece[%lld];", type, n);
-    open_block(c, STATEMENT_BLOCK, "TILE_EACH(k, %lld)", n);
-    line(c, "const int x = first + k;");
-    line(c, "piece[k] = x >= 0 && x < %lld ? tile_shared_load_%s(%s + (%s)) : 0;", columns, name,
-         turn->buffer->name, shared_element(c, p, "i", "x"));
+    open_rows(c, op, v, p->fast, columns / n);
+    line(c, "const int low = at * %lld, high = tile_min_i32(low + %lld, %lld);", n, n, columns - n);
+    open_block(c, STATEMENT_BLOCK, "if (low + skip + %lld <= room)", n);
+    line(c, "uint32_t piece[4];");
+    line(c, "tile_shared_read_across(piece, %s + (%s), %s + (%s), skip * %lld);", buffer,
+         shared_element(c, p, "i", "low"), buffer, shared_element(c, p, "i", "high"), bytes);
+    line(c, "tile_global_write(row + low + skip, piece, 16, %s);", hint);
     close_block(c);
-    if (*inside)
-        open_block(c, STATEMENT_BLOCK, "if (%s)", inside);
-    line(c, "tile_store_part_%s(row + first, piece, -first, tile_min_i64(%lld, %s) - first, %s);",
-         name, columns, room, store_hint(c, v));
-    if (*inside)
-        close_block(c);
+    close_block(c);
+    open_rows(c, op, v, p->fast, n);
+    line(c, "const int head = tile_min_i32(skip, room), rest = (room - head) & %lld;", n - 1);
+    open_block(c, STATEMENT_BLOCK, "for (int e = at; e < head + rest; e += %lld)", n);
+    line(c, "const int x = e < head ? e : room - rest + e - head;");
+    line(c, "tile_store_%s(row + x, tile_shared_load_%s(%s + (%s)), true, %s);", name, name, buffer,
+         shared_element(c, p, "i", "x"), hint);
+    close_block(c);
     close_block(c);
 }

@@ -66,7 +66,39 @@ char *c_literal(Cuda *c, DType t, uint64_t bits)
 
 /* ---- names ---- */
 
-static bool is_used(const Cuda *c, const char *name)
+/* Where the name is, or its free place. */
+static UsedName *find_name(const Cuda *c, const char *name)
+{
+    uint32_t hash = 2166136261u;
+    for (const char *p = name; *p; p++)
+        hash = (hash ^ (unsigned char)*p) * 16777619u;
+    for (uint32_t i = hash ^ hash >> 15;; i++) {
+        UsedName *n = &c->used.items[i & (uint32_t)(c->used.size - 1)];
+        if (!n->name || strcmp(n->name, name) == 0)
+            return n;
+    }
+}
+
+static void make_room(Cuda *c, int size)
+{
+    UsedName *old = c->used.items;
+    int old_size = c->used.size;
+    c->used.items = NEW_ARRAY(c->arena, UsedName, size);
+    c->used.size = size;
+    for (int i = 0; i < old_size; i++)
+        if (old[i].name)
+            *find_name(c, old[i].name) = old[i];
+}
+
+static void use_name(Cuda *c, const char *name)
+{
+    if (2 * c->used.count >= c->used.size)
+        make_room(c, 2 * c->used.size);
+    c->used.count++;
+    *find_name(c, name) = (UsedName){name, 1};
+}
+
+void names_start(Cuda *c)
 {
     static const char *const reserved[] = {
         "lane", "warp", "program", "shared", "a", "r", "i", "j", "o", "int", "float", "double",
@@ -78,21 +110,18 @@ static bool is_used(const Cuda *c, const char *name)
         /* locals of emitted statements */
         "piece", "best", "found", "other", "digit", "run", "all", "number", "rest", "inside", "key",
         "index", "part", "slot"};
+    c->used.count = c->used.size = 0;
+    make_room(c, 512);
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
-        if (strcmp(reserved[i], name) == 0)
-            return true;
-    for (int i = 0; i < c->used.count; i++)
-        if (strcmp(c->used.items[i], name) == 0)
-            return true;
-    return false;
+        use_name(c, reserved[i]);
 }
 
 const char *new_temp(Cuda *c, const char *stem)
 {
     const char *name = stem;
-    for (int n = 1; is_used(c, name); n++)
-        name = format_text(c, "%s_%d", stem, n);
-    PUSH(c->arena, &c->used, name);
+    for (UsedName *n = find_name(c, stem); find_name(c, name)->name;)
+        name = format_text(c, "%s_%d", stem, n->next++);
+    use_name(c, name);
     return name;
 }
 

@@ -173,6 +173,7 @@ static bool view_slice(Cuda *c, const Op *op)
     const char *stem = op->results[0]->name ? op->results[0]->name : "slice";
     int64_t first;
     *v = *from;
+    v->whole[a] = false;
     if (value_int(op->args[1], &first) && first == 0) {
         v->extent[a] = unknown(
             c, format_text(c, "%s_n", stem),
@@ -253,6 +254,7 @@ static bool view_upsample(Cuda *c, const Op *op)
             return cuda_fail(c, op, "upsample of an upsampled view");
         v->divide[i] = f.text;
         v->divisor[i] = f.known ? f.value : 0;
+        v->whole[i] = true;
         v->extent[i] = product(c, from->extent[i], f, "extent");
         v->extent_value[i] = NULL;
     }
@@ -277,6 +279,7 @@ static bool view_trans(Cuda *c, const Op *op)
     SWAP(int64_t, divisor);
     SWAP(const char *, shift);
     SWAP(bool, odd_offset);
+    SWAP(bool, whole);
 #undef SWAP
     v->quad = v->quad == a ? b : v->quad == b ? a : v->quad;
     return true;

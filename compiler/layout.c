@@ -139,17 +139,22 @@ int64_t layout_index(const Layout *l, int dim, int64_t reg, int64_t lane, int64_
     return index;
 }
 
-bool layout_holds(const Layout *l, int64_t reg, int64_t lane, int64_t warp)
+int64_t layout_mask_sum(const Layout *l, int mask, int64_t reg, int64_t lane, int64_t warp)
 {
-    int64_t digit[OWNERS] = {reg, lane, warp}, sum[MAX_MASKS] = {0};
+    int64_t digit[OWNERS] = {reg, lane, warp}, sum = 0;
     for (int i = 0; i < l->count; i++) {
         const Mode *m = &l->mode[i];
-        if (m->mask >= 0)
-            sum[m->mask] += digit[m->owner] % m->extent * m->weight;
+        if (m->mask == mask)
+            sum += digit[m->owner] % m->extent * m->weight;
         digit[m->owner] /= m->extent;
     }
-    for (int i = 0; i < l->masks; i++)
-        if (sum[i] >= l->limit[i])
+    return sum;
+}
+
+bool layout_holds(const Layout *l, int64_t reg, int64_t lane, int64_t warp)
+{
+    for (int k = 0; k < l->masks; k++)
+        if (layout_mask_sum(l, k, reg, lane, warp) >= l->limit[k])
             return false;
     return true;
 }

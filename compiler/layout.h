@@ -53,8 +53,11 @@ bool layout_same_threads(const Layout *, const Layout *);
 bool layout_is_masked(const Layout *);
 /* "reg 8@1.0 | lane 32@8.0 | warp 4@256.0 | lane 2": extent@stride.dim; "< 72" behind a mask */
 char *layout_text(Arena *, const Layout *);
-/* The index along `dim` that a holder has: of its digits along that dim. */
+/* The index along `dim` that a holder has: of its digits along that dim, so that it is what reg,
+ * lane and warp add to it. */
 int64_t layout_index(const Layout *, int dim, int64_t reg, int64_t lane, int64_t warp);
+/* The weighted sum of the mask's digits, which is each owner's added up. */
+int64_t layout_mask_sum(const Layout *, int mask, int64_t reg, int64_t lane, int64_t warp);
 /* Does this holder hold an element? */
 bool layout_holds(const Layout *, int64_t reg, int64_t lane, int64_t warp);
 

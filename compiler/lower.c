@@ -24,6 +24,7 @@ bool lower_kernel(Lowered *low)
         order_reductions(low, &low->phases[i]);
         if (!settle_cells(low, &low->phases[i]))
             return false;
+        sink_casts(&low->phases[i]);
     }
     return true;
 }

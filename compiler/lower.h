@@ -11,6 +11,7 @@ typedef struct PhasePlan {
     const Op *par;
     ThreadUnit unit;
     int pack;       /* programs side by side in a block */
+    int resident;   /* registers are few enough for as many blocks an SM; 0: nothing is asked */
     bool syncs;     /* has grid_sync: launched cooperatively */
     bool ragged;    /* a range needs an index before it or a load: persistent */
     bool looped;    /* blocks are as many as are resident, and take one program after the other */
@@ -110,6 +111,8 @@ void lowered_grow(Lowered *);
 /* reorder.c: reductions over several warps move ahead of what does not need them, so that they
  * share barriers. */
 void order_reductions(Lowered *, const PhasePlan *);
+/* sink.c: casts of narrow floats to f32 stand where they are first used. */
+void sink_casts(const PhasePlan *);
 
 /* cuda_shape.c */
 /* An index of a tile that is known once loops are unrolled. */

@@ -24,12 +24,21 @@ static bool names(const Word *w, const char *tensor)
     return false;
 }
 
+/* What the program calls the tensor or view that is loaded. */
+static const char *loaded_name(const Op *load)
+{
+    const Op *op = load->args[0]->op;
+    while (op->code != OP_TENSOR && !op->results[0]->name && op->nargs)
+        op = op->args[0]->op;
+    return op->code == OP_TENSOR ? op->name : op->results[0]->name;
+}
+
 /* load(x, k): only these; without it all. */
 static bool is_asked(const Pipeline *p, const Op *load)
 {
     const Word *w = directive_word(p->directive, "load");
-    const Op *root = tensor_root(load->args[0])->op;
-    return root->code == OP_TENSOR && (!w || names(w, root->name));
+    const char *name = loaded_name(load);
+    return tensor_root(load->args[0])->op->code == OP_TENSOR && (!w || (name && names(w, name)));
 }
 
 /* ---- what can run ahead ---- */
@@ -90,6 +99,13 @@ static bool is_predictable(const Pipeline *p, const Value *v)
     return true;
 }
 
+/* load(x) has its name: also a single element of it runs ahead. */
+static bool is_named(const Pipeline *p, const Op *load)
+{
+    const Word *w = directive_word(p->directive, "load");
+    return w && names(w, loaded_name(load));
+}
+
 /* Why the load, somewhere in the loop, cannot run ahead; NULL: it can. */
 static const char *held_back(const Pipeline *p, const Op *load)
 {
@@ -97,8 +113,8 @@ static const char *held_back(const Pipeline *p, const Op *load)
         return "stands in an `if` or a loop of the round";
     if (!is_read_only(p, load->args[0]))
         return "is of a tensor that the phase writes";
-    if (type_elements(&load->results[0]->type) <= 1)
-        return "is of one element";
+    if (type_elements(&load->results[0]->type) <= 1 && !is_named(p, load))
+        return "is of one element, and load(..) does not name it";
     for (int i = 0; i < load->nargs; i++)
         if (!is_predictable(p, load->args[i]))
             return "has an index that is not known a round ahead";
@@ -305,7 +321,7 @@ static void look(const Pipeline *p, const Region *r, Outcome *out)
         for (int i = 0; i < op->nregions; i++)
             look(p, op->regions[i], out);
         if (op->code != OP_LOAD || !is_asked(p, op) ||
-            (out->tensor && strcmp(tensor_root(op->args[0])->op->name, out->tensor)))
+            (out->tensor && strcmp(loaded_name(op), out->tensor)))
             continue;
         const char *why = held_back(p, op);
         out->ahead += !why;

@@ -108,6 +108,13 @@ bool plan_phases(Lowered *low)
         if (p->ragged && p->unit.lanes > 1 && p->unit.lanes < 32)
             return diag_error(low->diag, op->pos, "write unit warp or unit block",
                               "unit lanes takes ranges that the host can count");
+        const Word *resident = directive_take(low, p, "grid", NULL, "resident");
+        p->resident = 0;
+        if (resident && !directive_number(low, resident, &p->resident))
+            return false;
+        if (p->resident * threads > 2048)
+            return diag_error(low->diag, resident->pos, "an SM holds 2048 threads",
+                              "%d blocks of %d threads are never on one SM", p->resident, threads);
         p->looped = directive_take(low, p, "grid", NULL, "persistent") && !p->ragged;
         join_phases(low, p);
         bool whole = p->unit.lanes == 32 && p->pack == 1;

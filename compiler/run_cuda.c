@@ -202,6 +202,19 @@ static bool run_timed(CudaRun *r)
     return good && (tile_synchronize(r->context, NULL) == TILE_OK || cuda_failed(r));
 }
 
+/* Element types are those of the run, whatever `instances` lists: bytes of a u8 would be read as an
+ * e4m3 that is listed (R25). */
+static void fix_types(LibraryKernel *k)
+{
+    for (int i = 0; i < k->static_count; i++)
+        if (k->statics[i].kind == TILE_STATIC_TYPE) {
+            uint8_t *type = NEW(k->arena, uint8_t);
+            *type = (uint8_t)k->variants.items[0].key[i];
+            k->statics[i].types = type;
+            k->statics[i].type_count = 1;
+        }
+}
+
 bool cuda_prepare(CudaRun *r)
 {
     RunPlan *p = r->plan;
@@ -212,6 +225,7 @@ bool cuda_prepare(CudaRun *r)
     for (int i = 0; i < p->variants.count; i++)
         if (!library_add(r->library, p->diag, arch, &p->variants.items[i]))
             return false;
+    fix_types(r->library);
     library_describe(r->library, &r->kernel);
     r->kernel.variants = *library_list(r->library, p->arena, NULL);
     r->device = NEW_ARRAY(p->arena, void **, p->nbindings);

@@ -26,12 +26,13 @@
         W(thread,         NO_ARGUMENTS, 0, 0, "", 1)                                             \
         W(warps,          INT, 1, 32, "", 2)                                                     \
         W(pack,           INT, 1, 1024, "", 2)                                                   \
-    D(grid,     NOTHING, "d",  "persistent cluster cta_pair fuse group")                         \
+    D(grid,     NOTHING, "d",  "persistent cluster cta_pair fuse group resident")                \
         W(persistent,     NO_ARGUMENTS, 0, 0, "", 0)                                             \
         W(group,          INT, 1, 65536, "", 0)                                                  \
         W(cluster,        CLUSTER, 1, 16, "", 0)                                                 \
         W(cta_pair,       NO_ARGUMENTS, 0, 0, "", 0)                                             \
         W(fuse,           NO_ARGUMENTS, 0, 0, "", 0)                                             \
+        W(resident,       INT, 1, 32, "", 0)                                                     \
     D(pipeline, LOOP,    "d",  "stages")                                                         \
         W(stages,         INT_OR, 1, 1024, "max", 0)                                             \
         W(tma,            NO_ARGUMENTS, 0, 0, "", 0)                                             \

@@ -370,6 +370,18 @@ static bool is_mentioned(const Statement *block, const Statement *by_others, con
     return false;
 }
 
+static void put_indent(FILE *out, int indent)
+{
+    for (int i = 0; i < indent; i++)
+        fputs("    ", out);
+}
+
+static void put_line(FILE *out, const char *text, const char *end)
+{
+    fputs(text, out);
+    fputs(end, out);
+}
+
 static void print_block(const Statement *root, const Statement *block, FILE *out, int indent,
                         const char *sync)
 {
@@ -378,18 +390,19 @@ static void print_block(const Statement *root, const Statement *block, FILE *out
             continue;
         if (s->optional && !is_mentioned(root, s, s->optional))
             continue;
-        fprintf(out, "%*s", 4 * indent, "");
+        put_indent(out, indent);
         if (s->kind == STATEMENT_SYNC) {
-            fprintf(out, "%s\n", sync);
+            put_line(out, sync, "\n");
         } else if (s->kind == STATEMENT_BUFFER) {
             fprintf(out, "%s *const %s = (%s *)(shared + %zu);\n", s->buffer->type, s->buffer->name,
                     s->buffer->type, s->buffer->offset);
         } else if (s->kind >= STATEMENT_BLOCK) {
-            fprintf(out, *s->text ? "%s {\n" : "%s{\n", s->text);
+            put_line(out, s->text, *s->text ? " {\n" : "{\n");
             print_block(root, s, out, indent + 1, sync);
-            fprintf(out, "%*s}\n", 4 * indent, "");
+            put_indent(out, indent);
+            fputs("}\n", out);
         } else {
-            fprintf(out, "%s\n", s->text);
+            put_line(out, s->text, "\n");
         }
     }
 }

@@ -3,6 +3,11 @@
 
 #include "compiler/stub.h"
 
+static bool is_plain(char c)
+{
+    return c >= ' ' && c < 127 && c != '"' && c != '\\' && c != '?';
+}
+
 void stub_print_string(FILE *f, const char *text)
 {
     if (!*text)
@@ -10,13 +15,14 @@ void stub_print_string(FILE *f, const char *text)
     for (const char *at = text; *at;) {
         fputc('"', f);
         for (; *at && *at != '\n'; at++) {
-            unsigned char c = (unsigned char)*at;
-            if (c == '"' || c == '\\' || c == '?')
-                fprintf(f, "\\%c", c);
-            else if (c < ' ' || c >= 127)
-                fprintf(f, "\\%03o", c);
-            else
-                fputc(c, f);
+            const char *plain = at;
+            while (is_plain(*at))
+                at++;
+            fwrite(plain, 1, (size_t)(at - plain), f);
+            if (!*at || *at == '\n')
+                break;
+            fprintf(f, *at == '"' || *at == '\\' || *at == '?' ? "\\%c" : "\\%03o",
+                    (unsigned char)*at);
         }
         if (*at == '\n') {
             at++;

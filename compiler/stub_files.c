@@ -67,6 +67,7 @@ bool stub_write(const char *folder, const char *name, const Stub *s,
     FILE *f = fopen(path, "w");
     if (!f)
         return user_error("%s: %s", path, strerror(errno));
+    setvbuf(f, NEW_ARRAY(s->arena, char, 1 << 16), _IOFBF, 1 << 16);
     print(f, s);
     return fclose(f) == 0 || user_error("%s: %s", path, strerror(errno));
 }

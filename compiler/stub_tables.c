@@ -10,6 +10,21 @@ typedef struct Table {
     const char *type, *body, *name;
 } Table;
 
+/* A long table of a plan: others may have the same, and need not be printed to see that. */
+typedef struct Printed {
+    const tile_plan *plan;
+    const char *nodes, *fields; /* one of them is NULL */
+} Printed;
+
+/* A text in the making. */
+typedef struct Text Text;
+struct Text {
+    FILE *file;
+    char *bytes;
+    size_t size;
+    Text *next;
+};
+
 typedef struct Printer {
     FILE *out;
     Arena *arena;
@@ -19,6 +34,11 @@ typedef struct Printer {
         Table *items;
         int count, capacity;
     } tables;
+    struct {
+        Printed *items;
+        int count, capacity;
+    } printed;
+    Text *idle; /* that may be used again */
 } Printer;
 
 /* ---- tables that are equal ---- */
@@ -41,15 +61,14 @@ static const char *table(Printer *p, const char *type, const char *stem, const c
     return t.name;
 }
 
-typedef struct Text {
-    FILE *file;
-    char *bytes;
-    size_t size;
-} Text;
-
 static Text *text_begin(Printer *p)
 {
-    Text *t = NEW(p->arena, Text);
+    Text *t = p->idle;
+    if (t) {
+        p->idle = t->next;
+        return t;
+    }
+    t = NEW(p->arena, Text);
     t->file = open_memstream(&t->bytes, &t->size);
     if (!t->file) {
         perror("tilec");
@@ -60,10 +79,20 @@ static Text *text_begin(Printer *p)
 
 static const char *text_end(Printer *p, Text *t)
 {
-    fclose(t->file);
+    fflush(t->file);
     const char *text = arena_text(p->arena, t->bytes, t->size);
-    free(t->bytes);
+    rewind(t->file);
+    t->next = p->idle;
+    p->idle = t;
     return text;
+}
+
+static void free_texts(Printer *p)
+{
+    for (; p->idle; p->idle = p->idle->next) {
+        fclose(p->idle->file);
+        free(p->idle->bytes);
+    }
 }
 
 static const char *quoted(Printer *p, const char *text)
@@ -99,8 +128,33 @@ static const char *const dtype_names[] = {
 static const char *const form_names[] = {"TILE_FORM_ROW", "TILE_FORM_COL_PAD16",
                                          "TILE_FORM_UE8M0X4"};
 
+static bool same_nodes(const tile_plan *a, const tile_plan *b)
+{
+    bool same = a->node_count == b->node_count;
+    for (int i = 0; i < a->node_count && same; i++) {
+        const tile_node *m = &a->nodes[i], *n = &b->nodes[i];
+        same = m->op == n->op && m->type == n->type && m->from == n->from && m->a == n->a &&
+               m->b == n->b && m->c == n->c && m->value == n->value;
+    }
+    return same;
+}
+
+static bool same_fields(const tile_plan *a, const tile_plan *b)
+{
+    bool same = a->field_count == b->field_count;
+    for (int i = 0; i < a->field_count && same; i++) {
+        const tile_field *f = &a->fields[i], *g = &b->fields[i];
+        same = f->kind == g->kind && f->offset == g->offset && f->size == g->size &&
+               f->index == g->index && f->node == g->node;
+    }
+    return same;
+}
+
 static const char *print_nodes(Printer *p, const tile_plan *plan)
 {
+    for (int i = 0; i < p->printed.count; i++)
+        if (p->printed.items[i].nodes && same_nodes(p->printed.items[i].plan, plan))
+            return p->printed.items[i].nodes;
     Text *t = text_begin(p);
     for (int i = 0; i < plan->node_count; i++) {
         const tile_node *n = &plan->nodes[i];
@@ -110,11 +164,16 @@ static const char *print_nodes(Printer *p, const tile_plan *plan)
                 cast ? scalar_names[n->from] : "", n->a, n->b, n->c);
         fprintf(t->file, n->value == INT64_MIN ? "INT64_MIN},\n" : "%" PRId64 "},\n", n->value);
     }
-    return table(p, "tile_node", "nodes", text_end(p, t));
+    Printed own = {.plan = plan, .nodes = table(p, "tile_node", "nodes", text_end(p, t))};
+    PUSH(p->arena, &p->printed, own);
+    return own.nodes;
 }
 
 static const char *print_fields(Printer *p, const tile_plan *plan)
 {
+    for (int i = 0; i < p->printed.count; i++)
+        if (p->printed.items[i].fields && same_fields(p->printed.items[i].plan, plan))
+            return p->printed.items[i].fields;
     Text *t = text_begin(p);
     for (int i = 0; i < plan->field_count; i++) {
         const tile_field *f = &plan->fields[i];
@@ -125,7 +184,9 @@ static const char *print_fields(Printer *p, const tile_plan *plan)
         else
             fprintf(t->file, ".index = -1, .node = %d},\n", f->node);
     }
-    return table(p, "tile_field", "fields", text_end(p, t));
+    Printed own = {.plan = plan, .fields = table(p, "tile_field", "fields", text_end(p, t))};
+    PUSH(p->arena, &p->printed, own);
+    return own.fields;
 }
 
 static const char *print_phases(Printer *p, const tile_plan *plan)
@@ -348,4 +409,5 @@ void stub_print_tables(FILE *f, const Stub *s, const LibraryKernel *k, int *code
                 "    .file_count = %d,\n",
                 s->symbol, k->first_file, k->file_count);
     fputs("};\n", f);
+    free_texts(&p);
 }

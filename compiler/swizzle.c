@@ -54,12 +54,17 @@ static int64_t line_number(const SharedPlace *p, const Layout *l, int64_t reg, i
     return n;
 }
 
-int64_t shared_byte(const SharedPlace *p, const Layout *l, int64_t reg, int64_t lane, int64_t warp)
+/* Of element x of line n. */
+static int64_t byte_at(const SharedPlace *p, int64_t n, int64_t x)
 {
-    int64_t n = line_number(p, l, reg, lane, warp);
-    int64_t x = layout_index(l, p->fast, reg, lane, warp);
     int64_t chunk = x / p->chunk ^ (n >> p->shift & p->mask);
     return ((n * p->chunks + chunk) * p->chunk + x % p->chunk) * dtype_info[p->type.dtype].size;
+}
+
+int64_t shared_byte(const SharedPlace *p, const Layout *l, int64_t reg, int64_t lane, int64_t warp)
+{
+    return byte_at(p, line_number(p, l, reg, lane, warp),
+                   layout_index(l, p->fast, reg, lane, warp));
 }
 
 /* ---- banks ---- */
@@ -95,13 +100,67 @@ int phase_turns(const SharedPlace *p, const Layout *l, const Vectors *v, int64_t
     return bank_turns(at, n, bytes);
 }
 
+/* What lanes and registers add to line, index along the fast axis, and sums of masks: a place is
+ * the sum of both. */
+typedef struct Part {
+    int64_t line, x, sum[MAX_MASKS];
+} Part;
+
+/* The accesses of a warp to a tile in shared memory, whatever its swizzle. */
+typedef struct Accesses {
+    const Layout *layout;
+    const Vectors *vectors;
+    int64_t bytes; /* of a vector */
+    Part lane[32];
+} Accesses;
+
+static Part part_of(const SharedPlace *p, const Layout *l, int64_t reg, int64_t lane)
+{
+    Part part = {.line = line_number(p, l, reg, lane, 0),
+                 .x = layout_index(l, p->fast, reg, lane, 0)};
+    for (int k = 0; k < l->masks; k++)
+        part.sum[k] = layout_mask_sum(l, k, reg, lane, 0);
+    return part;
+}
+
+static void accesses_of(Accesses *a, const SharedPlace *p, const Layout *l, const Vectors *v)
+{
+    *a = (Accesses){l, v, v->n * dtype_info[p->type.dtype].size, {{0}}};
+    for (int64_t lane = 0; lane < 32; lane++)
+        a->lane[lane] = part_of(p, l, 0, lane);
+}
+
+static bool is_inside(const Layout *l, const Part *a, const Part *b)
+{
+    for (int k = 0; k < l->masks; k++)
+        if (a->sum[k] + b->sum[k] >= l->limit[k])
+            return false;
+    return true;
+}
+
+/* Their conflicts; once there are `most`, some number that is not below it. */
+static int64_t conflicts_below(const Accesses *a, const SharedPlace *p, int64_t most)
+{
+    int64_t lanes = phase_lanes(a->bytes), extra = 0;
+    for (int64_t o = 0; o < a->vectors->count && extra < most; o++) {
+        Part reg = part_of(p, a->layout, vector_first(a->layout, a->vectors, o), 0);
+        for (int64_t first = 0; first < 32; first += lanes) {
+            int64_t at[32];
+            int n = 0;
+            for (int64_t i = first; i < first + lanes; i++)
+                if (is_inside(a->layout, &reg, &a->lane[i]))
+                    at[n++] = byte_at(p, reg.line + a->lane[i].line, reg.x + a->lane[i].x);
+            extra += bank_turns(at, n, a->bytes) - 1;
+        }
+    }
+    return extra;
+}
+
 int64_t bank_conflicts(const SharedPlace *p, const Layout *l, const Vectors *v)
 {
-    int64_t lanes = phase_lanes(v->n * dtype_info[p->type.dtype].size), extra = 0;
-    for (int64_t o = 0; o < v->count; o++)
-        for (int64_t first = 0; first < 32; first += lanes)
-            extra += phase_turns(p, l, v, o, first) - 1;
-    return extra;
+    Accesses a;
+    accesses_of(&a, p, l, v);
+    return conflicts_below(&a, p, INT64_MAX);
 }
 
 /* Axis `fast` of the tile lies along memory; the swizzle with the fewest conflicts. Gives its cost:
@@ -110,7 +169,7 @@ static int64_t find_swizzle(SharedPlace *p, const Type *t, int fast, const Layou
                             const Layout *to, Vectors *put, Vectors *get)
 {
     int size = dtype_info[t->dtype].size;
-    int64_t most = 16 / size ? 16 / size : 1, best = -1;
+    int64_t most = 16 / size ? 16 / size : 1, best = INT64_MAX;
     *p = (SharedPlace){.type = *t, .fast = fast};
     p->chunk = most;
     while (t->dims[fast] % p->chunk)
@@ -119,16 +178,20 @@ static int64_t find_swizzle(SharedPlace *p, const Type *t, int fast, const Layou
     *put = vectors_along(from, fast, p->chunk);
     *get = vectors_along(to, fast, p->chunk);
     SharedPlace tried = *p;
+    Accesses puts, gets;
+    accesses_of(&puts, p, from, put);
+    accesses_of(&gets, p, to, get);
     int64_t widest = 1;
     while (widest * 2 <= 8 && p->chunks % (widest * 2) == 0)
         widest *= 2;
-    for (int shift = 0; shift < 8; shift++)
-        for (tried.mask = 0; tried.mask < widest; tried.mask = 2 * tried.mask + 1) {
+    for (int shift = 0; shift < 8 && best; shift++)
+        for (tried.mask = 0; tried.mask < widest && best; tried.mask = 2 * tried.mask + 1) {
             tried.shift = shift;
             if (shift && !tried.mask)
                 continue;
-            int64_t n = bank_conflicts(&tried, from, put) + bank_conflicts(&tried, to, get);
-            if (best < 0 || n < best) {
+            int64_t n = conflicts_below(&puts, &tried, best);
+            n += n < best ? conflicts_below(&gets, &tried, best - n) : 0;
+            if (n < best) {
                 best = n;
                 *p = tried;
             }

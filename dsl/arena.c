@@ -1,5 +1,6 @@
 #include "dsl/arena.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,12 +28,18 @@ static void *new_block(Arena *a, size_t bytes)
     return b->data;
 }
 
-void *arena_alloc(Arena *a, size_t bytes)
+/* Rounded up to a multiple of the alignment; at least one. */
+static size_t aligned(size_t bytes)
 {
     const size_t unit = sizeof(max_align_t);
+    return (bytes ? bytes + unit - 1 : unit) / unit * unit;
+}
+
+void *arena_alloc(Arena *a, size_t bytes)
+{
     if (bytes > (size_t)-1 / 2)
         out_of_memory();
-    bytes = (bytes ? bytes + unit - 1 : unit) / unit * unit;
+    bytes = aligned(bytes);
     if (bytes > BLOCK_BYTES / 4)
         return memset(new_block(a, bytes), 0, bytes);
     if ((size_t)(a->end - a->at) < bytes) {
@@ -52,13 +59,83 @@ char *arena_text(Arena *a, const char *text, size_t length)
     return p;
 }
 
+/* The decimal digits of i, behind which `end` stands. */
+static const char *digits_of(long long i, char *end)
+{
+    unsigned long long n = i < 0 ? -(unsigned long long)i : (unsigned long long)i;
+    do
+        *--end = (char)('0' + n % 10);
+    while (n /= 10);
+    if (i < 0)
+        *--end = '-';
+    return end;
+}
+
+static bool skip(const char **at, const char *word)
+{
+    size_t n = strlen(word);
+    if (strncmp(*at, word, n) != 0)
+        return false;
+    *at += n;
+    return true;
+}
+
+/* For what nearly all formats of the emitter have: %s, %.*s, %d, %lld, %%. Gives the length, or
+ * `room` if that is too small or there is something else. */
+static size_t format_simple(char *out, size_t room, const char *format, va_list args)
+{
+    char digits[24], *const end = digits + sizeof digits;
+    size_t at = 0;
+    while (*format && at < room) {
+        const char *text = format;
+        size_t n = strcspn(format, "%");
+        if (n > 0) {
+            format += n;
+        } else if (skip(&format, "%s")) {
+            text = va_arg(args, const char *);
+            n = strlen(text);
+        } else if (skip(&format, "%.*s")) {
+            n = (size_t)va_arg(args, int);
+            text = va_arg(args, const char *);
+            n = strnlen(text, n);
+        } else if (skip(&format, "%d")) {
+            text = digits_of(va_arg(args, int), end);
+            n = (size_t)(end - text);
+        } else if (skip(&format, "%lld")) {
+            text = digits_of(va_arg(args, long long), end);
+            n = (size_t)(end - text);
+        } else if (skip(&format, "%%")) {
+            n = 1;
+        } else {
+            return room;
+        }
+        if (n < room - at)
+            memcpy(out + at, text, n);
+        at += n;
+    }
+    if (at >= room)
+        return room;
+    out[at] = 0;
+    return at;
+}
+
 char *arena_vformat(Arena *a, const char *format, va_list args)
 {
     va_list again;
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
-    char *p = arena_alloc(a, (size_t)n + 1);
-    vsnprintf(p, (size_t)n + 1, format, again);
+    /* Most texts fit into what is left of the block: then one pass over the format is enough. */
+    size_t room = (size_t)(a->end - a->at), n = format_simple(a->at, room, format, args);
+    char *p = a->at;
+    if (n < room) {
+        a->at += aligned(n + 1);
+    } else {
+        va_list once;
+        va_copy(once, again);
+        n = (size_t)vsnprintf(NULL, 0, format, once);
+        va_end(once);
+        p = arena_alloc(a, n + 1);
+        vsnprintf(p, n + 1, format, again);
+    }
     va_end(again);
     return p;
 }

@@ -3,7 +3,8 @@
  * The file is the entry, machine code mostly, with a trailer behind it, so that cuobjdump and
  * nvdisasm read it as it is. It is written under another name and renamed when complete: a reader
  * sees all of it or nothing, and of two writers of the same entry either wins. What the trailer
- * does not confirm is not there.
+ * does not confirm is not there; so nobody waits for the disk, and what a power failure leaves of
+ * an entry is made anew.
  */
 #include "runtime/runtime.h"
 
@@ -240,10 +241,12 @@ void tile__cache_write(const CacheKey *key, const char *kind, const void *bytes,
         close(directory);
         return;
     }
-    bool done = write_all(fd, bytes, size) && write_all(fd, trailer, TRAILER_SIZE) &&
-                fsync(fd) == 0;
+    bool done = write_all(fd, bytes, size) && write_all(fd, trailer, TRAILER_SIZE);
     int error = errno;
-    close(fd);
+    if (close(fd) != 0 && done) {
+        done = false;
+        error = errno;
+    }
     if (done && renameat(directory, temporary, directory, name) != 0) {
         done = false;
         error = errno;

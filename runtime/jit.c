@@ -108,21 +108,41 @@ tile_status tile__source_key(const tile_context *c, const tile_source *source, t
 
 /* ---- NVRTC ---- */
 
-static int create_program(const Nvrtc *nvrtc, const tile_source *source, NvrtcProgram **program)
+/* The headers as far as the source needs them. */
+static int create_with(const Nvrtc *nvrtc, const tile_source *source, int count,
+                       const TextFile *headers, char **trimmed, const char **list,
+                       NvrtcProgram **program)
 {
-    int most = tile__device_header_count, count = 0;
-    const char **list = calloc(2 * (size_t)most + 1, sizeof *list);
-    if (!list) {
-        return NVRTC_NO_MEMORY;
-    }
-    for (int i = 0; i < most; i++) {
-        if (is_for_gpu(&tile__device_headers[i])) {
-            list[count] = tile__device_headers[i].text;
-            list[most + count++] = tile__device_headers[i].name;
-        }
+    tile__trim(source->text, headers, count, trimmed);
+    for (int i = 0; i < count; i++) {
+        list[i] = trimmed[i] ? trimmed[i] : headers[i].text;
+        list[count + i] = headers[i].name;
     }
     int result = nvrtc->nvrtcCreateProgram(program, source->text, source->name, count, list,
-                                           list + most);
+                                           list + count);
+    for (int i = 0; i < count; i++) {
+        free(trimmed[i]);
+    }
+    return result;
+}
+
+static int create_program(const Nvrtc *nvrtc, const tile_source *source, NvrtcProgram **program)
+{
+    size_t most = (size_t)tile__device_header_count + 1;
+    TextFile *headers = calloc(most, sizeof *headers);
+    char **trimmed = calloc(most, sizeof *trimmed);
+    const char **list = calloc(2 * most, sizeof *list);
+    int count = 0, result = NVRTC_NO_MEMORY;
+    for (int i = 0; headers && i < tile__device_header_count; i++) {
+        if (is_for_gpu(&tile__device_headers[i])) {
+            headers[count++] = tile__device_headers[i];
+        }
+    }
+    if (headers && trimmed && list) {
+        result = create_with(nvrtc, source, count, headers, trimmed, list, program);
+    }
+    free(headers);
+    free(trimmed);
     free(list);
     return result;
 }

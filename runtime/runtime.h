@@ -77,6 +77,11 @@ typedef struct TextFile {
 extern const TextFile tile__device_headers[];
 extern const int tile__device_header_count;
 
+/* ---- trim.c ---- */
+
+/* What the source needs of headers that it includes: texts[i], allocated; NULL: all of it. */
+void tile__trim(const char *source, const TextFile *headers, int count, char **texts);
+
 /* ---- context.c ---- */
 
 typedef struct LoadedTable LoadedTable;

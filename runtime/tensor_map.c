@@ -1,5 +1,6 @@
-/* Encoding and decoding tensor maps; the fields are in tensor_map.h, the rules those of
- * cuTensorMapEncodeTiled. */
+/* Encoding and decoding tensor maps; the fields are in tensor_map.h, the rules those that cuda.h
+ * states for cuTensorMapEncodeTiled, and two that it leaves to the caller and CCCL's
+ * cuda::make_tma_descriptor adds: the box fits in shared memory, a step within the extent. */
 #include "runtime/tensor_map.h"
 
 #include <stddef.h>
@@ -23,6 +24,9 @@ int tile_tensor_type_bytes(tile_tensor_type type)
     return types[type].bytes;
 }
 
+/* Shared memory of a block of SM90 and SM100. */
+enum { MOST_SHARED = 232448 };
+
 static bool is_float(tile_tensor_type type)
 {
     return type >= TILE_TENSOR_F16;
@@ -37,10 +41,20 @@ static const char *check_dims(const tile_tensor_map_spec *s)
             return "a side of the box is not in 1 to 256";
         if (s->step[i] > 8)
             return "an element stride is greater than 8";
+        if (i > 0 && s->step[i] > s->extent[i])
+            return "an element stride is greater than the extent";
         if (i > 0 && (s->stride[i] % 16 || s->stride[i] >= 1ull << 40))
             return "a stride is not a multiple of 16 bytes below 2^40";
     }
     return s->step[0] > 1 ? "the element stride of dim 0 is not 1" : NULL;
+}
+
+static bool box_fits(const tile_tensor_map_spec *s)
+{
+    uint64_t bytes = (uint64_t)types[s->type].bytes;
+    for (int i = 0; i < s->rank; i++)
+        bytes *= s->box[i];
+    return bytes <= MOST_SHARED;
 }
 
 static const char *check(const tile_tensor_map_spec *s)
@@ -61,6 +75,8 @@ static const char *check(const tile_tensor_map_spec *s)
         return "there is no such swizzle";
     if (s->swizzle && inner > 16ull << s->swizzle)
         return "the box's inner dim is longer than the swizzle";
+    if (!box_fits(s))
+        return "the box does not fit in 232448 bytes of shared memory";
     if (s->fill_nan && !is_float(s->type))
         return "NaN fills no integers";
     return NULL;

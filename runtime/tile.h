@@ -218,7 +218,8 @@ TILE_API tile_status tile_call(const tile_kernel *kernel, tile_context *context,
 /* The bytes of scratch that such a call needs; 0: none. */
 TILE_API tile_status tile_call_scratch(const tile_kernel *kernel, tile_context *context,
                                        const tile_argument *arguments, int count, size_t *bytes);
-/* Makes new scratch usable: once, before the first call that gets it. Calls that may run at the
+/* Makes scratch usable: once, before the first call that gets it, and again before it goes to
+ * another kernel or to other statics, or after a call whose kernel failed. Calls that may run at the
  * same time need different scratch. */
 TILE_API tile_status tile_scratch_init(tile_context *context, void *scratch, size_t bytes,
                                        tile_stream stream);

@@ -387,6 +387,8 @@ PAIR(e4m3, uint16_t, "=h", "cvt.rn.satfinite.e4m3x2.f32")
 PAIR(e5m2, uint16_t, "=h", "cvt.rn.satfinite.e5m2x2.f32")
 PAIR(bf16, uint32_t, "=r", "cvt.rn.bf16x2.f32")
 PAIR(f16, uint32_t, "=r", "cvt.rn.f16x2.f32")
+PAIR(bf16_zero, uint32_t, "=r", "cvt.rz.bf16x2.f32")
+PAIR(f16_zero, uint32_t, "=r", "cvt.rz.f16x2.f32")
 #undef PAIR
 
 /* Two bf16 in a word: mul, PTX ISA 9.7.4.3; the NaN is 0x7FFF. */

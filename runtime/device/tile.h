@@ -645,29 +645,17 @@ SEVERAL_1(int8_t, i8)
 SEVERAL_1(uint8_t, u8)
 SEVERAL_1(bool, bool)
 
-/* How many elements an address is past a multiple of 16 bytes. */
-#define tile_elements_past(p) ((int)((uint64_t)(p) / sizeof(*(p)) & (16 / sizeof(*(p)) - 1)))
-/* Elements from <= k < to of the 16 bytes at p, which is a multiple of 16. */
-#define PART(T, name, n)                                                                      \
-    TILE_FN void tile_store_part_##name(T *p, const T *x, int64_t from, int64_t to, int hint) \
-    {                                                                                         \
-        uint32_t w[4] = {0, 0, 0, 0};                                                         \
-        PACK(T, name, n, w, x);                                                               \
-        if (from <= 0 && to >= n)                                                             \
-            tile_global_write(p, w, 16, hint);                                                \
-        else {                                                                                \
-            TILE_EACH(k, n) tile_store_##name(p + k, x[k], k >= from && k < to, hint);        \
-        }                                                                                     \
-    }
-PART(float, f32, 4)
-PART(int32_t, i32, 4)
-PART(uint32_t, u32, 4)
-PART(int16_t, i16, 8)
-PART(uint16_t, u16, 8)
-PART(int8_t, i8, 16)
-PART(uint8_t, u8, 16)
-PART(bool, bool, 16)
-#undef PART
+/* How many elements an address is short of a multiple of 16 bytes. */
+#define tile_elements_short(p) ((int)(-((uint64_t)(p) / sizeof(*(p))) & (16 / sizeof(*(p)) - 1)))
+/* 16 of the 32 bytes at low and high, from byte skip < 16 on. */
+TILE_FN void tile_shared_read_across(uint32_t *w, const void *low, const void *high, int skip)
+{
+    uint32_t x[8];
+    tile_shared_read(x, low, 16), tile_shared_read(x + 4, high, 16);
+    TILE_EACH(i, 6) x[i] = skip & 8 ? x[i + 2] : x[i];
+    TILE_EACH(i, 5) x[i] = skip & 4 ? x[i + 1] : x[i];
+    TILE_EACH(i, 4) w[i] = tile_byte_perm(x[i], x[i + 1], 0x3210u + 0x1111u * (uint32_t)(skip & 3));
+}
 
 #define UNPACK_64(T, name, n, x, w) \
     TILE_EACH(i, n) x[i] = (T)((uint64_t)w[2 * i + 1] << 32 | w[2 * i])

@@ -304,6 +304,8 @@ TILE_MACHINE_PAIR(e4m3, uint16_t, 8)
 TILE_MACHINE_PAIR(e5m2, uint16_t, 8)
 TILE_MACHINE_PAIR(bf16, uint32_t, 16)
 TILE_MACHINE_PAIR(f16, uint32_t, 16)
+TILE_MACHINE_PAIR(bf16_zero, uint32_t, 16)
+TILE_MACHINE_PAIR(f16_zero, uint32_t, 16)
 #undef TILE_MACHINE_PAIR
 
 TILE_FN uint32_t tile_mul_bf16x2(uint32_t a, uint32_t b)

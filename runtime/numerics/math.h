@@ -104,16 +104,8 @@ TILE_FN float tile_reciprocal(float d)
     return TILE_FMA(r, TILE_FMA(-d, r, 1.0f), r);
 }
 
-/* a / (d + d_low) for a in [0, 1], d in [1, 2], |d_low| <= 2^-24, little more than rounded once.
- * Fewer instructions than a division, which must expect any operands. */
-TILE_FN float tile_divide(float a, float d, float d_low)
-{
-    float r = tile_reciprocal(d);
-    float q = a * r;
-    return TILE_FMA(TILE_FMA(-q, d_low, TILE_FMA(-q, d, a)), r, q);
-}
-
-/* The same of a + a_low. */
+/* (a + a_low) / (d + d_low) for a in [0, 1], d in [1, 2], |d_low| <= 2^-24, little more than
+ * rounded once. Fewer instructions than a division, which must expect any operands. */
 TILE_FN float tile_divide_sum(float a, float a_low, float d, float d_low)
 {
     float r = tile_reciprocal(d);
@@ -121,11 +113,28 @@ TILE_FN float tile_divide_sum(float a, float a_low, float d, float d_low)
     return TILE_FMA(TILE_FMA(-q, d_low, TILE_FMA(-q, d, a) + a_low), r, q);
 }
 
-TILE_FN float tile_sigmoid(float x)
+/* a / (1 + e) for e in [0, 1] and a = e or 1, little more than rounded once. Every a - q here is
+ * exact, since q is a / 2 at least, and nobody rounds 1 + e. */
+TILE_FN float tile_divide_by_sum(float a, float e)
+{
+    float r = 0x1.371aaap-2f; /* but for 2^-6.4 */
+    r = TILE_FMA(r, e, -0x1.959034p-1f);
+    r = TILE_FMA(r, e, 0x1.fa0534p-1f);
+    r = TILE_FMA(r, TILE_FMA(e, -r, 1.0f - r), r);
+    float q = a * r;
+    return TILE_FMA(r, TILE_FMA(e, -q, a - q), q);
+}
+
+/* sigmoid(x) of a number; of NaN: some number. */
+TILE_FN float tile_sigmoid_number(float x)
 {
     float e = tile_exp_minus_abs(x);
-    float d = 1.0f + e;
-    float y = tile_divide(x < 0.0f ? e : 1.0f, d, e - (d - 1.0f));
+    return tile_divide_by_sum(x < 0.0f ? e : 1.0f, e);
+}
+
+TILE_FN float tile_sigmoid(float x)
+{
+    float y = tile_sigmoid_number(x);
     return x != x ? tile_float(TILE_NAN_BITS) : y;
 }
 

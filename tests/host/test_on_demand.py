@@ -118,16 +118,33 @@ def test_threads(driver):
     assert "0 modules" in done.log[-1] and len(done.calls("compile")) == 1
 
 
-def test_times(driver):
-    """With the real NVRTC; the GPU is a fake that takes its code. Printed, and loosely bounded."""
+def times(driver, folder, **variables):
+    """Milliseconds from text to a launch, at best: compiled, and from the disk cache."""
     cast = ["call", "per_token_cast", *CAST[:5], "end"]
-    words = ["clock", "program", QUANT, "context", 0, *cast, "clock", *cast, "clock", "free"]
-    times = [driver(*words, TILE_NVRTC=None, FAKE_LOG=None) for _ in range(2)]
-    if any("no NVRTC" in t.text for t in times):
-        pytest.skip("no NVRTC")
-    cold, warm = (float(t.of("clock")[1]) for t in times)
+    best = [1e9, 1e9]
+    for _ in range(5):
+        shutil.rmtree(folder / "cache", ignore_errors=True)
+        for i in range(2):
+            done = driver("clock", "program", QUANT, "context", 0, *cast, "clock", "free", FAKE_LOG=None, **variables)
+            if "no NVRTC" in done.text:
+                pytest.skip("no NVRTC")
+            assert done.one("call") == "TILE_OK"
+            best[i] = min(best[i], float(done.of("clock")[1]))
+    return best
+
+
+def test_times(driver, tmp_path):
+    """With the real NVRTC; the GPU is a fake that takes its code. Printed, and loosely bounded."""
+    cold, warm = times(driver, tmp_path, TILE_NVRTC=None)
     print(f"from text to a launch: {cold:.0f} ms, from a warm disk cache {warm:.1f} ms")
-    assert sanitized() or (cold < 1000 and warm < 50)
+    assert sanitized() or (cold < 300 and warm < 15)
+
+
+def test_times_without_nvrtc(driver, tmp_path):
+    """With an NVRTC that takes no time: what is ours of it."""
+    cold, warm = times(driver, tmp_path)
+    print(f"from text to a launch: {cold:.1f} ms and NVRTC's, from a warm disk cache {warm:.1f} ms")
+    assert sanitized() or (cold < 40 and warm < 15)
 
 
 PROGRAM = """

@@ -7,7 +7,7 @@ and as e4m3 with one scale per G channels), and gw[i] = sum gy silu(a) b; slots 
 """
 import numpy as np
 
-from ref_math import F32, ceil_pow2, exp, f32, fma, quietly, to_bf16, to_e4m3
+from ref_math import F32, ceil_pow2, f32, fma, quietly, sigmoid, to_bf16, to_e4m3
 
 F64 = np.float64
 
@@ -70,9 +70,8 @@ def rounded(x, xsf, gy, w, pos_slot, group, pow2, limit=None):
         a, b = np.minimum(a0, limit), np.maximum(np.minimum(b0, limit), -limit)
     weight = row_weights(w, pos_slot)[:, None]
     g = f32(gy)
-    t = F32(1) + exp(-a)
-    s = F32(1) / t
-    act = a / t * b
+    s = sigmoid(a)
+    act = a * s * b
     weighted = g * weight * s
     ga = weighted * b * fma(a, F32(1) - s, F32(1))
     gb = weighted * a

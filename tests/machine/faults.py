@@ -65,6 +65,9 @@ FAULTS = [
     ("a lane releases the stage before the others have read it", "ring",
      "tile_sync_warp();\n        if (tile_lane", "if (tile_lane", "reused too early",
      "the bulk copy writes shared"),
+    ("a row is fetched before its stage is free", "ring",
+     "tile_mbarrier_wait(shared + AT_EMPTY + 8 * stage, (uint32_t)(k / STAGES & 1) ^ 1);", "(void)0;",
+     ("reused too early", "in flight", "too many arrivals", "wrong phase"), ""),
     ("the producer waits with .cta scope for other blocks", "multicast",
      "tile_mbarrier_wait_cluster(shared + AT_EMPTY", "tile_mbarrier_wait(shared + AT_EMPTY",
      ("reused too early", "in flight"), "the tensor copy writes shared"),
@@ -83,6 +86,11 @@ FAULTS = [
      "wrong byte count", "never completes"),
     ("all lanes release the stage", "gemm", "if (tile_lane() == 0)\n            tile_mbarrier_arrive",
      "tile_mbarrier_arrive", ("too many arrivals", "wrong phase"), "the mbarrier at"),
+    ("the producer arrives twice", "gemm", EXPECT, EXPECT + " tile_mbarrier_arrive(full(shared, stage));",
+     "too many arrivals", "the mbarrier at"),
+    ("the copying thread arrives once more", "tensor", "tile_mbarrier_arrive_expect_tx(full, EXPECT);",
+     "tile_mbarrier_arrive_expect_tx(full, EXPECT);\n        tile_mbarrier_arrive(full);",
+     "too many arrivals", "the mbarrier at"),
     ("the empty barrier counts one warp less", "gemm", "MATH / 32);", "MATH / 32 - 1);",
      ("too many arrivals", "wrong phase", "reused too early", "in flight"), ""),
     ("the empty barrier counts one warp more", "gemm", "MATH / 32);", "MATH / 32 + 1);", "deadlock",
@@ -227,11 +235,17 @@ FAULTS = [
     ("a map of other dims", "gemm", "tile_tensor_load_2d(shared + stage * A_BYTES, &a->a, "
      "full(shared, stage), (int)k * BK, m);", "tile_tensor_load_3d(shared + stage * A_BYTES, &a->a, "
      "full(shared, stage), (int)k * BK, m, 0);", "wrong tensor map", "in 3 dims"),
+    ("a map's second half is taken for a map", "tensor", "(shared, &a.in,",
+     "(shared, (const TileTensorMap *)((const char *)&a.in + 64),", "wrong tensor map", "no tensor map"),
+    ("the launch asks for more shared memory than there is", "tensor", "TILE_KERNEL(ENTRY", "TILE_KERNEL(ENTRY",
+     "wrong launch", "bytes of shared memory", {"shared": 240000}),
     ("shared memory is too small", "gemm", "AT_EMPTY + 8 * stage", "AT_EMPTY + 8 * stage + 8",
      "out of bounds", "shared+"),
     ("a load past the end of a tensor", "ring", "tile_block() * a->rows + k", "tile_block() * a->rows + k + 1",
      "out of bounds", "outside of its"),
     ("an input is stored to", "tensor", "(&a.out, shared", "(&a.in, shared", "input written", "an input"),
+    ("a bulk addition to an input", "ring", "tile_bulk_reduce_add_f32(a.total,",
+     "tile_bulk_reduce_add_f32((float *)a.x,", "input written", "an input"),
     ("undefined shared memory is stored", "ring",
      "tile_shared_write(shared + AT_SUM + 4 * i, &w, 4);",
      "if (i < 100)\n            tile_shared_write(shared + AT_SUM + 4 * i, &w, 4);", "uninitialised",
@@ -333,11 +347,11 @@ def warp():
     return Launch("warp", 1, 64), {"x": x, "y": y}, [Pointer("x"), Pointer("y")], {"x": READ_ONLY}, []
 
 
-def tensor():
+def tensor(shared=4096 + 16):
     buffers = {"x": np.zeros((32, 32), np.uint32), "y": np.zeros((32, 32), np.uint32),
                "raw": np.zeros(1024, np.uint32)}
     maps = [Map(name, "u32", [32, 32], [128], [32, 32], 128) for name in "xy"]
-    return (Launch("tensor", 1, 128, shared=4096 + 16), buffers,
+    return (Launch("tensor", 1, 128, shared=shared), buffers,
             [*maps, Pointer("raw"), *[np.int32(0)] * 10], {"x": READ_ONLY}, ["-DDIMS=2", "-DBYTES=4096"])
 
 

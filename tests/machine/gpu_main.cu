@@ -1,6 +1,7 @@
 // The kernels of tests/machine/kernels on a real GPU of compute capability 9.0, against references
-// on the host: one line a test, PASS or FAIL, exit code 1 if any failed. tests/machine/gpu.sh builds
-// and runs it.
+// on the host. Without arguments: the names of the groups of tests. With one: a line a test of the
+// group, PASS or FAIL, exit code 1 if any failed. A CUDA error fails the test, and what is left of the
+// group with it: tests/machine/gpu.sh, which builds this, runs each group in a process of its own.
 #include <cuda.h>
 #include <cuda_runtime.h>
 
@@ -9,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -125,10 +127,8 @@ namespace tensor_5d_kernel
 #define CHECK(call)                                                                          \
     do {                                                                                     \
         cudaError_t e_ = (call);                                                             \
-        if (e_ != cudaSuccess) {                                                             \
-            printf("%s:%d: %s: %s\n", __FILE__, __LINE__, #call, cudaGetErrorString(e_));    \
-            exit(2);                                                                         \
-        }                                                                                    \
+        if (e_ != cudaSuccess)                                                               \
+            throw std::runtime_error(std::string(#call) + ": " + cudaGetErrorString(e_));    \
     } while (0)
 
 // ---- memory, launches ----
@@ -196,11 +196,20 @@ template <class Args> static void launch(void (*kernel)(Args), Shape s, const Ar
 
 static int failed;
 
-static void tell(const std::string &name, bool good)
+static void tell(const std::string &name, bool good, const char *why = "")
 {
-    printf("%s %s\n", good ? "PASS" : "FAIL", name.c_str());
+    printf("%s %s%s%s\n", good ? "PASS" : "FAIL", name.c_str(), *why ? ": " : "", why);
     fflush(stdout);
     failed += !good;
+}
+
+static void test(const std::string &name, const std::function<bool()> &passes)
+{
+    try {
+        tell(name, passes());
+    } catch (const std::exception &e) {
+        tell(name, false, e.what());
+    }
 }
 
 static uint32_t state = 1;
@@ -210,94 +219,7 @@ static uint32_t next()
     return state >> 8;
 }
 
-// ---- tensor maps ----
-
-static CUresult (*encode_tiled)(CUtensorMap *, CUtensorMapDataType, cuuint32_t, void *,
-                                const cuuint64_t *, const cuuint64_t *, const cuuint32_t *,
-                                const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
-                                CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
-
-static void find_driver()
-{
-    cudaDriverEntryPointQueryResult found;
-    void *function = nullptr;
-    CHECK(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000,
-                                           cudaEnableDefault, &found));
-    memcpy(&encode_tiled, &function, sizeof function);
-    if (!encode_tiled)
-        exit(2);
-}
-
-static TileTensorMap make_map(const tile_tensor_map_spec &s)
-{
-    CUtensorMap map;
-    cuuint32_t step[5];
-    for (int i = 0; i < 5; i++)
-        step[i] = s.step[i] ? s.step[i] : 1;
-    CUresult r = encode_tiled(
-        &map, (CUtensorMapDataType)s.type, (cuuint32_t)s.rank, s.address,
-        (const cuuint64_t *)s.extent, (const cuuint64_t *)s.stride + 1, s.box, step,
-        CU_TENSOR_MAP_INTERLEAVE_NONE, (CUtensorMapSwizzle)s.swizzle,
-        (CUtensorMapL2promotion)s.l2_promotion,
-        s.fill_nan ? CU_TENSOR_MAP_FLOAT_OOB_FILL_NAN_REQUEST_ZERO_FMA
-                   : CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-    if (r != CUDA_SUCCESS) {
-        printf("cuTensorMapEncodeTiled: %d\n", (int)r);
-        exit(2);
-    }
-    TileTensorMap out;
-    memcpy(&out, &map, sizeof out);
-    return out;
-}
-
-// What tensormap.replace can set must be where runtime/tensor_map.h says; the rest is shown.
-static void test_map_bits()
-{
-    Device<uint32_t> memory(1 << 20, 0);
-    uint32_t rest[32] = {0}, known[32] = {0xFFFFFFF0, ~0u};
-    bool good = true;
-    known[0] = ~0u;
-    known[2] = 0x0059FFF0; // rank to tf32, atomicity, 96-byte swizzle
-    for (int i = 3; i < 15; i++)
-        known[i] = ~0u;
-    known[7] = 0xFFFF, known[13] = 0xFF007FFF;
-    for (int k = 0; k < 64; k++) {
-        tile_tensor_map_spec s = {};
-        const tile_tensor_type types[] = {TILE_TENSOR_U8,  TILE_TENSOR_U16, TILE_TENSOR_U32,
-                                          TILE_TENSOR_I32, TILE_TENSOR_U64, TILE_TENSOR_I64,
-                                          TILE_TENSOR_F16, TILE_TENSOR_F32, TILE_TENSOR_F64,
-                                          TILE_TENSOR_BF16};
-        s.type = types[k % 10];
-        s.rank = 1 + k % 5;
-        s.address = memory.data + 4 * (k % 3);
-        s.swizzle = (tile_swizzle)(k / 5 % 4);
-        s.l2_promotion = k % 4;
-        const uint32_t inner = 16u << (s.swizzle ? (unsigned)s.swizzle : 1u);
-        uint64_t stride = 0;
-        for (int i = 0; i < s.rank; i++) {
-            s.extent[i] = i ? 3 + next() % 60 : 256;
-            stride = i ? (i > 1 ? stride * s.extent[i - 1] : 4096) : 0;
-            s.stride[i] = stride;
-            s.box[i] = i ? 1 + next() % (uint32_t)s.extent[i] : inner / (uint32_t)tile_tensor_type_bytes(s.type);
-            s.step[i] = i ? 1 + next() % 8 : 1;
-        }
-        tile_tensor_map ours;
-        const char *wrong = tile_tensor_map_encode(&s, &ours);
-        TileTensorMap theirs = make_map(s);
-        uint32_t w[32];
-        memcpy(w, &theirs, sizeof w);
-        for (int i = 0; i < 32; i++) {
-            good = good && !wrong && ((w[i] ^ ours.word[i]) & known[i]) == 0;
-            rest[i] |= w[i] & ~known[i];
-        }
-    }
-    tell("tensor map bits", good);
-    printf("     bits of the driver beside them:");
-    for (int i = 0; i < 32; i++)
-        if (rest[i])
-            printf(" word %d: %08x", i, rest[i]);
-    printf("\n");
-}
+#include "gpu_maps.cuh"
 
 // ---- tensor copies ----
 
@@ -373,7 +295,7 @@ static uint64_t added(tile_tensor_type type, uint64_t x, uint64_t y)
 }
 
 template <class Args>
-static void test_tensor(const char *name, void (*kernel)(Args), const Box &b, bool add)
+static bool copies(void (*kernel)(Args), const Box &b, bool add)
 {
     const size_t size = (size_t)tile_tensor_type_bytes(b.type);
     std::vector<uint64_t> stride;
@@ -420,9 +342,15 @@ static void test_tensor(const char *name, void (*kernel)(Args), const Box &b, bo
             n = added(b.type, n, number(y, (size_t)at, size));
         memcpy(&y[(size_t)at], &n, size);
     });
-    tell(std::string(name) + " " + std::to_string(size) + " bytes, swizzle " +
+    return got == want && got_y == y;
+}
+
+template <class Args>
+static void test_tensor(const char *name, void (*kernel)(Args), const Box &b, bool add)
+{
+    test(std::string(name) + " " + std::to_string(tile_tensor_type_bytes(b.type)) + " bytes, swizzle " +
              std::to_string(b.swizzle) + (add ? ", add" : ""),
-         got == want && got_y == y);
+         [&] { return copies(kernel, b, add); });
 }
 
 static void test_tensors()
@@ -757,8 +685,8 @@ static std::vector<uint8_t> image(const std::vector<int> &x, int rows, int depth
 }
 
 template <class Args, class Matrix>
-static void test_wgmma(void (*kernel)(Args), const char *type, int n, int depth, const char *form,
-                       int size, bool a_mn, bool b_mn, int swizzle)
+static bool multiplies(void (*kernel)(Args), const char *type, int n, int depth, int size, bool a_mn,
+                       bool b_mn, int swizzle)
 {
     const int steps = 2, k = depth * steps;
     std::vector<int> a((size_t)(64 * k)), b((size_t)(n * k));
@@ -802,9 +730,16 @@ static void test_wgmma(void (*kernel)(Args), const char *type, int n, int depth,
                 want += a[(size_t)(row * k + c)] * b[(size_t)(column * k + c)];
             good = good && d[(size_t)(t * (n / 2) + i)] == (float)want;
         }
-    tell(std::string("wgmma m64n") + std::to_string(n) + "k" + std::to_string(depth) + " " + type + " " +
+    return good;
+}
+
+template <class Args, class Matrix>
+static void test_wgmma(void (*kernel)(Args), const char *type, int n, int depth, const char *form,
+                       int size, bool a_mn, bool b_mn, int swizzle)
+{
+    test(std::string("wgmma m64n") + std::to_string(n) + "k" + std::to_string(depth) + " " + type + " " +
              form + ", swizzle " + std::to_string(swizzle),
-         good);
+         [&] { return multiplies<Args, Matrix>(kernel, type, n, depth, size, a_mn, b_mn, swizzle); });
 }
 
 static void test_wgmmas()
@@ -821,7 +756,7 @@ static void test_wgmmas()
 
 // ---- the GEMM ----
 
-static void test_gemm(int m, int n, int k, unsigned grid)
+static bool gemm_is_right(int m, int n, int k, unsigned grid)
 {
     std::vector<uint16_t> a((size_t)(m * k)), b((size_t)(n * k));
     std::vector<int> ia(a.size()), ib(b.size());
@@ -855,32 +790,37 @@ static void test_gemm(int m, int n, int k, unsigned grid)
             u = (u + 0x7FFF + (u >> 16 & 1)) >> 16;
             good = good && c[(size_t)(i * n + j)] == (uint16_t)u;
         }
-    tell("gemm " + std::to_string(m) + " x " + std::to_string(n) + " x " + std::to_string(k), good);
+    return good;
 }
 
-int main()
+static void test_gemm()
 {
-    cudaDeviceProp p;
-    CHECK(cudaGetDeviceProperties(&p, 0));
-    printf("     %s\n", p.name);
-    find_driver();
-    test_map_bits();
-    test_tensors();
-    probe_narrow_boxes();
-    test_multicast();
-    test_cluster();
-    test_copy();
-    test_matrix();
-    test_named();
-    test_ring();
-    test_grid();
-    test_pdl();
-    test_warp();
-    test_wgmmas();
-    test_gemm(128, 128, 512, 1);
-    test_gemm(200, 136, 328, 2);
-    test_gemm(512, 384, 256, 5);
-    test_gemm(1024, 1024, 1024, 64);
-    printf(failed ? "%d failed\n" : "all passed\n", failed);
+    const int sizes[][4] = {{128, 128, 512, 1}, {200, 136, 328, 2}, {512, 384, 256, 5}, {1024, 1024, 1024, 64}};
+    for (const auto &s : sizes)
+        test("gemm " + std::to_string(s[0]) + " x " + std::to_string(s[1]) + " x " + std::to_string(s[2]),
+             [&] { return gemm_is_right(s[0], s[1], s[2], (unsigned)s[3]); });
+}
+
+int main(int argc, char **argv)
+{
+    const struct {
+        const char *name;
+        void (*run)();
+    } groups[] = {{"maps", test_maps},   {"tensor", test_tensors},       {"narrow", probe_narrow_boxes},
+                  {"multicast", test_multicast}, {"cluster", test_cluster}, {"copy", test_copy},
+                  {"matrix", test_matrix}, {"named", test_named},         {"ring", test_ring},
+                  {"grid", test_grid},   {"pdl", test_pdl},              {"warp", test_warp},
+                  {"wgmma", test_wgmmas}, {"gemm", test_gemm}};
+    setvbuf(stdout, nullptr, _IOLBF, 0);
+    for (const auto &group : groups) {
+        if (argc < 2)
+            puts(group.name);
+        else if (std::string(group.name) == argv[1])
+            test(std::string(group.name) + ", all", [&] {
+                find_driver();
+                group.run();
+                return !failed;
+            });
+    }
     return failed != 0;
 }

@@ -161,8 +161,8 @@ def encode(maps, spec):
 
 
 def sample():
-    return Spec(TYPES.index("bf16"), 5, 0x123456789ABCD0, (ctypes.c_uint64 * 5)(1, 2, 3, 4, 1 << 32),
-                (ctypes.c_uint64 * 5)(0, 16, 0xFEDCBA9870, 32, 48), (ctypes.c_uint32 * 5)(64, 2, 256, 4, 5),
+    return Spec(TYPES.index("bf16"), 5, 0x123456789ABCD0, (ctypes.c_uint64 * 5)(1, 2, 3, 8, 1 << 32),
+                (ctypes.c_uint64 * 5)(0, 16, 0xFEDCBA9870, 32, 48), (ctypes.c_uint32 * 5)(64, 2, 100, 3, 2),
                 (ctypes.c_uint32 * 5)(1, 2, 3, 8, 5), 3, 0, True)
 
 
@@ -174,9 +174,9 @@ def test_bits_of_a_map(maps):
     assert w[2] == 4 << 4 | 10 << 7 | 3 << 13 | 1 << 15
     assert [*w[3:7]] == [1, 0xFEDCBA987, 2, 3][:1] + [0xFEDCBA987 & 0xFFFFFFFF, 2, 3]
     assert w[7] == 0xF << 4
-    assert [*w[8:13]] == [0, 1, 2, 3, 0xFFFFFFFF]
+    assert [*w[8:13]] == [0, 1, 2, 7, 0xFFFFFFFF]
     assert w[13] == 0 | 1 << 3 | 2 << 6 | 7 << 9 | 4 << 12 | 63 << 24
-    assert w[14] == 1 | 255 << 8 | 3 << 16 | 4 << 24
+    assert w[14] == 1 | 99 << 8 | 2 << 16 | 1 << 24
     assert not w[15:].any()
 
 
@@ -198,6 +198,10 @@ def test_map_there_and_back(maps):
     (dict(stride=(0, 24, 16, 16, 16)), b"stride"), (dict(stride=(0, 1 << 40, 16, 16, 16)), b"stride"),
     (dict(box=(72, 2, 1, 1, 1)), b"longer than the swizzle"), (dict(step=(2, 1, 1, 1, 1)), b"dim 0"),
     (dict(step=(1, 9, 1, 1, 1)), b"greater than 8"), (dict(extent=(0, 1, 1, 1, 1)), b"extent"),
+    (dict(extent=(1, 2, 3, 8, (1 << 32) + 1)), b"extent"), (dict(address=0), b"multiple of 16"),
+    (dict(step=(1, 3, 1, 1, 1)), b"greater than the extent"), (dict(box=(64, 0, 1, 1, 1)), b"side of the box"),
+    (dict(box=(64, 228, 8, 1, 1)), b"fit in 232448 bytes"), (dict(swizzle=4), b"swizzle"),
+    (dict(type=13, nan=False), b"element type"), (dict(swizzle=1), b"longer than the swizzle"),
     (dict(type=2, box=(32, 2, 1, 1, 1)), b"NaN fills no integers")])
 def test_wrong_maps(maps, change, text):
     spec = sample()
@@ -205,6 +209,17 @@ def test_wrong_maps(maps, change, text):
         field = getattr(spec, name)
         setattr(spec, name, type(field)(*value) if isinstance(value, tuple) else value)
     assert text in encode(maps, spec)[0]
+
+
+@pytest.mark.parametrize("change", [
+    dict(box=(64, 227, 8, 1, 1)), dict(box=(8, 256, 1, 1, 1)), dict(stride=(0, (1 << 40) - 16, 16, 16, 16)),
+    dict(step=(1, 2, 3, 8, 8)), dict(type=9, box=(16, 2, 1, 1, 1), swizzle=1)], ids=str)
+def test_right_maps_at_their_limits(maps, change):
+    spec = sample()
+    for name, value in change.items():
+        field = getattr(spec, name)
+        setattr(spec, name, type(field)(*value) if isinstance(value, tuple) else value)
+    assert encode(maps, spec)[0] is None
 
 
 def test_a_map_must_fit_its_buffer():

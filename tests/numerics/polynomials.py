@@ -30,6 +30,10 @@ def cos_tail(s):    # (cos x - 1 + x^2 / 2) / x^4 in s = x^2
     return mp.fsum((-1) ** k * s**k / mp.factorial(2 * k + 4) for k in range(30))
 
 
+def reciprocal(x):
+    return 1 / (1 + x)
+
+
 HALF_LN2 = mp.log(2) / 2 * mp.mpf("1.0001")
 QUARTER_PI = mp.pi / 4 + mp.mpf(2) ** -8
 # name: (quotient, low, high, number of coefficients,
@@ -40,6 +44,8 @@ POLYNOMIALS = {
     "EXPM1": (exp_tail, -HALF_LN2, HALF_LN2, 5, lambda x: x**2 / mp.expm1(x) if x else x),
     "LOG": (log_tail, mp.mpf("-0.25"), mp.mpf("0.5"), 9,
             lambda x: x**2 / mp.log1p(x) if x else x),
+    # Ends where the fit gives 1 / 2 for 1: tile_divide's rest is exact then.
+    "RECIPROCAL": (reciprocal, mp.mpf(0), mp.mpf('1.0715'), 3, lambda x: 1 + x),
     "SIN": (sin_tail, mp.mpf(0), QUARTER_PI**2, 3, lambda s: s),
     "COS": (cos_tail, mp.mpf(0), QUARTER_PI**2, 3, lambda s: s**2 / mp.cos(mp.sqrt(s))),
 }

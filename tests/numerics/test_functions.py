@@ -22,7 +22,7 @@ INF, NAN = np.inf, np.nan
 FUNCTIONS = {
     "exp": (np.exp, 1.0),
     "log": (np.log, 1.0),
-    "sigmoid": (lambda x: np.where(x < 0, np.exp(x) / (1 + np.exp(x)), 1 / (1 + np.exp(-x))), 1.5),
+    "sigmoid": (lambda x: np.where(x < 0, np.exp(x) / (1 + np.exp(x)), 1 / (1 + np.exp(-x))), 1.73),
     "softplus": (lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))), 1.7),
     "tanh": (np.tanh, 1.5),
     "rsqrt": (lambda x: 1 / np.sqrt(x), 0.51),
@@ -220,8 +220,9 @@ def test_coefficients():
 
     quarter = constants("tile_sin_quarter")     # reversed: cosine's, then sine's
     found = {"EXP": constants("tile_exp_tail"), "EXPM1": constants("tile_exp_tail"),
-             "LOG": constants("tile_log_tail"), "COS": quarter[:3], "SIN": quarter[3:]}
-    greatest = {"EXP": 2**-27.4, "EXPM1": 2**-26.1, "LOG": 2**-27.5, "SIN": 2**-27.9,
+             "LOG": constants("tile_log_tail"),
+             "RECIPROCAL": constants("tile_divide_by_sum"), "COS": quarter[:3], "SIN": quarter[3:]}
+    greatest = {"EXP": 2**-27.4, "EXPM1": 2**-26.1, "LOG": 2**-27.5, "RECIPROCAL": 2**-6.4, "SIN": 2**-27.9,
                 "COS": 2**-32.8}
     for name, c in found.items():
         x, f, weight = polynomials.samples(name)

@@ -5,7 +5,7 @@
  *   program FILE            kernels on demand instead, of a .tile file
  *   context N               tile_context_create; "cpu", "machine" for the machine model (with
  *                           program), or "none" for NULL
- *   scratch BYTES           what later calls get, cleared
+ *   scratch BYTES           what later calls get, cleared; "BYTES+N": N bytes on
  *   call NAME ARGUMENT.. end        tile_call
  *   need NAME ARGUMENT.. end        tile_call_scratch
  *   bench N NAME ARGUMENT.. end     nanoseconds of a call, N in a row, and of a bare launch
@@ -17,8 +17,9 @@
  *   clock                   milliseconds since the start, or the clock before
  *   wait, free              tile_synchronize, tile_context_free
  *
+ * NAME is a kernel's, or "old:" and it for one that an older tilec built, or "none" for NULL.
  * ARGUMENT is i=INTEGER, f=NUMBER, null, a tensor, or a table: "[", tensors, "]", or "]N" with
- * another number of entries than there are. A tensor is
+ * another number of entries than there are, or "]xN" with the last one N times. A tensor is
  * TYPE:SHAPE with options behind colons: float32:4x128:s=256,1. TYPE is DLPack's (float32,
  * bfloat16, uint8, bool, float8_e4m3fn, float4_e2m1fn_x2, code.bits.lanes); options are
  *
@@ -62,10 +63,11 @@ static struct {
     tile_machine *machine;
     void *scratch;
     size_t scratch_bytes;
+    ptrdiff_t scratch_plus;
     tile_stream stream;
     Tensor tensors[MOST];
     int tensor_count;
-    const DLTensor *entries[MOST];
+    const DLTensor *entries[10 * MOST];
     int entry_count;
     tile_argument arguments[MOST];
     int count;
@@ -277,7 +279,12 @@ static void parse_table(tile_argument *a)
         state.entries[state.entry_count++] = strcmp(w, "null") == 0 ? NULL : parse_tensor(w);
         a->table.count++;
     }
-    if (w[1]) {
+    if (w[1] == 'x') {
+        for (int n = atoi(w + 2); n > 1; n--, state.entry_count++) {
+            state.entries[state.entry_count] = state.entries[state.entry_count - 1];
+            a->table.count++;
+        }
+    } else if (w[1]) {
         a->table.count = strtoll(w + 1, NULL, 0);
     }
 }
@@ -317,8 +324,14 @@ static void parse_arguments(void)
 
 static const tile_kernel *kernel(const char *name)
 {
+    static tile_kernel old;
     char text[256];
     const tile_kernel *k = NULL;
+    if (strncmp(name, "old:", 4) == 0) {
+        old = *kernel(name + 4);
+        old.version--;
+        return &old;
+    }
     if (strcmp(name, "none") == 0 || (!state.program && !state.library)) {
         return NULL;
     }
@@ -340,7 +353,8 @@ static void say(const char *what, tile_status status)
 
 static tile_status call(const tile_kernel *k)
 {
-    return api.tile_call(k, state.context, state.arguments, state.count, state.scratch,
+    void *scratch = (char *)state.scratch + state.scratch_plus;
+    return api.tile_call(k, state.context, state.arguments, state.count, scratch,
                          state.scratch_bytes, state.stream);
 }
 
@@ -387,11 +401,13 @@ static void do_context(void)
 
 static void do_scratch(void)
 {
-    state.scratch_bytes = strtoull(word(), NULL, 0);
+    char *plus;
+    state.scratch_bytes = strtoull(word(), &plus, 0);
     if (state.scratch_bytes) {
         api.tile_alloc(state.context, state.scratch_bytes, &state.scratch);
     }
     say("scratch", api.tile_scratch_init(state.context, state.scratch, state.scratch_bytes, NULL));
+    state.scratch_plus = strtol(plus, NULL, 0);
 }
 
 static void do_call(void)

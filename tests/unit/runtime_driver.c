@@ -2,16 +2,13 @@
  *
  *   context N              tile_context_create; later words use it
  *   compile FILE ARCH      tile_compile
- *   module FILE            tile_module_compile; says if the module is the one before
- *   cubin FILE             tile_compile and tile_module_load
- *   function NAME SHARED   of that module
- *   launch G B C SHARED FLAGS STREAM   G, B and C are "1,2,3", FLAGS of c and p, or "-"; the kernel
- *                          adds 1 to an int on the GPU, which is printed
- *   sealed N               N launches where a lock or a system call kills the process
- *   occupancy THREADS SHARED
- *   map RANK SWIZZLE       tile__tensor_map of bf16, from the memory at 4096
- *   memory SIZE            allocate, fill, copy there and back, free
- *   timer
+ *   trim FILE ROOT DIR NAME.. end      tile__trim with the headers ROOT/NAME; texts go to
+ * DIR/NUMBER module FILE            tile_module_compile; says if the module is the one before cubin
+ * FILE             tile_compile and tile_module_load function NAME SHARED   of that module launch G
+ * B C SHARED FLAGS STREAM   G, B and C are "1,2,3", FLAGS of c and p, or "-"; the kernel adds 1 to
+ * an int on the GPU, which is printed sealed N               N launches where a lock or a system
+ * call kills the process occupancy THREADS SHARED map RANK SWIZZLE       tile__tensor_map of bf16,
+ * from the memory at 4096 memory SIZE            allocate, fill, copy there and back, free timer
  *   threads N FILE NAME    as many threads, each from text to a launch
  *   others N               a thread with a context for GPU N of its own fails and reads its message
  *   message                tile_error; "keep" before other words: failures do not read it
@@ -130,6 +127,31 @@ static void do_compile(void)
     }
     tile_cubin_free(&cubin);
     free(text);
+}
+
+static void do_trim(void)
+{
+    char *source = read_text(word()), path[4096], *texts[32];
+    const char *root = word(), *folder = word(), *name;
+    TextFile headers[32];
+    int count = 0;
+    for (; strcmp(name = word(), "end") != 0; count++) {
+        snprintf(path, sizeof path, "%s/%s", root, name);
+        headers[count] = (TextFile){name, read_text(path)};
+    }
+    tile__trim(source, headers, count, texts);
+    for (int i = 0; i < count; i++) {
+        snprintf(path, sizeof path, "%s/%d", folder, i);
+        FILE *f = texts[i] ? fopen(path, "w") : NULL;
+        if (f) {
+            fputs(texts[i], f);
+            fclose(f);
+        }
+        printf("trim: %s %s\n", headers[i].name, texts[i] ? "cut" : "whole");
+        free((char *)headers[i].text);
+        free(texts[i]);
+    }
+    free(source);
 }
 
 static void do_module(void)
@@ -409,12 +431,12 @@ int main(int count, char **arguments)
     static const struct {
         const char *name;
         void (*run)(void);
-    } words[] = {{"context", do_context},     {"free", do_free},     {"compile", do_compile},
-                 {"module", do_module},       {"cubin", do_cubin},   {"function", do_function},
-                 {"launch", do_launch},       {"sealed", do_sealed}, {"memory", do_memory},
-                 {"occupancy", do_occupancy}, {"map", do_map},       {"timer", do_timer},
-                 {"threads", do_threads},     {"others", do_others}, {"message", do_message},
-                 {"keep", do_keep},           {"warn", do_warn}};
+    } words[] = {{"trim", do_trim},         {"context", do_context},     {"free", do_free},
+                 {"compile", do_compile},   {"module", do_module},       {"cubin", do_cubin},
+                 {"function", do_function}, {"launch", do_launch},       {"sealed", do_sealed},
+                 {"memory", do_memory},     {"occupancy", do_occupancy}, {"map", do_map},
+                 {"timer", do_timer},       {"threads", do_threads},     {"others", do_others},
+                 {"message", do_message},   {"keep", do_keep},           {"warn", do_warn}};
     state.next = arguments + (count > 0);
     while (*state.next) {
         const char *name = word();

@@ -59,17 +59,29 @@ TILE_KERNEL(tk_transpose, tk_transpose_args, 256, 0)
     }
     else {
         tile_sync();
-        for (int q = warp * 32 + lane; q < 2176; q += 256) {
-            const int i = q / 17;
+        for (int q = warp * 32 + lane; q < 2048; q += 256) {
+            const int i = q / 16, at = q % 16;
             uint16_t *const row = a.y + ((int64_t)(b) * a.y_stride0 + (int64_t)(n + i) * M + m);
-            const int first = q % 17 * 8 - tile_elements_past(row);
-            uint16_t piece[8];
-            TILE_EACH(k, 8) {
-                const int x = first + k;
-                piece[k] = x >= 0 && x < 128 ? tile_shared_load_u16(turn + ((x ^ (i >> 3 & 7) * 8) + i * 128)) : 0;
+            const int room = (int)tile_min_i64(128, M - (m));
+            const int skip = tile_elements_short(row);
+            if (!(tile_inside(b, B) && tile_inside(n + i, N))) continue;
+            const int low = at * 8, high = tile_min_i32(low + 8, 120);
+            if (low + skip + 8 <= room) {
+                uint32_t piece[4];
+                tile_shared_read_across(piece, turn + ((low ^ (i >> 3 & 7) * 8) + i * 128), turn + ((high ^ (i >> 3 & 7) * 8) + i * 128), skip * 2);
+                tile_global_write(row + low + skip, piece, 16, TILE_PLAIN);
             }
-            if (tile_inside(b, B) && tile_inside(n + i, N)) {
-                tile_store_part_u16(row + first, piece, -first, tile_min_i64(128, M - (m)) - first, TILE_PLAIN);
+        }
+        for (int q = warp * 32 + lane; q < 1024; q += 256) {
+            const int i = q / 8, at = q % 8;
+            uint16_t *const row = a.y + ((int64_t)(b) * a.y_stride0 + (int64_t)(n + i) * M + m);
+            const int room = (int)tile_min_i64(128, M - (m));
+            const int skip = tile_elements_short(row);
+            if (!(tile_inside(b, B) && tile_inside(n + i, N))) continue;
+            const int head = tile_min_i32(skip, room), rest = (room - head) & 7;
+            for (int e = at; e < head + rest; e += 8) {
+                const int x = e < head ? e : room - rest + e - head;
+                tile_store_u16(row + x, tile_shared_load_u16(turn + ((x ^ (i >> 3 & 7) * 8) + i * 128)), true, TILE_PLAIN);
             }
         }
     }
