@@ -801,6 +801,29 @@ bool emit_store(Cuda *c, const Op *op)
     return store_tile(c, op, v, &own, name, narrows);
 }
 
+/* One thread has asked for it by `add`, if `when` holds; all of the unit get it. */
+static void give_old_value(Cuda *c, const Value *r, const char *when, const char *add)
+{
+    ThreadUnit u = c->plan->unit;
+    const char *type = c_type(r->type.dtype), *suffix = carrier(r->type.dtype);
+    const char *old = u.lanes == 1 ? c_name(c, r) : new_temp(c, "old");
+    line(c, "%s %s = 0;", type, old);
+    line(c, "%s%s%s%s = %s;", *when ? "if (" : "", when, *when ? ") " : "", old, add);
+    if (u.lanes == 1)
+        return;
+    if (u.warps == 1) {
+        line(c, "const %s %s = tile_shuffle_%s(%s, %s);", type, c_name(c, r), suffix, old,
+             absolute_lane(c, "0"));
+        return;
+    }
+    Buffer *b = statement_buffer(&c->out, new_temp(c, "old"), type,
+                                 (size_t)dtype_info[r->type.dtype].size);
+    buffer_write(c, b);
+    line(c, "if (%s) tile_shared_store_%s(%s, %s);", first_thread(c), suffix, b->name, old);
+    buffer_read(c, b);
+    line(c, "const %s %s = tile_shared_load_%s(%s);", type, c_name(c, r), suffix, b->name);
+}
+
 /* Integers and f32; the old value is of one element (R19). */
 bool emit_atomic(Cuda *c, const Op *op)
 {
@@ -821,8 +844,13 @@ bool emit_atomic(Cuda *c, const Op *op)
                       both(c, p.inside, one ? "" : holds_text(c, l, "r")));
     if (p.first)
         when = both(c, when, format_text(c, "tile_inside(%s, %s)", p.first, p.extent));
-    if (op->nresults)
-        return cuda_fail(c, op, "the old value of atomic_add");
+    if (op->nresults) {
+        char *add = format_text(c, "tile_atomic_fetch_add_%s(%s, %s)", type, pointer_text(c, &p),
+                                name);
+        tell(c, op, v, NULL, true);
+        give_old_value(c, op->results[0], when, add);
+        return true;
+    }
     if (!one)
         note_access(c, op, l, NULL);
     tell(c, op, v, l, true);
