@@ -39,6 +39,17 @@ void close_block(Cuda *c)
 }
 
 /* Where the source line changes: its number and its text. */
+static const char *line_directive(Cuda *c, int at, const char *file)
+{
+    char *quoted = NEW_ARRAY(c->arena, char, 2 * strlen(file) + 1), *to = quoted;
+    for (const char *from = file; *from; from++) {
+        if (*from == '"' || *from == '\\')
+            *to++ = '\\';
+        *to++ = *from;
+    }
+    return format_text(c, "#line %d \"%s\"", at, quoted);
+}
+
 static void mark_line(Cuda *c, Pos p)
 {
     int at, column;
@@ -53,6 +64,8 @@ static void mark_line(Cuda *c, Pos p)
     int n = (int)strcspn(text, "\r\n#");
     while (n > 0 && (text[n - 1] == ' ' || text[n - 1] == '\\'))
         n--;
+    if (c->low->lines)
+        c->out.place = line_directive(c, at, p.source->name);
     line(c, "TILE_LINE(%d) // %.*s", at, n, text);
 }
 
@@ -85,6 +98,7 @@ bool emit_region_ops(Cuda *c, const Region *r)
             continue;
         Statement *last = c->out.block->last;
         int before = c->line;
+        const char *place = c->out.place;
         c->at = op->pos;
         if (!says_nothing(op->code))
             mark_line(c, op->pos);
@@ -95,6 +109,7 @@ bool emit_region_ops(Cuda *c, const Region *r)
             *(last ? &last->next : &c->out.block->first) = NULL;
             c->out.block->last = last;
             c->line = before;
+            c->out.place = place;
         }
     }
     return !c->failed;

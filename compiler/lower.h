@@ -61,6 +61,7 @@ struct Lowered {
     const Layout **summed; /* by Value.id of a planned sum's result: its arg's layout */
     int layouts;           /* how many ids the arrays above have room for */
     Movements *movements;  /* where the emitter notes what it moves; NULL: nowhere */
+    bool lines;            /* #line directives name the source of each statement */
     Diag *asserted;        /* where a failed assert of the schedule is told; NULL: `diag` */
 };
 
