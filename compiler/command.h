@@ -27,6 +27,7 @@ struct Command {
     TextList operands;
     PairList settings, inputs, outputs;
     uint64_t seed;
+    int seeds; /* --seeds: of check --machine; 0: not said */
     int threads;
     bool verbose, check_only;
     const char *output;        /* emit -o: a folder; layout -o: a file */
@@ -125,6 +126,10 @@ typedef struct RunPlan {
 /* From the command line to buffers that hold the inputs. Returns 0 or an exit code. */
 int run_prepare(RunPlan *, Command *);
 bool run_execute(RunPlan *, const RunOptions *);
+/* The kernel's IR with one of the variants. */
+bool run_take_schedule(RunPlan *, int number);
+/* --plan: default sums in the order of the target's threads. */
+bool run_record_target(RunPlan *);
 /* Writes the outputs. */
 bool run_finish(RunPlan *);
 void run_free(RunPlan *);
@@ -190,6 +195,12 @@ bool run_cuda(RunPlan *);
 
 /* The same on the machine model. */
 bool run_machine(RunPlan *);
+
+/* ---- check_machine.c ---- */
+
+/* Every variant that a call on the machine's target may take, or those that `request` asks for,
+ * on made-up tensors against the interpreter. False after a message. */
+bool check_machine(Command *, Program *, const Item *kernel, const VariantRequest *request);
 
 /* ---- debug.c ---- */
 

@@ -138,21 +138,28 @@ static bool check_chosen(Check *check, const Item *kernel)
     if (!settings_known(c, check->program, kernel, NULL) ||
         !variant_choose_all(check->program, kernel, &request, &list))
         return false;
+    int before = c->diag->errors;
     for (int i = 0; i < list.count; i++)
         check_variant(check, kernel, &list.items[i]);
-    return true;
+    return !c->machine || c->diag->errors > before ||
+           check_machine(c, check->program, kernel, &request);
 }
 
 /* Every variant; where schedules are chosen by the call, on each target in turn. */
 static bool check_each(Check *check, const Item *kernel)
 {
-    if (!schedules_have_when(check->program, kernel))
-        return variants_each(check->program, kernel, NULL, check_variant, check);
+    Command *c = check->command;
+    int before = c->diag->errors;
     bool ok = true;
-    for (int t = 0; t < TILE_ARCH_COUNT; t++)
-        ok = variants_each(check->program, kernel, tile_arch_name((tile_arch)t), check_variant,
-                           check) &&
-             ok;
+    if (!schedules_have_when(check->program, kernel))
+        ok = variants_each(check->program, kernel, NULL, check_variant, check);
+    else
+        for (int t = 0; t < TILE_ARCH_COUNT; t++)
+            ok = variants_each(check->program, kernel, tile_arch_name((tile_arch)t), check_variant,
+                               check) &&
+                 ok;
+    if (c->machine && ok && c->diag->errors == before)
+        ok = check_machine(c, check->program, kernel, NULL);
     return ok;
 }
 
@@ -203,6 +210,11 @@ int command_check(Command *c)
 {
     Check check = {.command = c};
     bool ok = true;
+    if (!c->machine && (c->seed || c->seeds))
+        return usage_error(c, "--seed and --seeds need --machine");
+    if (c->machine && c->dump)
+        return usage_error(c, "-d takes no --machine");
+    c->seeds = c->seeds ? c->seeds : 3;
     int files = c->dump ? 1 : c->operands.count;
     for (int i = 0; i < files && !diag_full(c->diag); i++)
         ok = check_file(&check, c->operands.items[i]) && ok;

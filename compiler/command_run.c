@@ -33,8 +33,7 @@ static bool read_kernel(RunPlan *plan, const char *path, const char *name)
                               &plan->narguments);
 }
 
-/* --plan: default sums in the order of the target's threads. */
-static bool record_target(RunPlan *plan)
+bool run_record_target(RunPlan *plan)
 {
     Lowered low = {.arena = plan->arena,
                    .diag = plan->diag,
@@ -54,8 +53,7 @@ static const char *target_of(const RunPlan *plan)
     return plan->gpu ? run_gpu_target(plan) : c->machine ? c->machine : c->plan;
 }
 
-/* The kernel's IR with one of the schedules. */
-static bool take_schedule(RunPlan *plan, int number)
+bool run_take_schedule(RunPlan *plan, int number)
 {
     plan->variant = plan->variants.items[number];
     plan->kernel = elaborate(plan->arena, plan->diag, &plan->program, plan->item, &plan->variant);
@@ -81,7 +79,7 @@ static bool choose_kernel(RunPlan *plan, const char *path, const char *name)
                               .context = plan,
                               .target = target_of(plan)};
     return variant_choose_all(&plan->program, plan->item, &request, &plan->variants) &&
-           take_schedule(plan, 0);
+           run_take_schedule(plan, 0);
 }
 
 /* Dims and extents, in the first schedule whose `when` holds for them. */
@@ -89,7 +87,7 @@ static bool solve(RunPlan *plan)
 {
     bool ok = run_solve(plan);
     for (int i = 1; ok && !plan->solution.taken && i < plan->variants.count; i++) {
-        ok = take_schedule(plan, i);
+        ok = run_take_schedule(plan, i);
         run_list_tensors(plan);
         ok = ok && run_solve(plan);
     }
@@ -112,7 +110,7 @@ int run_prepare(RunPlan *plan, Command *c)
     if (code)
         return code;
     bool ok = is_ir(path) ? read_kernel(plan, path, name) : choose_kernel(plan, path, name);
-    ok = ok && run_match_files(plan) && solve(plan) && (!c->plan || record_target(plan)) &&
+    ok = ok && run_match_files(plan) && solve(plan) && (!c->plan || run_record_target(plan)) &&
          run_check_targets(plan) && run_allocate(plan);
     return ok ? 0 : EXIT_USER;
 }

@@ -605,7 +605,7 @@ static int64_t run_bytes(const Layout *l, int dim, int64_t vector, int bits)
 enum { GOOD_RUN = 64, SMALL_TILE = 1024 };
 
 /* A tile that lies across the store's direction is turned first, if that makes longer runs: the
- * layout in which it is stored. */
+ * layout in which it is stored. `vector(n)` takes the threads' own vectors of n bytes as they are. */
 static bool turned_layout(Cuda *c, const Op *op, const CudaView *v, const Layout *have, Layout *out)
 {
     const Value *x = op->args[op->nargs - 1];
@@ -619,7 +619,7 @@ static bool turned_layout(Cuda *c, const Op *op, const CudaView *v, const Layout
         *out = memory_layout(c, op, v, &x->type);
         return true;
     }
-    if (c->plan->unit.lanes < 32 || run >= GOOD_RUN ||
+    if (path.elements || c->plan->unit.lanes < 32 || run >= GOOD_RUN ||
         type_elements(&x->type) * bits / 8 < SMALL_TILE)
         return false;
     SpreadRequest wide = {.fast = dim, .vector = most, .block_axis = -1};

@@ -94,6 +94,8 @@ bool variants_each(Program *, const Item *kernel, const char *target, VariantFn 
 /* The same for what is built: a tensor whose forms are not listed is there in each that it may
  * have, and nothing is guessed; without the values it needs a kernel has no variant. */
 bool variants_build(Program *, const Item *kernel, const char *target, VariantFn *, void *context);
+/* A copy into the list: those that VariantFn is called with are used again for the next ones. */
+void variant_keep(Arena *, VariantList *, const Variant *);
 /* Do the statics all have values, by `instances` or a default? */
 bool variants_known(const Program *, const Item *kernel);
 

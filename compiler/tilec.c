@@ -33,6 +33,9 @@ static const char check_text[] =
     "its instances list. Prints what is wrong, nothing if all is well. FILE may be - for standard\n"
     "input. With -s the one variant that `tilec run` would take is checked; -s w=none leaves an\n"
     "optional tensor w out.\n"
+    "With --machine each variant also runs on the machine model, on sizes and values that are\n"
+    "made up, dims that -s gives excepted: it must break no rule of the programming model, and\n"
+    "give the interpreter's bits. What could not be run is said.\n"
     "With -d the operands are FILE [KERNEL]...\n";
 static const char run_text[] =
     "Runs a kernel in the reference interpreter. KERNEL may be left out if FILE has only one.\n"
@@ -95,7 +98,7 @@ static Take take_setting, take_targets, take_input, take_output, take_seed, take
             take_verbose, take_check, take_folder, take_arch, take_kernel, take_device, take_times,
             take_lines,
             take_plan, take_machine, take_pitch, take_offset, take_fill, take_batch,
-            take_timeline, take_block;
+            take_timeline, take_block, take_seeds;
 
 struct Option {
     unsigned verbs;
@@ -109,7 +112,9 @@ static const Option options[] = {
     {RUN | DEBUG, "-i", "NAME=FILE", "read tensor NAME from an .npy file; 'xs[0]=FILE' in a table",
      take_input},
     {RUN | DEBUG, "-o", "NAME=FILE", "write tensor NAME to an .npy file", take_output},
-    {RUN | DEBUG, "--seed", "N", "the order in which programs run (default 0)", take_seed},
+    {CHECK | RUN | DEBUG, "--seed", "N", "the order in which programs run (default 0)", take_seed},
+    {CHECK, "--seeds", "N", "with --machine: run in N orders, from --seed on (default 3)",
+     take_seeds},
     {RUN | DEBUG, "--threads", "N", "run programs on N threads (default: one a core)",
      take_threads},
     {CHECK, "-d", "ast|ir", "print the tree, or the tile IR of each variant", take_dump},
@@ -127,8 +132,8 @@ static const Option options[] = {
     {RUN | DEBUG, "--plan", "sm90|sm100", "add up default sums as that target's threads do",
      take_plan},
     {RUN, "--device", "cpu|cuda", "run in the interpreter (default), or on the GPU", take_device},
-    {RUN, "--machine", "sm90|sm100", "run the CUDA text on the machine model of that target",
-     take_machine},
+    {CHECK | RUN, "--machine", "sm90|sm100",
+     "run the CUDA text on the machine model of that target", take_machine},
     {RUN, "--timeline", "PICTURE.svg", "with --machine: draw what a block's warps and engines do",
      take_timeline},
     {RUN, "--block", "N", "the block that --timeline draws (default 0)", take_block},
@@ -299,6 +304,15 @@ static bool take_block(Command *c, const Option *o, const char *value)
 static bool take_seed(Command *c, const Option *o, const char *value)
 {
     return take_number(c, o, value, UINT64_MAX, &c->seed);
+}
+
+static bool take_seeds(Command *c, const Option *o, const char *value)
+{
+    uint64_t n = 0;
+    if (!take_number(c, o, value, 100000, &n))
+        return false;
+    c->seeds = (int)n;
+    return n > 0 || (usage_error(c, "--seeds 0: at least one is needed"), false);
 }
 
 static bool take_threads(Command *c, const Option *o, const char *value)

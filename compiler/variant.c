@@ -658,18 +658,21 @@ typedef struct Chosen {
     VariantList *list;
 } Chosen;
 
-/* The lists of a choice are used again for the next one. */
+void variant_keep(Arena *a, VariantList *list, const Variant *v)
+{
+    Variant kept = *v;
+    SettingList *lists[3] = {&kept.statics, &kept.forms, &kept.params};
+    for (int i = 0; i < 3; i++)
+        lists[i]->items = arena_grow(a, lists[i]->items, (size_t)lists[i]->count * sizeof(Setting),
+                                     (size_t)(lists[i]->count + 1) * sizeof(Setting));
+    PUSH(a, list, kept);
+}
+
 static void keep(void *context, const Item *kernel, const Variant *v)
 {
     Chosen *k = context;
-    Variant kept = *v;
-    SettingList *lists[3] = {&kept.statics, &kept.forms, &kept.params};
     (void)kernel;
-    for (int i = 0; i < 3; i++)
-        lists[i]->items = arena_grow(k->arena, lists[i]->items,
-                                     (size_t)lists[i]->count * sizeof(Setting),
-                                     (size_t)(lists[i]->count + 1) * sizeof(Setting));
-    PUSH(k->arena, k->list, kept);
+    variant_keep(k->arena, k->list, v);
 }
 
 bool variant_choose_all(Program *p, const Item *kernel, const VariantRequest *request,

@@ -122,7 +122,8 @@ enum { CELL_RECORDS = 2, CELL_BYTES = 4 };
 
 typedef struct Cell {
     Record record[CELL_RECORDS];
-    uint32_t more; /* a node of the machine's, 0: none */
+    uint32_t more;  /* a node of the machine's, 0: none */
+    uint32_t reads; /* the same of what only writes can conflict with, latest first */
 } Cell;
 
 typedef struct RecordNode {

@@ -6,6 +6,7 @@
  * is ordered before a new access and no stronger than it is forgotten.
  */
 #define _DEFAULT_SOURCE
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -299,9 +300,9 @@ static void remember(const Access *a, Cell *c, unsigned bytes)
             return;
         }
     }
-    uint32_t node = node_new(a->region);
-    a->region->node[node] = (RecordNode){.record = r, .next = c->more};
-    c->more = node;
+    uint32_t node = node_new(a->region), *chain = is_write(a->touch) ? &c->more : &c->reads;
+    a->region->node[node] = (RecordNode){.record = r, .next = *chain};
+    *chain = node;
 }
 
 /* The same thread in the same epoch: nothing has been ordered in between. Operations of an
@@ -332,14 +333,34 @@ void shadow_forget(Region *r, size_t offset, size_t bytes)
     for (size_t i = offset / CELL_BYTES; i < (offset + bytes) / CELL_BYTES; i++) {
         while (r->cell[i].more)
             node_drop(r, &r->cell[i].more);
+        while (r->cell[i].reads)
+            node_drop(r, &r->cell[i].reads);
         r->cell[i] = (Cell){0};
         r->defined[i] = 0;
     }
 }
 
-static void touch_cell(const Access *a, Cell *c, unsigned bytes, size_t offset)
+/* Visits the first `most` records of a chain. */
+static bool visit_chain(const Access *a, uint32_t *link, unsigned bytes, size_t offset, int most)
 {
     Region *region = a->region;
+    bool there = false, forget;
+    for (; *link && most > 0; most--) {
+        there |= visit(a, &region->node[*link].record, bytes, offset, &forget);
+        if (forget)
+            node_drop(region, link);
+        else
+            link = &region->node[*link].next;
+    }
+    return there;
+}
+
+/* A read looks at some of the latest reads, for one that it is joined to or that it makes
+ * superfluous: where many blocks read an element, looking at all takes too long. */
+enum { LATEST_READS = 64 };
+
+static void touch_cell(const Access *a, Cell *c, unsigned bytes, size_t offset)
+{
     bool there = false, forget;
     for (int i = 0; i < CELL_RECORDS; i++) {
         Record *r = &c->record[i];
@@ -351,13 +372,8 @@ static void touch_cell(const Access *a, Cell *c, unsigned bytes, size_t offset)
         if (forget)
             r->touch = TOUCH_NONE;
     }
-    for (uint32_t *link = &c->more; *link;) {
-        there |= visit(a, &region->node[*link].record, bytes, offset, &forget);
-        if (forget)
-            node_drop(region, link);
-        else
-            link = &region->node[*link].next;
-    }
+    there |= visit_chain(a, &c->more, bytes, offset, INT_MAX);
+    there |= visit_chain(a, &c->reads, bytes, offset, is_write(a->touch) ? INT_MAX : LATEST_READS);
     if (!there)
         remember(a, c, bytes);
 }
