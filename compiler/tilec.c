@@ -96,8 +96,7 @@ typedef struct Option Option;
 typedef bool Take(Command *, const Option *, const char *value);
 static Take take_setting, take_targets, take_input, take_output, take_seed, take_threads, take_dump,
             take_verbose, take_check, take_folder, take_arch, take_kernel, take_device, take_times,
-            take_lines,
-            take_plan, take_machine, take_pitch, take_offset, take_fill, take_batch,
+            take_lines, take_plan, take_machine, take_pitch, take_offset, take_fill, take_batch,
             take_timeline, take_block, take_seeds;
 
 struct Option {
