@@ -87,6 +87,9 @@ int contiguous_axis(const Op *access);
 /* pipeline.c: loads of the next rounds of a loop run ahead, to registers or shared memory. Before
  * layouts. False after a message. */
 bool pipeline_loads(Lowered *, const PhasePlan *);
+/* pipeline_programs.c: a persistent grid whose programs' loads run ahead loops over them itself.
+ * False after a message. */
+bool loop_programs(Lowered *, PhasePlan *);
 /* This one will be copied to shared memory. */
 bool pipeline_copies(Lowered *, const PhasePlan *, Op *load);
 /* place.c: values that the schedule places in shared memory become local tensors. Before layouts.

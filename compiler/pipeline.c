@@ -304,6 +304,8 @@ static void run_ahead(Pipeline *p, Op *load)
 static bool wants_shared(const Pipeline *p, const Op *load)
 {
     bool asked = path_of(p->low, p->plan, load).smem && p->plan->unit.lanes > 1;
+    if (type_elements(&load->results[0]->type) <= 1)
+        return false;
     return asked || is_chunked(p->low, p->plan, &load->results[0]->type);
 }
 

@@ -33,8 +33,6 @@ LOOP_WRONG = {
                "#! grid: group is not lowered to CUDA yet #? its lowering comes later",
     "cluster": "grid |>cluster(2);                       #! grid: cluster is not lowered to CUDA yet",
     "role": "|>role r warps(1) { load x }                #! role r: not lowered to CUDA yet",
-    "programs": "grid persistent;  pipeline programs |>stages(2);  "
-                "#! pipeline programs: stages is not lowered to CUDA yet",
     "word": "pipeline k stages(2) |>tma;                 #! pipeline k: tma is not lowered to CUDA yet",
     "max": "pipeline k |>stages(max);  "
            "#! pipeline k: stages(max) is for loops that feed mma #? write a number",

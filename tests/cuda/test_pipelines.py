@@ -148,6 +148,93 @@ schedule nest for sm90, sm100 {
     Program(tilec, tmp_path, text, {"x": x, "w": w}, ["y"]).check_values({"y": want}, seeds=4)
 
 
+# ---- programs ----
+
+PROGRAMS = """
+kernel scale[M: dim, N: dim](x: in f32[M, N], w: in f32[N], y: out f32[M, N], z: out f32[M])
+{
+  @tiles par (m in %s..M by 2, n in 0..N by 64) {
+    let v = x[m +: 2, n +: 64];
+    %s
+    y[m +: 2, n +: 64] = v * reshape(w[n +: 64], 1, 64) + sum(v, 1);
+  }
+  @rows par (r in 0..M) { z[r] = squeeze(sum(x[r, 0 +: 64], 0)); }
+}
+schedule scale for sm90, sm100 { phase tiles { grid persistent;  pipeline programs %s } }
+"""
+PROGRAM_SCHEDULES = {
+    "registers": "stages(2);  unit warp;", "some": "stages(3) load(x);  unit block warps(2);",
+    "smem": "stages(3);  unit warp;  load x via smem;", "packed": "stages(2);  unit warp pack(2);",
+    "threads": "stages(2);  unit thread pack(32);", "one": "stages(1);  unit warp;",
+    "pdl": "stages(2);  unit warp;  pdl wait(load) trigger(last_load);",
+}
+
+
+def programs(tilec, tmp_path, name, m, n, first="0", more="", arch="sm90"):
+    x, w = integers((m, n), 1), integers((n,), 2)
+    p = Program(tilec, tmp_path, PROGRAMS % (first, more, PROGRAM_SCHEDULES[name]), {"x": x, "w": w}, ["y", "z"],
+                arch=arch)
+    wide = np.zeros((m, -(-n // 64) * 64), np.float32)
+    wide[:, :n] = x
+    sums = np.repeat(wide.reshape(m, wide.shape[1] // 64, 64).sum(2), 64, 1)[:, :n]
+    return p, {"y": x * w + sums, "z": wide[:, :64].sum(1)}
+
+
+@pytest.mark.parametrize("name", PROGRAM_SCHEDULES)
+def test_programs(tilec, tmp_path, name):
+    for m, n in (50, 130), (1, 64), (7, 1000):
+        p, want = programs(tilec, tmp_path, name, m, n, arch="sm100" if n == 64 else "sm90")
+        p.check_values(want, seeds=3)
+
+
+def test_no_programs(tilec, tmp_path):
+    """Nothing is loaded through ranges without points, whatever they begin with."""
+    for m, n, first in (0, 64, "0"), (3, 1, "M + 4"):
+        p, want = programs(tilec, tmp_path, "registers", m, n, first)
+        p.outputs = ["z"]
+        p.check_values({"z": want["z"]}, seeds=2)
+
+
+def test_programs_that_end_early(tilec, tmp_path):
+    p, want = programs(tilec, tmp_path, "registers", 90, 130, more="if m % 4 == 0 { continue; }")
+    bits = p.interpret()
+    for seed in range(4):
+        done, got = p.machine(seed)
+        assert done.returncode == 0 and got == bits, done.stderr
+    y = np.load(tmp_path / "y.machine.npy")
+    assert np.array_equal(y[2::4], want["y"][2::4]) and np.array_equal(y[3::4], want["y"][3::4])
+
+
+def test_loads_stand_in_front_of_the_program(tilec, tmp_path):
+    """In a round, what the next round needs is loaded before this one computes."""
+    text = programs(tilec, tmp_path, "some", 50, 130)[0].emitted().split("for (int64_t programs")[1]
+    load, compute = text.index("tile_load_"), text.index("tile_add_f32")
+    assert load < compute and "a.x" in text[:load]
+
+
+PROGRAMS_WRONG = {
+    "not_persistent": ("", "pipeline programs |>stages(2);",
+                       "pipeline programs: a block takes one program #? write grid persistent"),
+    "ragged": ("k in 0..ids[0]", "grid persistent;  pipeline programs |>stages(2);",
+               "pipeline programs: the ranges of this phase are not counted before it starts"),
+    "nothing": ("", "grid persistent;  pipeline programs stages(2) load(|>x);",
+                "pipeline programs: no load of x can run ahead #? this one stands in an `if`"),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS_WRONG)
+def test_programs_wrong(tilec, tmp_path, name):
+    range, schedule, error = PROGRAMS_WRONG[name]
+    test_directives.check_wrong(tilec, tmp_path, f"""
+kernel f[N: dim](x: in f32[N, 64], ids: in i32[N], y: inout f32[N, 64]) {{
+  par (n in 0..N{', ' + range if range else ''}) {{ if ids[n] > 0 {{ y[n, :] = x[n, :]; }} }}
+}}
+schedule f for sm90 {{
+ {schedule}  #! {error}
+}}
+""")
+
+
 WRONG = {
     "narrow": ("load x via smem;", "tiles of x cannot be copied to shared memory in vectors #? it is loaded here",
                "u8"),
