@@ -73,7 +73,7 @@ HARNESSES := $(patsubst tests/fuzz/%.c,$(B)/harness/%,$(wildcard tests/fuzz/*.c)
 GENERATOR := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/generate/*.c))
 OWN_C = $(shell find dsl compiler runtime tests examples -name '*.[ch]' 2>/dev/null)
 
-.PHONY: all demo test check deps debug units fuzz harnesses bench-interp gpu-test gpu-sanitize bench format check-format \
+.PHONY: all demo test check deps debug units fuzz harnesses bench-interp machine-test gpu-test gpu-sanitize bench format check-format \
         clean help FORCE
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -90,6 +90,7 @@ help:
 	@echo 'make test SAN=1    the tests on the sanitizer build'
 	@echo 'make fuzz          libFuzzer, FUZZ_SECONDS=60 for each harness of tests/fuzz (clang)'
 	@echo 'make bench-interp  time the interpreter'
+	@echo 'make machine-test  every kernel for both targets on the machine model, in 21 orders; hours'
 	@echo 'make gpu-test      run kernels on the GPU and in the interpreter, compare bits'
 	@echo 'make gpu-sanitize  run some of them under compute-sanitizer'
 	@echo 'make bench         time kernels on the GPU beside a copy'
@@ -220,6 +221,16 @@ harnesses: $(HARNESSES)
 $(B)/harness/%: $(B)/obj/tests/fuzz/%.o $(GENERATOR) $(LIBRARY)
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -fsanitize=fuzzer $^ $(LIBS) -o $@
+
+# All that the machine model is asked, where `make test` asks a part: every case of every kernel for
+# both targets, and its own tests at their larger level. SAN=1: the model's code under sanitizers.
+machine-test:
+	@$(SETUP) python test
+	@$(MAKE) --no-print-directory -j$(JOBS) all units
+	@for arch in sm90 sm100; do $(VENV)/bin/python tests/gpu/compare.py --tilec $(B)/tilec \
+	    --machine $$arch --seeds 21 --jobs $(JOBS) || exit 1; done
+	@TILE_TEST_LEVEL=2 TILE_BUILD=$(B) TILE_CC='$(CC)' PYTHONPYCACHEPREFIX=build/pycache \
+	    $(VENV)/bin/python -m pytest -q -n $(JOBS) -o cache_dir=build/pytest-cache tests/machine
 
 # On a machine with a GPU; python3 needs numpy.
 gpu-test: all units

@@ -189,7 +189,8 @@ def transposes():
     for t, (b, m, n), (pitch, offset) in itertools.product(("e4m3", "bf16", "f32"), sizes[1:5:3], places[1:]):
         yield transpose(t, b, m, n, pitch, offset)
     for t, bm, bn in itertools.product(("e4m3", "bf16", "f32"), (64, 128), (64, 128)):
-        yield transpose(t, 1, 300, 270, 0, 0, BM=bm, BN=bn)
+        if (bm, bn, t) not in ((64, 128, "e4m3"), (64, 128, "bf16")):    # banks meet; the schedule's assert refuses
+            yield transpose(t, 1, 300, 270, 0, 0, BM=bm, BN=bn)
 
 
 def transpose(t, b, m, n, pitch, offset, few=False, **settings):

@@ -238,7 +238,7 @@ FAULTS = [
     ("a map's second half is taken for a map", "tensor", "(shared, &a.in,",
      "(shared, (const TileTensorMap *)((const char *)&a.in + 64),", "wrong tensor map", "no tensor map"),
     ("the launch asks for more shared memory than there is", "tensor", "TILE_KERNEL(ENTRY", "TILE_KERNEL(ENTRY",
-     "wrong launch", "bytes of shared memory", {"shared": 240000}),
+     "wrong launch", "at most 227 KB", {"shared": 240000}),
     ("shared memory is too small", "gemm", "AT_EMPTY + 8 * stage", "AT_EMPTY + 8 * stage + 8",
      "out of bounds", "shared+"),
     ("a load past the end of a tensor", "ring", "tile_block() * a->rows + k", "tile_block() * a->rows + k + 1",

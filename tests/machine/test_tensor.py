@@ -1,6 +1,8 @@
 """Tensor copies against plain loops, and the bits of tensor maps."""
 import ctypes
 import itertools
+import math
+import os
 import subprocess
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from machine import (EARLY, LATE, RANDOM, READ_ONLY, ROOT, TYPES, UNDEFINED, Fault, Kernel, Launch, Map,
                      Pointer)
 
+LEVEL = int(os.environ.get("TILE_TEST_LEVEL", "1"))
 SIZES = {"u8": 1, "u16": 2, "u32": 4, "i32": 4, "u64": 8, "i64": 8, "f16": 2, "f32": 4, "f64": 8,
          "bf16": 2}
 # PTX ISA 5.5.7, as printed: which piece of 16 bytes of a row of 128 lies at a place, row by row.
@@ -98,7 +101,32 @@ def cases():
                    add=True)
 
 
-@pytest.mark.parametrize("case", list(cases()), ids=str)
+def any_case(size, swizzle, number):
+    """Any box of 2 to 5 dims, from anywhere to anywhere, of any type of that size."""
+    random = np.random.default_rng(100 * size + 10 * swizzle + number)
+    type = random.choice([type for type in DTYPES if SIZES[type] == size])
+    dims = int(random.integers(2, 6))
+    inner = swizzle or 16 * int(random.integers(1, min(16 * size, 24) + 1))
+    box, bytes = [inner // size], inner
+    while len(box) < dims:
+        box.append(int(random.integers(1, 1 + max(1, min(9, 4096 // 8 // bytes)))))
+        bytes *= box[-1]
+    box[-1] *= 128 // math.gcd(bytes, 128)      # whole rows of the pattern
+    steps = [1] * dims
+    if number % 2:
+        steps[1:-1] = random.integers(1, 9, dims - 2)
+        box[1:-1] = [b * s for b, s in zip(box[1:-1], steps[1:-1])]
+    extents = [int(n) for n in random.integers(8, 20, dims)]
+    extents[0] = int(random.integers(1, 3 * inner // size))
+    starts = [[int(random.integers(-b, n + 1)) for b, n in zip(box, extents)] for _ in range(2)]
+    return Case(str(type), extents, box, *starts, swizzle, steps, pad=16 * int(random.integers(0, 3)))
+
+
+ANY = [any_case(size, swizzle, number) for size in (1, 2, 4, 8) for swizzle in (0, 32, 64, 128)
+       for number in range(2 if LEVEL == 1 else 20)]
+
+
+@pytest.mark.parametrize("case", [*cases(), *ANY], ids=str)
 def test_tensor_copy(case):
     dtype, size, dims = DTYPES[case.type], SIZES[case.type], len(case.box)
     strides, total = case.strides()
