@@ -351,10 +351,22 @@ static void print_unit(Cuda *c, const char *block)
 /* Below that, buffers need not share places: fewer barriers. */
 enum { ROOMY = 24 * 1024 };
 
+static bool has_entry(const Cuda *c, const char *name)
+{
+    for (int i = 0; i < c->host->phases.count; i++)
+        if (strcmp(c->host->phases.items[i].entry, name) == 0)
+            return true;
+    return false;
+}
+
+/* Phases without a name are told apart by a number. */
 static const char *entry_name(Cuda *c, const PhasePlan *p)
 {
-    const char *phase = p->par->name;
-    return format_text(c, "tk_%s%s%s", c->low->kernel->name, phase ? "_" : "", phase ? phase : "");
+    const char *phase = p->par->name, *kernel = c->low->kernel->name;
+    const char *name = format_text(c, "tk_%s%s%s", kernel, phase ? "_" : "", phase ? phase : "");
+    for (int i = 2; has_entry(c, name); i++)
+        name = format_text(c, "tk_%s_%d", kernel, i);
+    return name;
 }
 
 static bool is_single(const PhasePlan *p)

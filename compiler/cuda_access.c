@@ -582,7 +582,8 @@ static int64_t run_bytes(const Layout *l, int dim, int64_t vector, int bits)
 enum { GOOD_RUN = 64, SMALL_TILE = 1024 };
 
 /* A tile that lies across the store's direction is turned first, if that makes longer runs: the
- * layout in which it is stored. `vector(n)` takes the threads' own vectors of n bytes as they are. */
+ * layout in which it is stored. `vector(n)` takes the threads' own vectors of n bytes as they are.
+ */
 static bool turned_layout(Cuda *c, const Op *op, const CudaView *v, const Layout *have, Layout *out)
 {
     const Value *x = op->args[op->nargs - 1];

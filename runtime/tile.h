@@ -219,8 +219,8 @@ TILE_API tile_status tile_call(const tile_kernel *kernel, tile_context *context,
 TILE_API tile_status tile_call_scratch(const tile_kernel *kernel, tile_context *context,
                                        const tile_argument *arguments, int count, size_t *bytes);
 /* Makes scratch usable: once, before the first call that gets it, and again before it goes to
- * another kernel or to other statics, or after a call whose kernel failed. Calls that may run at the
- * same time need different scratch. */
+ * another kernel or to other statics, or after a call whose kernel failed. Calls that may run at
+ * the same time need different scratch. */
 TILE_API tile_status tile_scratch_init(tile_context *context, void *scratch, size_t bytes,
                                        tile_stream stream);
 
