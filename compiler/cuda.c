@@ -109,6 +109,8 @@ static bool emit_header(Cuda *c)
         else if (op->nresults == 1 && op->results[0]->type.kind == TY_TILE &&
                  host_value(c->host, op->results[0]) >= 0)
             continue;
+        else if (op->code == OP_SCALAR && c->live[op->results[0]->id])
+            cuda_fail(c, op, "a scalar of %s", dtype_info[op->results[0]->type.dtype].name);
         else if (op->code != OP_PAR && op->code != OP_REQUIRE && op->code != OP_WHEN &&
                  op->code != OP_DIM && op->code != OP_SCALAR && is_live(c, op))
             emit_operation(c, op);
