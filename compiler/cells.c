@@ -156,6 +156,9 @@ static bool find_cells_of(Finder *f, const Op *local)
     f->why = NULL;
     f->cells = NEW(f->low->arena, Cells);
     *f->cells = (Cells){.local = local, .unrolled = true, .count = 1};
+    for (int i = 0; i < f->low->rings.count; i++)
+        if (f->low->rings.items[i].local == local->results[0])
+            f->cells->copied = f->low->rings.items[i].word;
     look(f, body_of(f->plan));
     const Word *regs = place_word(f, "regs");
     if (f->why)
@@ -242,14 +245,14 @@ static bool settle(Lowered *low, const PhasePlan *plan, Cells *c)
         c->layout = low->layout[v->id];
     c->regs = single ? 1 : layout_span(&c->layout, OWN_REG);
     int64_t registers = (cells_bytes(c) + REGISTER - 1) / REGISTER;
-    bool few = c->unrolled && registers <= FEW_REGISTERS;
+    bool few = c->unrolled && registers <= FEW_REGISTERS && !c->copied;
     if (regs && registers > MOST_REGISTERS)
         return diag_error(low->diag, regs->pos, "place it in smem, or spread it over more threads",
                           "place %s regs: it takes %lld bytes of a thread's registers, which have "
                           "%d",
                           c->local->name, (long long)cells_bytes(c), MOST_REGISTERS * REGISTER);
     c->registers = regs || (!smem && few);
-    c->shared = !c->registers && is_lean(c, plan->unit);
+    c->shared = !c->registers && (c->copied || is_lean(c, plan->unit));
     return true;
 }
 

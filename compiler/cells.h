@@ -13,6 +13,7 @@ struct Cells {
     const Op *local;
     const Access *access; /* that all accesses have */
     int64_t count;        /* of cells */
+    const Word *copied;   /* of a pipeline: loads are copied to it beside the threads; NULL: none */
     bool unrolled;        /* every index is known once loops are unrolled */
     /* After layouts: */
     bool registers, shared; /* neither: it lies in shared memory as a tile */

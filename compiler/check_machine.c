@@ -349,7 +349,7 @@ static bool is_emitted(Trial *t, int number, Diag *diag)
     struct Host *host;
     return run_take_schedule(&t->plan, number) &&
            emit_variant(&t->arena, diag, &t->plan.program, &t->plan.variant, t->plan.kernel,
-                        t->command.machine, &host);
+                        t->command.machine, false, &host);
 }
 
 static bool run_schedule(Trial *t, const Command *c, int number)

@@ -131,6 +131,36 @@ static bool chunk_directive(void *context, const Directive *d)
     return true;
 }
 
+typedef struct ChunkedType {
+    const Lowered *low;
+    const Type *type;
+    bool found;
+} ChunkedType;
+
+static bool look_for_axis(void *context, const Directive *d)
+{
+    ChunkedType *t = context;
+    if (d->kind != D_WORDS || strcmp(d->words.items[0].name, "chunk"))
+        return true;
+    int64_t size = setting_find(&t->low->variant->statics, d->words.items[1].name)->integer, n;
+    const Word *sizes = directive_word(d, "sizes");
+    for (int i = 0; i < sizes->args.count; i++) {
+        if (!variant_number(t->low->variant, sizes->args.items[i], &n) || size % n)
+            continue;
+        for (int k = 0; k < t->type->rank; k++)
+            t->found |= t->type->dims[k] == size && n < size;
+        break;
+    }
+    return true;
+}
+
+bool is_chunked(const Lowered *low, const PhasePlan *plan, const Type *type)
+{
+    ChunkedType t = {low, type, false};
+    directives_each(low, plan, look_for_axis, &t);
+    return t.found;
+}
+
 bool chunk_tiles(Lowered *low, const PhasePlan *plan)
 {
     Chunk ch = {.low = low, .kernel = low->kernel, .plan = plan};

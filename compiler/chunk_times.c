@@ -129,7 +129,8 @@ static void note_memory(Times *t, const Op *op, int time)
 /* Others wait for it, or what comes behind it may not run at all. */
 static bool is_barrier(const Op *op)
 {
-    if (op->code == OP_CONTINUE || op->code == OP_GRID_SYNC || op->code == OP_EXCHANGE)
+    if (op->code == OP_CONTINUE || op->code == OP_GRID_SYNC || op->code == OP_EXCHANGE ||
+        op->code == OP_COPIES)
         return true;
     bool loop = op->code == OP_FOR || op->code == OP_SHARE;
     for (int i = 0; i < op->nregions; i++)

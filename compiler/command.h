@@ -32,6 +32,7 @@ struct Command {
     bool verbose, check_only;
     const char *output;        /* emit -o: a folder; layout -o: a file */
     const char *arch, *kernel; /* --arch, --kernel */
+    bool lines;                /* --lines */
     int times;                 /* --time */
     const char *device;        /* --device: "cpu" or "cuda" */
     const char *machine;       /* --machine: the model's target; NULL: not asked for */
@@ -175,7 +176,7 @@ struct Host;
 /* The CUDA text of one variant, and what the host does for it; NULL after a message. The kernel's
  * IR is lowered. */
 char *emit_variant(Arena *, Diag *, const Program *, const Variant *, Kernel *, const char *target,
-                   struct Host **);
+                   bool lines, struct Host **);
 
 /* ---- command_batch.c ---- */
 

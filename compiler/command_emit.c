@@ -8,10 +8,31 @@
 #include "compiler/lower.h"
 
 char *emit_variant(Arena *arena, Diag *diag, const Program *p, const Variant *v, Kernel *k,
-                   const char *target, Host **host)
+                   const char *target, bool lines, Host **host)
 {
-    Lowered low = {.arena = arena, .diag = diag, .kernel = k, .program = p, .variant = v};
+    Lowered low = {
+        .arena = arena, .diag = diag, .kernel = k, .program = p, .variant = v, .lines = lines};
     return lower_kernel(&low) ? emit_cuda(&low, target, host) : NULL;
+}
+
+/* Behind each kernel, lines are those of the text itself again. */
+static const char *with_own_lines(Arena *a, const char *cuda, const char *name)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    int line = 1;
+    for (const char *p = cuda; *p; p += strcspn(p, "\n"), p += *p == '\n') {
+        int n = (int)strcspn(p, "\n");
+        fprintf(out, "%.*s\n", n, p);
+        line++;
+        if (*p == '}' && n == 1)
+            fprintf(out, "#line %d \"%s\"\n", ++line, name);
+    }
+    fclose(out);
+    const char *kept = arena_text(a, text, size);
+    free(text);
+    return kept;
 }
 
 /* The .cu files of a stub's kernels; their number, -1 after a message. */
@@ -22,10 +43,13 @@ static int write_cuda(Command *c, const Stub *s)
         const LibraryKernel *k = s->kernels.items[i];
         for (int v = 0; v < k->variants.count; v++)
             for (int t = 0; t < TILE_TARGETS; t++)
-                for (const LibraryBuild *b = &k->variants.items[v].builds[t]; b; b = b->next) {
+                for (LibraryBuild *b = &k->variants.items[v].builds[t]; b; b = b->next) {
                     if (!b->cuda)
                         continue;
-                    if (!build_write(c->output, arena_format(c->arena, "%s.cu", b->name), b->cuda))
+                    const char *name = arena_format(c->arena, "%s.cu", b->name);
+                    if (c->lines)
+                        b->cuda = with_own_lines(c->arena, b->cuda, name);
+                    if (!build_write(c->output, name, b->cuda))
                         return -1;
                     files++;
                 }

@@ -39,6 +39,17 @@ void close_block(Cuda *c)
 }
 
 /* Where the source line changes: its number and its text. */
+static const char *line_directive(Cuda *c, int at, const char *file)
+{
+    char *quoted = NEW_ARRAY(c->arena, char, 2 * strlen(file) + 1), *to = quoted;
+    for (const char *from = file; *from; from++) {
+        if (*from == '"' || *from == '\\')
+            *to++ = '\\';
+        *to++ = *from;
+    }
+    return format_text(c, "#line %d \"%s\"", at, quoted);
+}
+
 static void mark_line(Cuda *c, Pos p)
 {
     int at, column;
@@ -53,6 +64,8 @@ static void mark_line(Cuda *c, Pos p)
     int n = (int)strcspn(text, "\r\n#");
     while (n > 0 && (text[n - 1] == ' ' || text[n - 1] == '\\'))
         n--;
+    if (c->low->lines)
+        c->out.place = line_directive(c, at, p.source->name);
     line(c, "TILE_LINE(%d) // %.*s", at, n, text);
 }
 
@@ -85,6 +98,7 @@ bool emit_region_ops(Cuda *c, const Region *r)
             continue;
         Statement *last = c->out.block->last;
         int before = c->line;
+        const char *place = c->out.place;
         c->at = op->pos;
         if (!says_nothing(op->code))
             mark_line(c, op->pos);
@@ -95,6 +109,7 @@ bool emit_region_ops(Cuda *c, const Region *r)
             *(last ? &last->next : &c->out.block->first) = NULL;
             c->out.block->last = last;
             c->line = before;
+            c->out.place = place;
         }
     }
     return !c->failed;
@@ -565,8 +580,8 @@ char *emit_cuda(Lowered *low, const char *target, Host **host)
         need_small_dims(&c);
     if (!c.failed) {
         char *args = host_struct(c.host, arena_format(low->arena, "tk_%s_args", low->kernel->name));
-        text = arena_format(low->arena, "// %s, %s\n#include \"runtime/device/tile.h\"\n\n%s%s",
-                            target, low->kernel->variant, args, body);
+        text = arena_format(low->arena, "// %s, %s\n#include \"runtime/device/%s.h\"\n\n%s%s",
+                            target, low->kernel->variant, c.copies ? "copies" : "tile", args, body);
     }
     free(body);
     return text;

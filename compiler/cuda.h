@@ -93,6 +93,7 @@ typedef struct Cuda {
     } censuses;
     bool indexed;        /* some value is held as DT_INDEX: dims have to be small */
     const char *guard;   /* condition on every access: lanes whose program there is not; "" */
+    bool copies;         /* something is copied to shared memory beside the threads */
     bool rounds;         /* programs are rounds of a loop, not blocks */
     int blocks;          /* node: how many the phase has; -1: only the kernel knows */
     Statement *prologue; /* the last of what stands before all else */
@@ -234,6 +235,9 @@ bool is_in_cells(const Cuda *, const Value *tensor);
 bool cells_declare(Cuda *, const Op *local);
 bool cells_load(Cuda *, const Op *);
 bool cells_store(Cuda *, const Op *);
+/* The load is copied to the cell that a store puts it in, and emitted there. */
+bool is_copied(const Cuda *, const Op *load);
+bool emit_copies(Cuda *, const Op *);
 /* The number chooses registers somewhere in the region. */
 bool indexes_registers(const Cuda *, const Region *, const Value *index);
 
@@ -269,6 +273,9 @@ int contiguous_slice(const Op *access, const CudaView *, int *dim);
 char *scalar_inside(Cuda *, const Op *access, const CudaView *, int axis);
 char *scalar_offset(Cuda *, const Op *access, const CudaView *, int axis);
 const char *load_hint(Cuda *, const Op *, const CudaView *);
+/* Copies vector "o" of the load's tile, in layout l, which has `each` elements, to `place`. False:
+ * it has no such vectors. */
+bool copy_vectors(Cuda *, const Op *load, const Layout *l, int64_t each, const char *place);
 
 /* ---- cuda_path.c: what `load ..` and `store ..` ask ---- */
 /* An error at a word of the schedule, about an access. */

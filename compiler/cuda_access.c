@@ -485,6 +485,27 @@ static bool load_tile(Cuda *c, const Op *op, const CudaView *v, const Layout *l,
     return true;
 }
 
+bool copy_vectors(Cuda *c, const Op *op, const Layout *l, int64_t each, const char *to)
+{
+    const CudaView *v = c->view[op->args[0]->id];
+    Place p;
+    int size = dtype_info[op->results[0]->type.dtype].size;
+    place(c, op, v, l, true, &p);
+    if (p.vectors.n != each || !p.vectors.leading || is_local(v) || streams(c, "load", v->tensor))
+        return false;
+    char *inside = both(c, p.inside, holds_text(c, l, "r"));
+    char *room = p.first ? format_text(c, "(%s - (%s)) * %d", p.extent, p.first, size)
+                         : format_text(c, "%lld", (long long)each * size);
+    note_access(c, op, l, &p.vectors);
+    tell(c, op, v, l, false);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", (long long)p.vectors.count);
+    line(c, "const int r = %s;", vector_register(c, l, &p.vectors, "o"));
+    line(c, "tile_vector_copy(%s, %s, %lld, %d, %s, %s, %s);", to, pointer_text(c, &p),
+         (long long)each * size, size, *inside ? inside : "true", room, load_hint(c, op, v));
+    close_block(c);
+    return true;
+}
+
 /* The layout in which threads move the tile along memory. */
 static Layout memory_layout(Cuda *c, const Op *op, const CudaView *v, const Type *t)
 {
@@ -520,6 +541,8 @@ bool emit_load(Cuda *c, const Op *op)
     const Value *r = op->results[0];
     const CudaView *v = c->view[op->args[0]->id];
     Path path = path_of(c->low, c->plan, op);
+    if (is_copied(c, op))
+        return true; /* by the store */
     if (is_in_cells(c, op->args[0]))
         return cells_load(c, op);
     if (is_uniform(r))
@@ -593,11 +616,12 @@ static bool turned_layout(Cuda *c, const Op *op, const CudaView *v, const Layout
     Path path = path_of(c->low, c->plan, op);
     int64_t most = path.elements ? path.elements : 128 / bits;
     int64_t n = vectors_along(have, dim, most).n, run = run_bytes(have, dim, n, bits);
-    if (path.smem || (path.elements && n != most)) {
+    if (path.smem || (path.elements && n != most) || (bits < 8 && n == 1)) {
         *out = memory_layout(c, op, v, &x->type);
         return true;
     }
-    if (path.elements || c->plan->unit.lanes < 32 || run >= GOOD_RUN ||
+    directive_honour(c->low, c->plan, path.regs);
+    if (path.regs || c->plan->unit.lanes < 32 || run >= GOOD_RUN ||
         type_elements(&x->type) * bits / 8 < SMALL_TILE)
         return false;
     SpreadRequest wide = {.fast = dim, .vector = most, .block_axis = -1};
@@ -779,6 +803,29 @@ bool emit_store(Cuda *c, const Op *op)
     return store_tile(c, op, v, &own, name, narrows);
 }
 
+/* One thread has asked for it by `add`, if `when` holds; all of the unit get it. */
+static void give_old_value(Cuda *c, const Value *r, const char *when, const char *add)
+{
+    ThreadUnit u = c->plan->unit;
+    const char *type = c_type(r->type.dtype), *suffix = carrier(r->type.dtype);
+    const char *old = u.lanes == 1 ? c_name(c, r) : new_temp(c, "old");
+    line(c, "%s %s = 0;", type, old);
+    line(c, "%s%s%s%s = %s;", *when ? "if (" : "", when, *when ? ") " : "", old, add);
+    if (u.lanes == 1)
+        return;
+    if (u.warps == 1) {
+        line(c, "const %s %s = tile_shuffle_%s(%s, %s);", type, c_name(c, r), suffix, old,
+             absolute_lane(c, "0"));
+        return;
+    }
+    Buffer *b = statement_buffer(&c->out, new_temp(c, "old"), type,
+                                 (size_t)dtype_info[r->type.dtype].size);
+    buffer_write(c, b);
+    line(c, "if (%s) tile_shared_store_%s(%s, %s);", first_thread(c), suffix, b->name, old);
+    buffer_read(c, b);
+    line(c, "const %s %s = tile_shared_load_%s(%s);", type, c_name(c, r), suffix, b->name);
+}
+
 /* Integers and f32; the old value is of one element (R19). */
 bool emit_atomic(Cuda *c, const Op *op)
 {
@@ -799,8 +846,13 @@ bool emit_atomic(Cuda *c, const Op *op)
                       both(c, p.inside, one ? "" : holds_text(c, l, "r")));
     if (p.first)
         when = both(c, when, format_text(c, "tile_inside(%s, %s)", p.first, p.extent));
-    if (op->nresults)
-        return cuda_fail(c, op, "the old value of atomic_add");
+    if (op->nresults) {
+        char *add = format_text(c, "tile_atomic_fetch_add_%s(%s, %s)", type, pointer_text(c, &p),
+                                name);
+        tell(c, op, v, NULL, true);
+        give_old_value(c, op->results[0], when, add);
+        return true;
+    }
     if (!one)
         note_access(c, op, l, NULL);
     tell(c, op, v, l, true);

@@ -2,7 +2,9 @@
  * there vector beside vector of the unit's threads. */
 #include <string.h>
 
+#include "compiler/counts.h"
 #include "compiler/cuda.h"
+#include "compiler/directives.h"
 
 static const Cells *cells_of(const Cuda *c, const Value *tensor)
 {
@@ -28,11 +30,14 @@ static const char *thread_text(const Cuda *c)
     return u.lanes == 1 ? "tile_thread()" : u.warps > 1 ? "(warp * 32 + lane)" : "lane";
 }
 
-/* Elements that move at once. */
+/* Elements that move at once; of what is copied, neighbours in memory too. */
 static int64_t vector_of(const Cells *k)
 {
-    int64_t n = 16 / dtype_info[k->local->results[0]->type.dtype].size;
-    while (k->regs % n)
+    int64_t n = 16 / dtype_info[k->local->results[0]->type.dtype].size, run = k->regs;
+    for (int i = k->layout.count - 1; k->copied && i >= 0; i--)
+        if (k->layout.mode[i].owner == OWN_REG)
+            run = k->layout.mode[i].extent;
+    while (run % n)
         n /= 2;
     return n;
 }
@@ -124,6 +129,64 @@ static void move(Cuda *c, const Op *op, const Cells *k, const char *name, bool w
         line(c, "TILE_EACH(o, %lld) %s[o] = tile_shared_load_%s(%s);", n, name, carried, place);
 }
 
+/* ---- copies beside the threads ---- */
+
+bool is_copied(const Cuda *c, const Op *load)
+{
+    const Value *r = load->results[0];
+    const Op *store = c->user[r->id];
+    if (tensor_root(load->args[0])->op->code != OP_TENSOR || c->uses[r->id] != 1 || !store ||
+        store->code != OP_STORE || store->parent != load->parent ||
+        store->args[store->nargs - 1] != r)
+        return false;
+    const Cells *k = cells_of(c, store->args[0]);
+    return k && k->copied;
+}
+
+static bool cannot_copy(Cuda *c, const Op *load, const Cells *k)
+{
+    const char *name = tensor_root(load->args[0])->op->name;
+    if (c->failed)
+        return false;
+    c->failed = true;
+    diag_error(c->low->diag, k->copied->pos, "leave it out of load(..)",
+               "pipeline: tiles of %s cannot be copied to shared memory in vectors of 4, 8 or 16 "
+               "bytes",
+               name);
+    diag_note(c->low->diag, load->pos, "it is loaded here");
+    return false;
+}
+
+/* The load's elements go to the thread's part of the cell, and nobody waits. */
+static bool copy(Cuda *c, const Op *store, const Op *load, const Cells *k)
+{
+    long long each = vector_of(k);
+    char *cell = cell_text(c, store);
+    char *base = strcmp(cell, "0") ? format_text(c, "(%s) * %lld + ", cell, k->regs / each)
+                                   : format_text(c, "%s", "");
+    char *place = format_text(c, "%s + ((%so) * %d + %s) * %lld", c->view[store->args[0]->id]->data,
+                              base, threads_of(c), thread_text(c), each);
+    int bits = dtype_info[k->local->results[0]->type.dtype].bits;
+    if (!layout_equal(layout_of(c, load->results[0]), &k->layout) || each * bits < 32)
+        return cannot_copy(c, load, k);
+    Path path = path_of(c->low, c->plan, load);
+    directive_honour(c->low, c->plan, path.smem);
+    c->copies = true;
+    tell(c, store, k, true);
+    return copy_vectors(c, load, &k->layout, each, place) || cannot_copy(c, load, k);
+}
+
+bool emit_copies(Cuda *c, const Op *op)
+{
+    int64_t groups;
+    value_int(op->args[0], &groups);
+    line(c, "tile_copy_async_commit();");
+    line(c, "tile_copy_async_wait(%lld);", (long long)groups);
+    return true;
+}
+
+/* ---- loads and stores ---- */
+
 bool cells_load(Cuda *c, const Op *op)
 {
     const Value *r = op->results[0];
@@ -140,6 +203,8 @@ bool cells_store(Cuda *c, const Op *op)
     const Value *x = op->args[op->nargs - 1];
     const Cells *k = cells_of(c, op->args[0]);
     const char *name, *type = c_type(x->type.dtype);
+    if (x->op && x->op->code == OP_LOAD && is_copied(c, x->op))
+        return copy(c, op, x->op, k);
     if (is_uniform(x)) {
         name = new_temp(c, "filled");
         line(c, "%s %s[%lld];", type, name, (long long)k->regs);

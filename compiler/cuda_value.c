@@ -143,17 +143,29 @@ DType held(Cuda *c, const Value *v)
     return t;
 }
 
+/* An extent of a tensor that has no name of its own is called after the tensor. */
+static const char *host_stem(Cuda *c, const Value *v)
+{
+    const Op *op = c->low->kernel->body->first;
+    for (; op && !v->name; op = op->next)
+        for (int i = 0; op->code == OP_TENSOR && i < op->results[0]->type.rank; i++)
+            if (op->args[i] == v)
+                return format_text(c, "%s_extent%d", op->results[0]->name, i);
+    return stem_of(c, v, "t");
+}
+
 /* What the host computes comes in the args. */
 static const char *host_name(Cuda *c, const Value *v)
 {
     int node = host_value(c->host, v);
     if (node < 0)
         return NULL;
+    const char *stem = host_stem(c, v);
     DType t = held(c, v);
     if (t != DT_INDEX)
-        return host_number(c->host, node, c_type(t), stem_of(c, v, "t"));
-    const char *from = host_number(c->host, node, "int64_t", stem_of(c, v, "t"));
-    const char *name = new_temp(c, stem_of(c, v, "t"));
+        return host_number(c->host, node, c_type(t), stem);
+    const char *from = host_number(c->host, node, "int64_t", stem);
+    const char *name = new_temp(c, stem);
     const char *text = c->ranges.of[v->id].lo >= 0 ? "const tile_index %s = tile_natural(%s);"
                                                    : "const tile_index %s = (tile_index)%s;";
     c->prologue = statement_add_behind(&c->out, c->prologue, format_text(c, text, name, from));

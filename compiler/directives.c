@@ -206,19 +206,6 @@ static bool is_present(const Presence *p, const char *verb, const char *subject)
     return has_one(p, p->plan->par->regions[p->plan->par->nregions - 1], verb, subject);
 }
 
-/* What nobody honours yet, and what is let pass until somebody does. */
-static bool is_ignored(const char *verb, const char *word)
-{
-    static const char *const ignored[][2] = {
-        {"pipeline", "stages"},
-        {"pipeline", "load"},
-    };
-    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
-        if (strcmp(ignored[i][0], verb) == 0 && (!ignored[i][1] || !strcmp(ignored[i][1], word)))
-            return true;
-    return false;
-}
-
 static bool check_directive(void *context, const Directive *d)
 {
     const Presence *p = context;
@@ -231,8 +218,7 @@ static bool check_directive(void *context, const Directive *d)
         return true;
     for (int i = first; i < d->words.count; i++) {
         const Word *w = &d->words.items[i];
-        if (!w->name || strcmp(w->name, "via") == 0 || is_honoured(p->low, p->plan, w) ||
-            is_ignored(verb, w->name))
+        if (!w->name || strcmp(w->name, "via") == 0 || is_honoured(p->low, p->plan, w))
             continue;
         return diag_error(p->low->diag, w->pos, "the interpreter runs it; its lowering comes later",
                           "%s%s%s: %s is not lowered to CUDA yet", verb, subject ? " " : "",

@@ -63,8 +63,44 @@ static int add_node(Host *h, tile_node n)
     return h->nodes.count - 1;
 }
 
+static bool is_constant(const tile_node *n, int64_t value)
+{
+    return n->op == TILE_NODE_CONST && n->type == TILE_I64 && n->value == value;
+}
+
+/* The node that an arithmetic one is equal to: one of its args, or a constant. -1: none. */
+static int simpler(Host *h, tile_node_op op, int a, int b)
+{
+    if (op != TILE_NODE_ADD && op != TILE_NODE_SUB && op != TILE_NODE_MUL && op != TILE_NODE_FDIV)
+        return -1;
+    const tile_node *x = &h->nodes.items[a], *y = &h->nodes.items[b];
+    bool both = x->op == TILE_NODE_CONST && y->op == TILE_NODE_CONST;
+    int64_t value;
+    switch (op) {
+    case TILE_NODE_ADD:
+        if (both && !__builtin_add_overflow(x->value, y->value, &value))
+            return host_constant(h, value);
+        return is_constant(y, 0) ? a : is_constant(x, 0) ? b : -1;
+    case TILE_NODE_SUB:
+        if (both && !__builtin_sub_overflow(x->value, y->value, &value))
+            return host_constant(h, value);
+        return is_constant(y, 0) ? a : -1;
+    case TILE_NODE_MUL:
+        if (both && !__builtin_mul_overflow(x->value, y->value, &value))
+            return host_constant(h, value);
+        return is_constant(y, 1) ? a : is_constant(x, 1) ? b : -1;
+    default: /* FDIV */
+        if (both && x->value >= 0 && y->value > 0)
+            return host_constant(h, x->value / y->value);
+        return is_constant(y, 1) ? a : -1;
+    }
+}
+
 int host_node(Host *h, tile_node_op op, tile_scalar_type type, int a, int b, int c)
 {
+    int same = type == TILE_I64 ? simpler(h, op, a, b) : -1;
+    if (same >= 0)
+        return same;
     return add_node(h, (tile_node){(uint8_t)op, (uint8_t)type, 0, a, b, c, 0});
 }
 
@@ -232,7 +268,7 @@ static void start_when(Host *h)
 
 void host_start(Host *h, Arena *arena, const Kernel *k)
 {
-    *h = (Host){.arena = arena, .kernel = k, .aligned = -1, .scratch = -1, .when = -1};
+    *h = (Host){.arena = arena, .kernel = k, .scratch = -1, .when = -1};
     h->ids = k->next_id;
     h->node_of = NEW_ARRAY(arena, int, k->next_id);
     host_dims(h);
@@ -333,8 +369,50 @@ void host_contiguous(Host *h, const Op *tensor, int axis)
 
 void host_need_aligned(Host *h, int node)
 {
-    h->aligned = h->aligned < 0 ? node
-                                : host_node(h, TILE_NODE_AND, TILE_BOOL, h->aligned, node, 0);
+    for (int i = 0; i < h->facts.count; i++)
+        if (h->facts.items[i] == node)
+            return;
+    PUSH(h->arena, &h->facts, node);
+}
+
+/* Is it "x % m == 0" with m a power of two? Gives m, 0 if not, and x. */
+static int64_t modulus(const Host *h, int fact, int *x)
+{
+    const tile_node *equal = &h->nodes.items[fact], *rest = &h->nodes.items[equal->a];
+    if (equal->op != TILE_NODE_EQ || rest->op != TILE_NODE_MOD || rest->type != TILE_I64 ||
+        !is_constant(&h->nodes.items[equal->b], 0))
+        return 0;
+    const tile_node *m = &h->nodes.items[rest->b];
+    *x = rest->a;
+    return m->op == TILE_NODE_CONST && m->value > 0 && !(m->value & (m->value - 1)) ? m->value : 0;
+}
+
+static int both_facts(Host *h, int a, int b)
+{
+    return a < 0 ? b : host_node(h, TILE_NODE_AND, TILE_BOOL, a, b, 0);
+}
+
+/* All facts at once; those of one modulus by the low bits of all that it divides. -1: no facts. */
+static int all_facts(Host *h)
+{
+    int all = -1, x;
+    for (int64_t m = 1; m < (int64_t)1 << 32; m *= 2) {
+        int bits = -1;
+        for (int i = 0; i < h->facts.count; i++)
+            if (modulus(h, h->facts.items[i], &x) == m)
+                bits = bits < 0 ? x : host_node(h, TILE_NODE_OR, TILE_I64, bits, x, 0);
+        if (bits < 0)
+            continue;
+        int rest = host_node(h, TILE_NODE_MOD, TILE_I64, bits, host_constant(h, m), 0);
+        all = both_facts(h, all,
+                         host_node(h, TILE_NODE_EQ, TILE_I64, rest, host_constant(h, 0), 0));
+    }
+    for (int i = 0; i < h->facts.count; i++) {
+        int64_t m = modulus(h, h->facts.items[i], &x);
+        if (m == 0 || m >= (int64_t)1 << 32)
+            all = both_facts(h, all, h->facts.items[i]);
+    }
+    return all;
 }
 
 static uint32_t alignment(const HostField *f)
@@ -421,6 +499,7 @@ tile_plan host_plan(Host *h)
         host_scratch_layout(h);
     name_phases(h);
     const tile_plan_tensor *list = plan_tensors(h, &tensors);
+    int aligned = all_facts(h);
     tile_plan plan = {
         .nodes = h->nodes.items,
         .tensors = list,
@@ -438,7 +517,7 @@ tile_plan host_plan(Host *h)
         .require_count = h->requires.count,
         .args_size = (size + 7) / 8 * 8,
         .tables = h->tables,
-        .aligned = h->aligned,
+        .aligned = aligned,
         .scratch_bytes = h->scratch,
         .when = h->when,
     };

@@ -49,13 +49,17 @@ struct Host {
         tile_require *items;
         int count, capacity;
     } requires;
+    struct {
+        int *items;
+        int count, capacity;
+    } facts;           /* nodes of host_need_aligned */
     CodeLimits limits; /* that the schedule asserts */
     bool tables;       /* pointers of tables come at the end of the args */
     int *node_of;      /* by Value.id, 1 + node; 0: not computed, -1: the host cannot */
     int ids;
-    bool fused;                 /* the schedule puts barriers between phases (R14b) */
-    int aligned, scratch, when; /* nodes; -1: none */
-    const char *wrong;          /* what the host cannot do, for a message; NULL: nothing */
+    bool fused;        /* the schedule puts barriers between phases (R14b) */
+    int scratch, when; /* nodes; -1: none */
+    const char *wrong; /* what the host cannot do, for a message; NULL: nothing */
     Pos wrong_pos;
 };
 

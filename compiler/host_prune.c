@@ -42,12 +42,30 @@ static void mark(const tile_plan *p, int *number)
     }
 }
 
+/* Nodes that depend on what the GPU holds of the code: they are computed again once that is known.
+ */
+static bool *find_late(Arena *a, const tile_plan *p)
+{
+    bool *late = NEW_ARRAY(a, bool, p->node_count + 1);
+    for (int i = 0; i < p->node_count; i++) {
+        const tile_node *n = &p->nodes[i];
+        const int32_t args[3] = {n->a, n->b, n->c};
+        late[i] = n->op == TILE_NODE_RESIDENT || n->op == TILE_NODE_PROGRAMS;
+        for (int k = 0; k < arguments_of(n->op); k++)
+            late[i] |= late[args[k]];
+    }
+    return late;
+}
+
+/* Late nodes come last. */
 static void renumber_nodes(Arena *a, tile_plan *p, int *number)
 {
     tile_node *nodes = NEW_ARRAY(a, tile_node, p->node_count);
+    const bool *late = find_late(a, p);
     int n = 0;
-    for (int i = 0; i < p->node_count; i++) {
-        if (!number[i])
+    for (int pass = 0; pass < 2 * p->node_count; pass++) {
+        int i = pass % p->node_count;
+        if (!number[i] || late[i] != (pass >= p->node_count))
             continue;
         tile_node *to = &nodes[n];
         int32_t *args[3] = {&to->a, &to->b, &to->c};

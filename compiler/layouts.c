@@ -542,6 +542,18 @@ static bool classes_anchor(const Pass *p, const Op *op, Layout *out)
     return true;
 }
 
+/* A load that is copied to shared memory: every thread copies what it will use. */
+static bool feeds_ring(const Pass *p, const Anchor *a)
+{
+    const Op *next = a->op->code == OP_LOAD ? a->op->next : NULL;
+    if (!next || next->code != OP_STORE || next->args[next->nargs - 1] != a->value)
+        return false;
+    for (int i = 0; i < p->low->rings.count; i++)
+        if (p->low->rings.items[i].local == next->args[0])
+            return true;
+    return false;
+}
+
 static void place_anchor(Pass *p, const Anchor *a)
 {
     const Region *body = p->plan->par->regions[p->plan->par->nregions - 1];
@@ -565,7 +577,7 @@ static void place_anchor(Pass *p, const Anchor *a)
     int fast = fast_axis(a->op, t);
     Path path = path_of(p->low, p->plan, a->op);
     bool asked = path.elements && t->dims[fast] % path.elements == 0;
-    if (path.smem && p->plan->unit.lanes > 1)
+    if (path.smem && p->plan->unit.lanes > 1 && !feeds_ring(p, a))
         return; /* from shared memory it comes in any layout */
     int other = a->op->code == OP_LOAD ? store_axis(a->value, a->op->parent, fast) : -1;
     if (type_elements(t) <= MOST_REPLICATED && is_indexed(a->value, body))

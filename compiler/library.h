@@ -36,7 +36,7 @@ typedef struct LibraryKernel {
     const Static **declared; /* the statics likewise */
     const Item **enums;      /* of statics that are members of one, else NULL */
     int param_count, static_count, key_count;
-    bool has_scratch;
+    bool has_scratch, lines;    /* lines: the CUDA names those of the sources */
     int first_file, file_count; /* of Stub.files: the kernel's program */
     struct {
         LibraryVariant *items;

@@ -112,7 +112,7 @@ static bool lower(LibraryKernel *k, Arena *a, Diag *diag, tile_arch arch, const 
     sum_orders_of_program(orders, ir);
     if (cpu)
         host_start(h, a, ir);
-    else if (!(cuda = emit_variant(a, diag, k->program, v, ir, tile_arch_name(arch), &h)))
+    else if (!(cuda = emit_variant(a, diag, k->program, v, ir, tile_arch_name(arch), k->lines, &h)))
         return false;
     tile_plan plan = host_plan(h);
     if (h->wrong)

@@ -8,8 +8,9 @@ bool lower_kernel(Lowered *low)
     if (!plan_phases(low))
         return false;
     for (int i = 0; i < low->nphases; i++)
-        if (!check_paths(low, &low->phases[i]) || !place_named(low, &low->phases[i]) ||
-            !chunk_tiles(low, &low->phases[i]) || !pipeline_loads(low, &low->phases[i]))
+        if (!loop_programs(low, &low->phases[i]) || !check_paths(low, &low->phases[i]) ||
+            !place_named(low, &low->phases[i]) || !pipeline_loads(low, &low->phases[i]) ||
+            !chunk_tiles(low, &low->phases[i]))
             return false;
     low->layouts = low->kernel->next_id;
     low->cells = NEW_ARRAY(low->arena, Cells *, low->layouts);

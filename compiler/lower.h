@@ -33,6 +33,15 @@ typedef struct HonouredList {
     int count, capacity;
 } HonouredList;
 
+/* Local tensors that the loads of a pipeline's next rounds are copied to, and who asks for that. */
+typedef struct RingList {
+    struct {
+        const Value *local;
+        const Word *word;
+    } * items;
+    int count, capacity;
+} RingList;
+
 typedef struct Cells Cells; /* cells.h */
 
 typedef struct Lowered Lowered;
@@ -45,12 +54,14 @@ struct Lowered {
     PhasePlan *phases;
     int nphases;
     HonouredList *honoured;
+    RingList rings;
     Cells **cells;         /* by Value.id: of a local tensor that is kept in them */
     Layout *layout;        /* by Value.id, of tiles of rank >= 1 */
     bool *placed;          /* by Value.id: layout is decided */
     const Layout **summed; /* by Value.id of a planned sum's result: its arg's layout */
     int layouts;           /* how many ids the arrays above have room for */
     Movements *movements;  /* where the emitter notes what it moves; NULL: nowhere */
+    bool lines;            /* #line directives name the source of each statement */
     Diag *asserted;        /* where a failed assert of the schedule is told; NULL: `diag` */
 };
 
@@ -73,8 +84,14 @@ bool is_uniform(const Value *);
 /* The axis of the tile that runs along its tensor's contiguous dim; -1: none does. */
 int contiguous_axis(const Op *access);
 
-/* pipeline.c: loads of the next rounds of a loop run ahead, in registers. Before layouts. */
+/* pipeline.c: loads of the next rounds of a loop run ahead, to registers or shared memory. Before
+ * layouts. False after a message. */
 bool pipeline_loads(Lowered *, const PhasePlan *);
+/* pipeline_programs.c: a persistent grid whose programs' loads run ahead loops over them itself.
+ * False after a message. */
+bool loop_programs(Lowered *, PhasePlan *);
+/* This one will be copied to shared memory. */
+bool pipeline_copies(Lowered *, const PhasePlan *, Op *load);
 /* place.c: values that the schedule places in shared memory become local tensors. Before layouts.
  * False after a message. */
 bool place_named(Lowered *, const PhasePlan *);
@@ -83,6 +100,8 @@ bool check_paths(Lowered *, const PhasePlan *);
 /* chunk.c: tile axes are cut into pieces, computed in loops. Before layouts. False after a message.
  */
 bool chunk_tiles(Lowered *, const PhasePlan *);
+/* The schedule cuts an axis of the tile. */
+bool is_chunked(const Lowered *, const PhasePlan *, const Type *);
 /* cells.c: local tensors that threads keep for themselves, before layouts; and where, after them.
  * False after a message. */
 bool find_cells(Lowered *, const PhasePlan *);

@@ -119,6 +119,9 @@
     OP(OP_LOAD,       "load",      -1, 1, "L") /* access, pad bits; arg 0 a tensor; R3 */ \
     OP(OP_STORE,      "store",     -1, 0, "S") /* access; arg 0 a tensor, last arg the tile */ \
     OP(OP_ATOMIC_ADD, "atomic_add",-1,-1, "LS") /* access; as store; 1 result: old value; R19 */ \
+    OP(OP_COPIES,     "copies",     1, 0, "X") /* the copies from tensors to locals so far are a \
+                                                 group; all but the last n are there. n: a \
+                                                 constant; says nothing of values */ \
     /* effects */ \
     OP(OP_ASSERT,     "assert",     1, 0, "X") /* text; bool scalar; R20 */ \
     OP(OP_ASSUME,     "assume",     1, 0, "X") \

@@ -32,6 +32,7 @@ Path path_of(const Lowered *low, const PhasePlan *plan, const Op *access)
     const Directive *d = directive_find(low, plan, verb_of(access), tensor->name);
     p.smem = directive_word(d, "smem");
     p.vector = directive_word(d, "vector");
+    p.regs = directive_word(d, "regs");
     if (p.vector && variant_number(low->variant, p.vector->args.items[0], &bytes))
         p.elements = bytes * 8 / dtype_info[tensor->results[0]->type.dtype].bits;
     return p;

@@ -1,22 +1,18 @@
-/* Pass: pipelines in registers. `pipeline k stages(n)`: in loop k the loads of in tensors whose
- * indices are known a round ahead run n - 1 rounds ahead; the loop carries what they give.
+/* Pass: pipelines. `pipeline k stages(n)`: in loop k the loads of in tensors whose indices are
+ * known a round ahead run n - 1 rounds ahead: to registers, and the loop carries what they give; or
+ * to shared memory (pipeline_copies.c), where `load x via smem` asks for that or the tile is cut
+ * into pieces.
  *
  * Reads beyond the last round are outside of the tensor and read the pad value (R3), or inside and
  * not used. The entry of a table is asked for only while there is one.
  */
+#include "compiler/pipeline.h"
+
 #include <string.h>
 
 #include "compiler/counts.h"
 #include "compiler/directives.h"
-
-typedef struct Pipeline {
-    Lowered *low;
-    Kernel *kernel;
-    const PhasePlan *plan;
-    Op *loop;
-    const Directive *directive;
-    int stages;
-} Pipeline;
+#include "compiler/paths.h"
 
 /* ---- directives ---- */
 
@@ -169,7 +165,7 @@ static Op *binary(Pipeline *p, OpCode code, Value *a, Value *b)
 }
 
 /* The copy of a load for round `index`, put before `at`. */
-static Value *load_for(Pipeline *p, Op *load, Value *index, Op *at)
+Value *load_for(Pipeline *p, Op *load, Value *index, Op *at)
 {
     Copies c = {0};
     PUSH(p->low->arena, &c, ((__typeof__(*c.items)){p->loop->regions[0]->args[0], index}));
@@ -178,7 +174,7 @@ static Value *load_for(Pipeline *p, Op *load, Value *index, Op *at)
 
 /* ---- the loop carries one more value ---- */
 
-static Value *carry_value(Pipeline *p, Value *start)
+Value *carry_value(Pipeline *p, Value *start)
 {
     Op *loop = p->loop;
     Region *body = loop->regions[0];
@@ -203,26 +199,22 @@ static Value *carry_value(Pipeline *p, Value *start)
     return arg;
 }
 
-static void yield_value(Pipeline *p, Value *v)
+/* Also to rounds that end early. */
+static void yield_from(Pipeline *p, Region *r, Value *v, bool body)
 {
     Arena *a = p->kernel->arena;
-    for (Op *op = p->loop->regions[0]->first; op; op = op->next)
-        if (op->code == OP_YIELD)
+    for (Op *op = r->first; op; op = op->next) {
+        if (op->code == OP_CONTINUE || (op->code == OP_YIELD && body))
             GROW(op->args, op->nargs, v);
-#undef GROW
-}
-
-/* A loop whose rounds may end early carries nothing more. */
-static bool has_continue(const Region *r)
-{
-    for (const Op *op = r->first; op; op = op->next) {
-        if (op->code == OP_CONTINUE)
-            return true;
-        for (int i = 0; op->code != OP_FOR && op->code != OP_SHARE && i < op->nregions; i++)
-            if (has_continue(op->regions[i]))
-                return true;
+        for (int i = 0; op->code == OP_IF && i < op->nregions; i++)
+            yield_from(p, op->regions[i], v, false);
     }
-    return false;
+}
+#undef GROW
+
+void yield_value(Pipeline *p, Value *v)
+{
+    yield_from(p, p->loop->regions[0], v, true);
 }
 
 static bool has_mma(const Region *r)
@@ -237,7 +229,7 @@ static bool has_mma(const Region *r)
     return false;
 }
 
-static bool asks_table(const Op *load)
+bool asks_table(const Op *load)
 {
     for (const Op *op = load->args[0]->op; op && op->code != OP_TENSOR; op = op->args[0]->op)
         if (op->code == OP_TABLE)
@@ -246,7 +238,7 @@ static bool asks_table(const Op *load)
 }
 
 /* index + k steps; of a table no further than its last round. */
-static Value *later(Pipeline *p, Value *index, int k, bool last, Op *at)
+Value *later(Pipeline *p, Value *index, int k, bool last, Op *at)
 {
     Value *step = p->loop->args[2], *next = index;
     for (int i = 0; i < k; i++) {
@@ -307,6 +299,14 @@ static void run_ahead(Pipeline *p, Op *load)
     for (int k = 0; k < ahead; k++)
         yield_value(p, k + 1 < ahead ? held[k + 1] : next);
     op_remove(load);
+}
+
+static bool wants_shared(const Pipeline *p, const Op *load)
+{
+    bool asked = path_of(p->low, p->plan, load).smem && p->plan->unit.lanes > 1;
+    if (type_elements(&load->results[0]->type) <= 1)
+        return false;
+    return asked || is_chunked(p->low, p->plan, &load->results[0]->type);
 }
 
 /* What became of the loads that the directive asks for. */
@@ -377,17 +377,22 @@ static bool pipeline_loop(Pipeline *p)
     directive_honour(p->low, p->plan, directive_word(p->directive, "load"));
     if (p->stages < 2)
         return true;
-    if (has_continue(p->loop->regions[0]))
-        return diag_error(p->low->diag, w->pos, "write an `if` around what follows",
-                          "pipeline %s: a round of the loop may end early, by `continue`", loop);
     if (!check_loads(p))
         return false;
+    struct {
+        Op **items;
+        int count, capacity;
+    } copied = {0};
     for (Op *op = p->loop->regions[0]->first, *next; op; op = next) {
         next = op->next;
-        if (op->code == OP_LOAD && is_asked(p, op) && !held_back(p, op))
+        if (op->code != OP_LOAD || !is_asked(p, op) || held_back(p, op))
+            continue;
+        if (wants_shared(p, op))
+            PUSH(p->low->arena, &copied, op);
+        else
             run_ahead(p, op);
     }
-    return true;
+    return copy_ahead(p, copied.items, copied.count, w);
 }
 
 static bool visit(Lowered *low, const PhasePlan *plan, Region *r)
@@ -408,4 +413,16 @@ static bool visit(Lowered *low, const PhasePlan *plan, Region *r)
 bool pipeline_loads(Lowered *low, const PhasePlan *plan)
 {
     return visit(low, plan, plan->par->regions[plan->par->nregions - 1]);
+}
+
+bool pipeline_copies(Lowered *low, const PhasePlan *plan, Op *load)
+{
+    Op *loop = load->parent->parent;
+    const char *name = loop->code == OP_FOR ? loop->regions[0]->args[0]->name : NULL;
+    const Directive *d = name ? directive_find(low, plan, "pipeline", name) : NULL;
+    Pipeline p = {low, low->kernel, plan, loop, d, 0};
+    const Word *w = directive_word(d, "stages");
+    int64_t stages;
+    return w && is_asked(&p, load) && !held_back(&p, load) && wants_shared(&p, load) &&
+           variant_number(low->variant, w->args.items[0], &stages) && stages > 1;
 }

@@ -53,7 +53,7 @@ static void look(void *context, Op *op)
         p->local = true;
     if (op->code == OP_BIND && is_named(op->name, p))
         add(p, op->args[0]);
-    if (op->code == OP_LOAD &&
+    if (op->code == OP_LOAD && !pipeline_copies(p->low, p->plan, op) &&
         (is_named(tensor_root(op->args[0])->op->name, p) || is_named(op->args[0]->name, p)))
         add(p, op->results[0]);
 }

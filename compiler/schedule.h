@@ -50,8 +50,9 @@
         W(vector,         INT_OR, 1, 32, "auto", 0)                                              \
         W(cache,          CHOICE, 0, 0, "stream", 0)                                             \
     D(store,    STORED,  "dr", "")                                                               \
-        W(via,            NEXT, 0, 0, "smem tma", 1)                                             \
+        W(via,            NEXT, 0, 0, "smem tma regs", 1)                                        \
         W(smem,           NO_ARGUMENTS, 0, 0, "", 1)                                             \
+        W(regs,           NO_ARGUMENTS, 0, 0, "", 1)                                             \
         W(tma,            NO_ARGUMENTS, 0, 0, "", 1)                                             \
         W(vector,         INT_OR, 1, 32, "auto", 0)                                              \
         W(cache,          CHOICE, 0, 0, "stream", 0)                                             \

@@ -20,6 +20,7 @@ Statement *statement_add(Statements *s, StatementKind kind, const char *text)
 {
     Statement *n = NEW(s->arena, Statement), *b = s->block;
     n->kind = kind;
+    n->place = s->place;
     n->text = text;
     n->parent = b;
     n->prev = b->last;
@@ -383,24 +384,38 @@ static void put_line(FILE *out, const char *text, const char *end)
     fputs(end, out);
 }
 
-static void print_block(const Statement *root, const Statement *block, FILE *out, int indent,
-                        const char *sync)
+typedef struct Printer {
+    const Statement *root;
+    FILE *out;
+    const char *sync, *place; /* of the last statement that has one */
+} Printer;
+
+static void begin_line(const Printer *p, int indent)
 {
+    if (p->place)
+        put_line(p->out, p->place, "\n");
+    put_indent(p->out, indent);
+}
+
+static void print_block(Printer *p, const Statement *block, int indent)
+{
+    FILE *out = p->out;
     for (const Statement *s = block->first; s; s = s->next) {
         if (s->kind == STATEMENT_BUFFER && s->buffer->last == s->buffer->first)
             continue;
-        if (s->optional && !is_mentioned(root, s, s->optional))
+        if (s->optional && !is_mentioned(p->root, s, s->optional))
             continue;
-        put_indent(out, indent);
+        p->place = s->place ? s->place : p->place;
+        begin_line(p, indent);
         if (s->kind == STATEMENT_SYNC) {
-            put_line(out, sync, "\n");
+            put_line(out, p->sync, "\n");
         } else if (s->kind == STATEMENT_BUFFER) {
             fprintf(out, "%s *const %s = (%s *)(shared + %zu);\n", s->buffer->type, s->buffer->name,
                     s->buffer->type, s->buffer->offset);
         } else if (s->kind >= STATEMENT_BLOCK) {
             put_line(out, s->text, *s->text ? " {\n" : "{\n");
-            print_block(root, s, out, indent + 1, sync);
-            put_indent(out, indent);
+            print_block(p, s, indent + 1);
+            begin_line(p, indent);
             fputs("}\n", out);
         } else {
             put_line(out, s->text, "\n");
@@ -410,5 +425,6 @@ static void print_block(const Statement *root, const Statement *block, FILE *out
 
 void statements_print(const Statements *s, FILE *out, int indent, const char *sync)
 {
-    print_block(s->root, s->root, out, indent, sync);
+    Printer p = {.root = s->root, .out = out, .sync = sync};
+    print_block(&p, s->root, indent);
 }

@@ -51,6 +51,7 @@ typedef enum StatementKind {
 
 struct Statement {
     StatementKind kind;
+    const char *place;      /* #line directive for what is printed of it; NULL: none */
     const char *text;       /* without indentation and newline; of blocks: the header */
     const char *optional;   /* the variable it declares; printed if another text has it */
     bool jumps;             /* to the next round of the innermost loop, or out of the program */
@@ -76,6 +77,7 @@ typedef struct Statements {
         Buffer **items;
         int count, capacity;
     } buffers;
+    const char *place;   /* of the next statements */
     size_t shared_bytes; /* after statements_finish: of one unit */
     int syncs;           /* how many barriers were put in */
 } Statements;

@@ -35,6 +35,7 @@ static bool add_kernel(Command *c, Stub *s, Program *p, const Item *item, int fi
     for (int i = 0; i < s->kernels.count; i++)
         if (strcmp(s->kernels.items[i]->name, k->name) == 0)
             return user_error("two kernels are called %s", k->name);
+    k->lines = c->lines;
     k->first_file = first_file;
     k->file_count = p->units.count;
     bool ok = library_add_all(k, c->diag, s->targets, guess);

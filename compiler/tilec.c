@@ -96,7 +96,7 @@ typedef struct Option Option;
 typedef bool Take(Command *, const Option *, const char *value);
 static Take take_setting, take_targets, take_input, take_output, take_seed, take_threads, take_dump,
             take_verbose, take_check, take_folder, take_arch, take_kernel, take_device, take_times,
-            take_plan, take_machine, take_pitch, take_offset, take_fill, take_batch,
+            take_lines, take_plan, take_machine, take_pitch, take_offset, take_fill, take_batch,
             take_timeline, take_block, take_seeds;
 
 struct Option {
@@ -125,6 +125,8 @@ static const Option options[] = {
     {BUILD, "--arch", "A[,B]", "the targets: sm90, sm100, cpu", take_targets},
     {BUILD, "--threads", "N", "compile N kernels at a time (default: one a core)", take_threads},
     {EMIT | BUILD, "--kernel", "K", "only this kernel", take_kernel},
+    {EMIT, "--lines", NULL, "the CUDA names the lines of the .tile file, for profilers",
+     take_lines},
     {LAYOUT, "--arch", "sm90|sm100", "the target (default sm90)", take_arch},
     {RUN | DEBUG, "--plan", "sm90|sm100", "add up default sums as that target's threads do",
      take_plan},
@@ -333,6 +335,12 @@ static bool take_verbose(Command *c, const Option *o, const char *value)
 {
     (void)o, (void)value;
     return c->verbose = true;
+}
+
+static bool take_lines(Command *c, const Option *o, const char *value)
+{
+    (void)o, (void)value;
+    return c->lines = true;
 }
 
 static bool take_check(Command *c, const Option *o, const char *value)

@@ -225,6 +225,7 @@ static bool verify_rule(Verifier *v, const Op *op, Place at, const Op *owner, in
     case OP_LOAD:
     case OP_STORE:
     case OP_ATOMIC_ADD:
+    case OP_COPIES:
     case OP_ASSERT:
     case OP_ASSUME:
     case OP_PRINT:

@@ -343,6 +343,13 @@ static bool verify_print(Verifier *v, const Op *op)
     return true;
 }
 
+static bool verify_copies(Verifier *v, const Op *op)
+{
+    int64_t groups;
+    return (value_int(op->args[0], &groups) && op->args[0]->type.dtype == DT_I64 && groups >= 0) ||
+           verify_fail(v, op, "the number of groups is no constant i64 of 0 or more");
+}
+
 bool verify_memory(Verifier *v, const Op *op)
 {
     switch (op->code) {
@@ -379,6 +386,8 @@ bool verify_memory(Verifier *v, const Op *op)
         return verify_table(v, op);
     case OP_EXTENT:
         return verify_extent(v, op);
+    case OP_COPIES:
+        return verify_copies(v, op);
     case OP_EXCHANGE:
         return verify_exchange(v, op);
     case OP_PRINT:

@@ -130,16 +130,20 @@ static tile_status check_pair(const Call *c, const Place *a, const Place *b)
         param_name(c, b->param), (unsigned long long)b->low, (unsigned long long)b->high - 1);
 }
 
-static void sort(Place *places, int n)
+/* Numbers of places, by address. */
+static void sort(const Place *places, int n, uint16_t *order)
 {
-    for (int gap = n / 2; gap > 0; gap /= 2) {
+    for (int i = 0; i < n; i++) {
+        order[i] = (uint16_t)i;
+    }
+    for (int gap = n > 16 ? n / 2 : 1; gap > 0 && n > 1; gap /= 2) {
         for (int i = gap; i < n; i++) {
-            Place p = places[i];
+            uint16_t p = order[i];
             int k = i;
-            for (; k >= gap && places[k - gap].low > p.low; k -= gap) {
-                places[k] = places[k - gap];
+            for (; k >= gap && places[order[k - gap]].low > places[p].low; k -= gap) {
+                order[k] = order[k - gap];
             }
-            places[k] = p;
+            order[k] = p;
         }
     }
 }
@@ -148,11 +152,13 @@ static void sort(Place *places, int n)
 tile_status tile__check_overlap(Call *c)
 {
     Place places[MOST_PLACES];
+    uint16_t order[MOST_PLACES];
     int n = list_places(c, places);
-    sort(places, n);
+    sort(places, n, order);
     for (int i = 0; i < n; i++) {
-        for (int k = i + 1; k < n && places[k].low < places[i].high; k++) {
-            tile_status status = check_pair(c, &places[i], &places[k]);
+        const Place *p = &places[order[i]];
+        for (int k = i + 1; k < n && places[order[k]].low < p->high; k++) {
+            tile_status status = check_pair(c, p, &places[order[k]]);
             if (status != TILE_OK) {
                 return status;
             }

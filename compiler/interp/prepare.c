@@ -233,7 +233,8 @@ static Emitter *const emitters[OP_COUNT] = {
     [OP_LOCAL] = emit_local, [OP_LOAD] = emit_access, [OP_STORE] = emit_access,
     [OP_ATOMIC_ADD] = emit_access, [OP_ASSERT] = emit_check, [OP_ASSUME] = emit_check,
     [OP_PRINT] = emit_print, [OP_GRID_SYNC] = emit_sync, [OP_EXCHANGE] = emit_exchange,
-    [OP_SIGNAL] = emit_ranks, [OP_WAIT] = emit_ranks, [OP_FOR] = emit_for,
+    [OP_COPIES] = emit_nothing, [OP_SIGNAL] = emit_ranks, [OP_WAIT] = emit_ranks,
+    [OP_FOR] = emit_for,
     [OP_SHARE] = emit_share, [OP_IF] = emit_if, [OP_ROLES] = emit_roles, [OP_PIPE] = emit_pipe,
     [OP_PUT] = emit_put, [OP_GET] = emit_get, [OP_CONTINUE] = emit_continue,
 };

@@ -237,6 +237,7 @@ def with_schedule(file, schedule):
 
 @pytest.mark.parametrize("arch, schedule", [
     ("sm90", "unit warp;  chunk D sizes(256, 512, 1024);  place x smem;"),
+    ("sm90", "unit warp;  chunk D sizes(256, 512);  place x smem;  pipeline t stages(2) load(x, k, v);"),
     ("sm100", "unit block warps(2);  chunk D sizes(512);  load k cache(stream);")])
 def test_engram_gate(tilec, tmp_path, arch, schedule):
     n, h, d = 5, 2, 1024
@@ -252,11 +253,12 @@ def test_engram_gate(tilec, tmp_path, arch, schedule):
     within(from_bits("bf16", np.load(tmp_path / "y.machine.npy")), *want["y"], "y")
 
 
-def test_engram_gate_bwd(tilec, tmp_path):
-    """The weights' gradient stays in registers over all tokens."""
+@pytest.mark.parametrize("more", ["", "pipeline i stages(2) load(gy, v, dot);"])
+def test_engram_gate_bwd(tilec, tmp_path, more):
+    """What is carried over tokens stays on chip, in pieces."""
     values, scalars = bwd.case(3, 5, 512, h=2, whole=True)
     schedule = """let P = 3;  let BD = 128;
-      phase tokens { unit block warps(2);  chunk D sizes(128, 256);  place gw regs;  place g smem; }"""
+      phase tokens { unit block warps(2);  chunk D sizes(128, 256);  place sum_h regs;  place g smem;  %s }""" % more
     inputs = {name: bits(value) if value.dtype.itemsize == 2 else value for name, value in values.items()}
     p = Program(tilec, tmp_path, with_schedule("engram/engram_gate_bwd.tile", schedule), inputs, list(bwd.OUTPUTS),
                 {"H": 2, "D": 512, **scalars})

@@ -41,8 +41,6 @@ LOOP_WRONG = {
     "written": "pipeline k stages(2) load(w, |>y);  "
                "#! pipeline k: no load of y can run ahead #? this one stands in an `if`",
     "not_loaded": "pipeline q stages(2) load(|>w);       #! pipeline q: the loop has no load of w",
-    "ends_early": "pipeline e |>stages(2);  "
-                  "#! pipeline e: a round of the loop may end early #? write an `if`",
     "number": "let B = 3;  unit block warps(|>popc(B));  #! warps takes a constant integer, not i64",
     "threads": "unit thread pack(33);",
 }

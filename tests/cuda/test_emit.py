@@ -136,7 +136,7 @@ def test_golden(file):
 
 def test_goldens_are_short():
     for path in (ROOT / "tests" / "cuda" / "golden").glob("*.cu"):
-        assert path.name in GOLDEN.values() and len(path.read_text().splitlines()) < 80
+        assert path.name in GOLDEN.values() and len(path.read_text().splitlines()) < 100
 
 
 def test_the_cast_reads_well():

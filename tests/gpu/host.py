@@ -19,13 +19,19 @@ DRIVER = ROOT / "build" / "tests" / "call_driver"
 RNG = np.random.default_rng(5)
 CAST = ["bfloat16:{m}x{k}:s={pitch},1:fill={x}", "float8_e4m3fn:{m}x{k}", "float32:{m}x{g}",
         "i={G}", "i=0"]
+# 16 tensors, scratch, two phases: the call with the most to check.
+ROWS, WEIGHTS = "bfloat16:8x4x4096", "4x4096"
+ENGRAM = ["engram", 0, "scratch", 1 << 27, "bench", 100, "engram_gate_bwd", *[ROWS] * 3, "bfloat16:8x4096",
+          f"float32:{WEIGHTS}", *[f"bfloat16:{WEIGHTS}"] * 2, *["float32:8x4"] * 4, *[ROWS] * 2, "bfloat16:8x4096",
+          *[f"float32:{WEIGHTS}"] * 2, "f=1", "f=1", "end"]
 
 
 def build():
     FOLDER.mkdir(parents=True, exist_ok=True)
     tilec = ROOT / "build" / "tilec"
     for name, file in (("cast", "kernels.tile/quant/per_token_cast.tile"),
-                       ("cases", "tests/host/cases.tile")):
+                       ("cases", "tests/host/cases.tile"),
+                       ("engram", "kernels.tile/engram/engram_gate_bwd.tile")):
         subprocess.run([tilec, "build", ROOT / file, "--arch", "sm90,cpu", "-o", FOLDER / name],
                        check=True)
     subprocess.run(["cc", ROOT / "examples" / "c" / "cast.c", f"-I{FOLDER}", FOLDER / "libcast.a",
@@ -121,8 +127,9 @@ def main():
     words = cast_words(128, 7168, 128, 7168)
     print(driver("cast", 0, "capture", 10, *words, "end").replace("\n", ", "))
     for _ in range(3):
-        ns = re.search(r"ns: (\d+) bare (\d+)", driver("cast", 0, "bench", 200, *words, "end"))
-        print(f"a call takes the host {ns[1]} ns, a bare launch {ns[2]} ns")
+        for name, bench in (("the cast", ("cast", 0, "bench", 200, *words, "end")), ("the Engram backward", ENGRAM)):
+            ns = re.search(r"ns: (\d+) bare (\d+)", driver(*bench))
+            print(f"a call of {name} takes the host {ns[1]} ns, a bare launch {ns[2]} ns")
     print(subprocess.run([FOLDER / "example"], capture_output=True, text=True, check=True).stdout, end="")
     return 0 if good else 1
 

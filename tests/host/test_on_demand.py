@@ -137,14 +137,14 @@ def test_times(driver, tmp_path):
     """With the real NVRTC; the GPU is a fake that takes its code. Printed, and loosely bounded."""
     cold, warm = times(driver, tmp_path, TILE_NVRTC=None)
     print(f"from text to a launch: {cold:.0f} ms, from a warm disk cache {warm:.1f} ms")
-    assert sanitized() or (cold < 300 and warm < 15)
+    assert sanitized() or (cold < 1000 and warm < 50)
 
 
 def test_times_without_nvrtc(driver, tmp_path):
     """With an NVRTC that takes no time: what is ours of it."""
     cold, warm = times(driver, tmp_path)
     print(f"from text to a launch: {cold:.1f} ms and NVRTC's, from a warm disk cache {warm:.1f} ms")
-    assert sanitized() or (cold < 40 and warm < 15)
+    assert sanitized() or (cold < 200 and warm < 50)
 
 
 PROGRAM = """

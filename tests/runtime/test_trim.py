@@ -43,7 +43,8 @@ HELPER = "TILE_FN int helper(int x) { return LIMIT(x); }\n"
 
 def test_what_is_used_stays(trim):
     header = ("#define LIMIT(x) \\\n    ((x) & MASK)\n#define MASK 7\n#define OTHER 8\n/* unused */\n" + HELPER +
-              "TILE_FN int unused(int x)\n{\n    return OTHER;\n}\n" + USED + "typedef struct T { int unused_too; } T;\n")
+              "TILE_FN int unused(int x)\n{\n    return OTHER;\n}\n" + USED +
+              "typedef struct T { int unused_too; } T;\n")
     text = one(trim, "int x = used(1);", header)
     assert re.findall(r"\w+", text).count("unused") == 0 and "OTHER" not in text
     assert [w for w in ("LIMIT(x)", "MASK 7", "helper(int x)", "used(int x)", "struct T") if w not in text] == []

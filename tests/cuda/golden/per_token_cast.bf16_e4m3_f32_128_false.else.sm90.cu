@@ -8,7 +8,7 @@ typedef struct tk_per_token_cast_args {
     int64_t x_stride0;
     uint8_t *y;
     float *sf;
-    int64_t t;
+    int64_t sf_extent1;
     TileDivisor k_count;
 } tk_per_token_cast_args;
 
@@ -20,23 +20,23 @@ TILE_KERNEL(tk_per_token_cast, tk_per_token_cast_args, 128, 0)
     (void)lane, (void)warp;
     const tile_index M = tile_natural(a.M);
     const tile_index K = tile_natural(a.K);
-    const tile_index t = tile_natural(a.t);
+    const tile_index sf_extent1 = tile_natural(a.sf_extent1);
     const tile_index rest_1 = tile_divide_u32((uint32_t)program, a.k_count), k_number = program - rest_1 * (tile_index)a.k_count.divisor;
     const tile_index k = tile_natural(k_number * 1024);
     const tile_index m = tile_natural(rest_1 * 2);
     TILE_LINE(15) // let v = reshape(f32(x[m +: BM, k +: BK]), BM, BK // G, G);
     const uint16_t *const x_at = a.x + (tile_wide(m + warp / 2) * a.x_stride0 + k + lane * 16 + warp % 2 * 512);
-    uint16_t t_1[16];
+    uint16_t t[16];
     TILE_EACH(o, 2) {
         const int r = o * 8;
-        tile_load_8_u16_at(&t_1[r], x_at + r, m + warp / 2 < M, K - (k + lane * 16 + warp % 2 * 512 + r), 0u, TILE_STREAM);
+        tile_load_8_u16_at(&t[r], x_at + r, m + warp / 2 < M, K - (k + lane * 16 + warp % 2 * 512 + r), 0u, TILE_STREAM);
     }
-    float t_2[16];
-    TILE_EACH(r, 16) t_2[r] = tile_bf16_to_f32(t_1[r]);
+    float t_1[16];
+    TILE_EACH(r, 16) t_1[r] = tile_bf16_to_f32(t[r]);
     TILE_LINE(16) // let a = max(amax(abs(v), 2), lo);
     float amax[1];
     TILE_EACH(r, 1) amax[r] = tile_float(0xFF800000u);
-    TILE_EACH(r, 16) amax[0] = tile_max_abs_f32(amax[0], t_2[r]);
+    TILE_EACH(r, 16) amax[0] = tile_max_abs_f32(amax[0], t_1[r]);
     TILE_EACH(r, 1) amax[r] = tile_max_f32(amax[r], tile_shuffle_xor_f32(amax[r], 1));
     TILE_EACH(r, 1) amax[r] = tile_max_f32(amax[r], tile_shuffle_xor_f32(amax[r], 2));
     TILE_EACH(r, 1) amax[r] = tile_max_f32(amax[r], tile_shuffle_xor_f32(amax[r], 4));
@@ -48,15 +48,15 @@ TILE_KERNEL(tk_per_token_cast, tk_per_token_cast_args, 128, 0)
     float inv[1];
     TILE_EACH(r, 1) inv[r] = 448.0f / a_1[r];
     TILE_LINE(18) // y[m +: BM, k +: BK] = O(reshape(v * inv, BM, BK));
-    float t_3[16];
-    TILE_EACH(r, 16) t_3[r] = t_2[r] * inv[0];
+    float t_2[16];
+    TILE_EACH(r, 16) t_2[r] = t_1[r] * inv[0];
     uint8_t *const y_at = a.y + (tile_wide(m + warp / 2) * K + k + lane * 16 + warp % 2 * 512);
     TILE_EACH(o, 1) {
         const int r = o * 16;
-        tile_store_16_e4m3_f32_at(y_at + r, &t_3[r], m + warp / 2 < M, K - (k + lane * 16 + warp % 2 * 512 + r), TILE_PLAIN);
+        tile_store_16_e4m3_f32_at(y_at + r, &t_2[r], m + warp / 2 < M, K - (k + lane * 16 + warp % 2 * 512 + r), TILE_PLAIN);
     }
     TILE_LINE(19) // sf[m +: BM, k // G +: BK // G] = S(reshape(s, BM, BK // G));
-    const tile_index t_4 = k / 128;
-    float *const sf_at = a.sf + (tile_wide(m + warp / 2) * t + t_4 + lane / 8 + warp % 2 * 4);
-    TILE_EACH(r, 1) tile_store_f32(sf_at, s[r], lane % 8 == 0 && m + warp / 2 < M && t_4 + lane / 8 + warp % 2 * 4 < t, TILE_PLAIN);
+    const tile_index t_3 = k / 128;
+    float *const sf_at = a.sf + (tile_wide(m + warp / 2) * sf_extent1 + t_3 + lane / 8 + warp % 2 * 4);
+    TILE_EACH(r, 1) tile_store_f32(sf_at, s[r], lane % 8 == 0 && m + warp / 2 < M && t_3 + lane / 8 + warp % 2 * 4 < sf_extent1, TILE_PLAIN);
 }
