@@ -51,6 +51,13 @@ void end_exchanges(Cuda *c)
          words);
 }
 
+/* What is in the words: an index is an i64 whatever a block holds it in. */
+static DType carried(Cuda *c, const Value *v)
+{
+    DType t = held(c, v);
+    return t == DT_INDEX ? DT_I64 : t;
+}
+
 /* Words an element. */
 static int words_of(DType t)
 {
@@ -68,7 +75,7 @@ static char *word_text(Cuda *c, DType t, const char *x, int k)
 static void publish(Cuda *c, const Op *op, const char *region)
 {
     const Value *v = op->args[0];
-    DType t = held(c, v);
+    DType t = carried(c, v);
     long long words = words_of(t), n = type_elements(&v->type);
     Layout one = {0};
     const Layout *l = is_uniform(v) ? &one : layout_of(c, v);
@@ -106,7 +113,7 @@ enum { MOST_AWAITED = 8 };
 static void await(Cuda *c, const Op *op, const char *region)
 {
     const Value *r = op->results[0];
-    DType t = held(c, r);
+    DType t = carried(c, r);
     const Layout *l = layout_of(c, r);
     long long regs = registers(c, r), words = words_of(t), step = MOST_AWAITED / words;
     while (regs % step)
