@@ -124,6 +124,8 @@ static bool emit_header(Cuda *c)
         else if (op->nresults == 1 && op->results[0]->type.kind == TY_TILE &&
                  host_value(c->host, op->results[0]) >= 0)
             continue;
+        else if (op->code == OP_SCALAR && c->live[op->results[0]->id])
+            cuda_fail(c, op, "a scalar of %s", dtype_info[op->results[0]->type.dtype].name);
         else if (op->code != OP_PAR && op->code != OP_REQUIRE && op->code != OP_WHEN &&
                  op->code != OP_DIM && op->code != OP_SCALAR && is_live(c, op))
             emit_operation(c, op);
@@ -366,10 +368,22 @@ static void print_unit(Cuda *c, const char *block)
 /* Below that, buffers need not share places: fewer barriers. */
 enum { ROOMY = 24 * 1024 };
 
+static bool has_entry(const Cuda *c, const char *name)
+{
+    for (int i = 0; i < c->host->phases.count; i++)
+        if (strcmp(c->host->phases.items[i].entry, name) == 0)
+            return true;
+    return false;
+}
+
+/* Phases without a name are told apart by a number. */
 static const char *entry_name(Cuda *c, const PhasePlan *p)
 {
-    const char *phase = p->par->name;
-    return format_text(c, "tk_%s%s%s", c->low->kernel->name, phase ? "_" : "", phase ? phase : "");
+    const char *phase = p->par->name, *kernel = c->low->kernel->name;
+    const char *name = format_text(c, "tk_%s%s%s", kernel, phase ? "_" : "", phase ? phase : "");
+    for (int i = 2; has_entry(c, name); i++)
+        name = format_text(c, "tk_%s_%d", kernel, i);
+    return name;
 }
 
 static bool is_single(const PhasePlan *p)

@@ -51,6 +51,13 @@ void end_exchanges(Cuda *c)
          words);
 }
 
+/* What is in the words: an index is an i64 whatever a block holds it in. */
+static DType carried(Cuda *c, const Value *v)
+{
+    DType t = held(c, v);
+    return t == DT_INDEX ? DT_I64 : t;
+}
+
 /* Words an element. */
 static int words_of(DType t)
 {
@@ -68,17 +75,18 @@ static char *word_text(Cuda *c, DType t, const char *x, int k)
 static void publish(Cuda *c, const Op *op, const char *region)
 {
     const Value *v = op->args[0];
-    DType t = held(c, v);
+    DType t = carried(c, v);
     long long words = words_of(t), n = type_elements(&v->type);
     Layout one = {0};
     const Layout *l = is_uniform(v) ? &one : layout_of(c, v);
     char *when = is_uniform(v) ? format_text(c, "lane == 0 && warp == 0")
                                : both(c, one_holder(c, l), holds_text(c, l, "r"));
     tell(c, true, op);
-    open_block(c, STATEMENT_BLOCK, "TILE_EACH(r, %lld)", (long long)layout_span(l, OWN_REG));
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(r, %lld)",
+               is_uniform(v) ? n : (long long)layout_span(l, OWN_REG));
     if (*when)
         open_block(c, STATEMENT_BLOCK, "if (%s)", when);
-    char *at = is_uniform(v) ? format_text(c, "0") : place_text(c, &v->type, l);
+    char *at = is_uniform(v) ? format_text(c, "r") : place_text(c, &v->type, l);
     char *x = is_uniform(v) ? format_text(c, "%s", c_name(c, v))
                             : format_text(c, "%s[r]", c_name(c, v));
     line(c, "uint64_t *const place = %s + (program * %lld + %s)%s;", region, n, at,
@@ -105,14 +113,17 @@ enum { MOST_AWAITED = 8 };
 static void await(Cuda *c, const Op *op, const char *region)
 {
     const Value *r = op->results[0];
-    DType t = held(c, r);
+    DType t = carried(c, r);
     const Layout *l = layout_of(c, r);
     long long regs = registers(c, r), words = words_of(t), step = MOST_AWAITED / words;
     while (regs % step)
         step--;
     char *when = holds_text(c, l, "r"), *at = place_text(c, &r->type, l);
-    const char *name = c_name(c, r);
-    declare(c, r);
+    const char *name = is_uniform(r) ? new_name(c, r, "t") : c_name(c, r);
+    if (is_uniform(r))
+        line(c, "%s %s[1];", c_type(t), name);
+    else
+        declare(c, r);
     tell(c, false, op);
     open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", regs / step);
     line(c, "uint64_t word[%lld];", step * words);
@@ -135,6 +146,8 @@ static void await(Cuda *c, const Op *op, const char *region)
          words > 1 ? element_text(c, t, "word[2 * i]", "word[2 * i + 1]")
                    : element_text(c, t, "word[i]", ""));
     close_block(c);
+    if (is_uniform(r))
+        give_result(c, r, name, l);
 }
 
 bool cuda_exchange(Cuda *c, const Op *op)

@@ -4,6 +4,7 @@
 
 bool lower_kernel(Lowered *low)
 {
+    drop_empty(low->kernel);
     if (!plan_phases(low))
         return false;
     for (int i = 0; i < low->nphases; i++)

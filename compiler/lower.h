@@ -115,6 +115,8 @@ void lowered_grow(Lowered *);
 /* reorder.c: reductions over several warps move ahead of what does not need them, so that they
  * share barriers. */
 void order_reductions(Lowered *, const PhasePlan *);
+/* empty.c: no operation gives or writes a tile without elements, but constants. First of all. */
+void drop_empty(Kernel *);
 /* sink.c: casts of narrow floats to f32 stand where they are first used. */
 void sink_casts(const PhasePlan *);
 

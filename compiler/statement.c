@@ -223,7 +223,8 @@ static bool is_invariant(const Value *v)
 /* Slices that are the same or do not meet. */
 static bool same_slices(const Value *a, const Value *b, int64_t extent)
 {
-    return (is_multiple(a, extent) && is_multiple(b, extent)) || (a == b && is_invariant(a));
+    return (extent > 0 && is_multiple(a, extent) && is_multiple(b, extent)) ||
+           (a == b && is_invariant(a));
 }
 
 /* Every element of the view goes with one thread, in both accesses: whatever scalar indices are,

@@ -250,6 +250,25 @@ INTEGER(int64_t, uint64_t, i64, u64, 64)
 INTEGER(tile_index, tile_unsigned_index, index, unsigned_index, 8 * sizeof(tile_index))
 #undef INTEGER
 
+/* By the instructions for u32 and u64; `more`: zeros that the wider type has in front. */
+#define COUNTS(T, U, t, wide, more)                 \
+    TILE_FN T tile_clz_##t(T a)                     \
+    {                                               \
+        return (T)(tile_clz_##wide((U)a) - (more)); \
+    }                                               \
+    TILE_FN T tile_popc_##t(T a)                    \
+    {                                               \
+        return (T)tile_popc_##wide((U)a);           \
+    }
+COUNTS(int8_t, uint8_t, i8, u32, 24)
+COUNTS(uint8_t, uint8_t, u8, u32, 24)
+COUNTS(int16_t, uint16_t, i16, u32, 16)
+COUNTS(uint16_t, uint16_t, u16, u32, 16)
+COUNTS(int32_t, uint32_t, i32, u32, 0)
+COUNTS(int64_t, uint64_t, i64, u64, 0)
+COUNTS(tile_index, uint64_t, index, u64, 64 - 8 * (int)sizeof(tile_index))
+#undef COUNTS
+
 /* A divisor that the host knows: tile_divisor in runtime/plan.h. */
 typedef struct TileDivisor {
     uint64_t magic;

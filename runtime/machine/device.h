@@ -10,6 +10,12 @@
 #include "runtime/machine/ops.h"
 #include "runtime/numerics/convert.h"
 
+/* bool is a word here, as in CUDA, and no macro: names of functions are made of it. */
+#ifdef bool
+#undef bool
+typedef _Bool bool;
+#endif
+
 /* Set by the loader. */
 TileMachineLink *tile__machine;
 
