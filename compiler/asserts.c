@@ -48,6 +48,8 @@ int64_t shared_conflicts(const SharedUse *u, ThreadUnit unit, int64_t unit_bytes
 
 /* ---- the words of assert ---- */
 
+enum { MOST_SHARED = 227 * 1024 }; /* of a block, on sm90 and sm100 */
+
 typedef struct Check {
     const Lowered *low;
     const PhasePlan *plan;
@@ -92,17 +94,22 @@ static void check_conflicts(Check *c, const Word *w, int most)
               (long long)worst, where->what);
 }
 
-static void check_shared(Check *c, const Word *w, int most)
+static char *largest_parts(const Check *c)
 {
     Arena *a = c->low->arena;
+    char *text = arena_format(a, "the largest:");
+    for (int i = 0; i < c->size->count && i < 3; i++)
+        text = arena_format(a, "%s%s %s %zu", text, i ? "," : "", c->size->parts[i].name,
+                            c->size->parts[i].bytes);
+    return text;
+}
+
+static void check_shared(Check *c, const Word *w, int most)
+{
     if (c->size->bytes <= (size_t)most)
         return;
-    char *hint = arena_format(a, "the largest:");
-    for (int i = 0; i < c->size->count && i < 3; i++)
-        hint = arena_format(a, "%s%s %s %zu", hint, i ? "," : "", c->size->parts[i].name,
-                            c->size->parts[i].bytes);
     c->failed = true;
-    diag_error(diag_of(c), w->pos, hint,
+    diag_error(diag_of(c), w->pos, largest_parts(c),
                "assert smem(%d): %s takes %zu bytes of shared memory a block", most, phase_text(c),
                c->size->bytes);
 }
@@ -148,6 +155,10 @@ bool asserts_check(const Lowered *low, const PhasePlan *plan, const SharedUses *
 {
     Check c = {.low = low, .plan = plan, .uses = uses, .size = size};
     directives_each(low, plan, check_directive, &c);
+    if (size->bytes > MOST_SHARED)
+        return diag_error(low->diag, plan->par->pos, largest_parts(&c),
+                          "%s takes %zu bytes of shared memory a block, which has %d",
+                          phase_text(&c), size->bytes, MOST_SHARED);
     return !c.failed;
 }
 

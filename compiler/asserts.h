@@ -41,7 +41,8 @@ int64_t shared_conflicts(const SharedUse *, ThreadUnit, int64_t unit_bytes);
 
 /* Is there an assert about that word ("smem") for the phase? */
 bool asserts_word(const Lowered *, const PhasePlan *, const char *word);
-/* Checks bank_conflicts and smem. False after messages. */
+/* Checks bank_conflicts and smem, and that a block has so much shared memory. False after messages.
+ */
 bool asserts_check(const Lowered *, const PhasePlan *, const SharedUses *, const SharedSize *);
 
 /* What the compiled code of an entry may use. */

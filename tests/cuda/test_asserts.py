@@ -134,6 +134,25 @@ def test_local_tensors(tilec, tmp_path, unit, type, value):
         assert "note: " in done.stderr and "where a is in shared memory" in done.stderr
 
 
+@pytest.mark.parametrize("rows, fits", [(56, True), (57, False)])
+def test_more_shared_memory_than_there_is(tilec, tmp_path, rows, fits):
+    path = tmp_path / "t.tile"
+    path.write_text(f"""kernel k[N: dim](x: in f32[N, 1024], y: out f32[N, 1024]) {{
+  @fill par (t in 0..N) {{
+    local big: f32[{rows}, 1024];
+    for i in 0..{rows} {{ big[i, :] = x[t + i, :]; }}
+    y[t, :] = big[0, :] + big[{rows - 1}, :];
+  }}
+}}
+schedule k for sm90 {{ place big smem; }}
+""")
+    done = emit(tilec, path)
+    assert (done.returncode == 0) == fits, done.stderr
+    if not fits:
+        assert f"t.tile:2:3: error: phase fill takes {rows * 4096} bytes of shared memory a block, which has 232448" \
+            in done.stderr and f"the largest: big {rows * 4096}" in done.stderr
+
+
 # ---- registers and spills ----
 
 def build(tilec, path, *words, **environment):
