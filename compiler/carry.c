@@ -116,7 +116,8 @@ static void carry(Lowered *low, Op *loop, int k, Op *sum)
     Type t = sum->args[0]->type;
     t.dims[sum->axis] = layout_along(&l, OWN_LANE, sum->axis) *
                         layout_along(&l, OWN_WARP, sum->axis);
-    if (layout_along(&l, OWN_REG, sum->axis) == 0)
+    if (layout_along(&l, OWN_REG, sum->axis) == 0 ||
+        !is_plannable(&l, sum->axis, sum->args[0]->type.dims[sum->axis]))
         return;
     Op *zero = op_new(kernel, OP_CONST, loop->pos, 0, NULL, 1, &t);
     op_insert_before(loop, zero);

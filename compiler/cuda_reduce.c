@@ -113,38 +113,77 @@ static Partial *put_partial(Cuda *c, const Layout *l, int axis, const char *f, c
     return p;
 }
 
+/* The warp digits along the axis, from the first: what a step of one is in warps. */
+typedef struct WarpDigits {
+    int64_t before[MAX_MODES];
+    int extent[MAX_MODES], count;
+} WarpDigits;
+
+static WarpDigits warp_digits(const Layout *l, int axis)
+{
+    WarpDigits d = {.count = 0};
+    int64_t before = 1;
+    for (int i = 0; i < l->count; i++) {
+        const Mode *m = &l->mode[i];
+        if (m->owner != OWN_WARP)
+            continue;
+        if (m->dim == axis) {
+            d.before[d.count] = before;
+            d.extent[d.count++] = m->extent;
+        }
+        before *= m->extent;
+    }
+    return d;
+}
+
+static char *part_text(Cuda *c, const Partial *p, const char *warp)
+{
+    return format_text(c, "tile_shared_load_%s(%s + (%s * %lld + r) * %lld + %s)", carrier(p->type),
+                       p->buffer->name, warp, (long long)p->n, (long long)p->slots, p->slot);
+}
+
+/* `to` is what the warps from `warp` on have, over the digits up to number k. */
+static void join_parts(Cuda *c, const Partial *p, const WarpDigits *d, int k, const char *warp,
+                       const char *to)
+{
+    const char *w = k ? format_text(c, "w%d", k) : "w";
+    char *next = format_text(c, "(%s + %s * %lld)", warp, w, (long long)d->before[k]);
+    if (k == 0) {
+        line(c, "%s = %s;", to, part_text(c, p, warp));
+        line(c, "TILE_UNROLL for (int w = 1; w < %d; w++)", d->extent[0]);
+        line(c, "    %s = %s(%s, %s);", to, p->f, to, part_text(c, p, next));
+        return;
+    }
+    const char *part = new_temp(c, "part");
+    join_parts(c, p, d, k - 1, warp, to);
+    open_block(c, STATEMENT_BLOCK, "TILE_UNROLL for (int %s = 1; %s < %d; %s++)", w, w,
+               d->extent[k], w);
+    line(c, "%s %s;", c_type(p->type), part);
+    join_parts(c, p, d, k - 1, next, part);
+    line(c, "%s = %s(%s, %s);", to, p->f, to, part);
+    close_block(c);
+}
+
 /* Each warp joins what those found that differ from it along the axis only, from digit 0 upwards.
  */
 static void get_partial(Cuda *c, const Partial *p)
 {
-    int64_t before = 1;
-    for (int i = 0; i < p->layout->count; i++) {
-        const Mode *m = &p->layout->mode[i];
-        if (m->owner != OWN_WARP)
-            continue;
-        if (m->dim == p->axis) {
-            char *first = before * m->extent == layout_span(p->layout, OWN_WARP) && before == 1
-                              ? format_text(c, "0")
-                              : format_text(c, "(warp - warp / %lld %% %d * %lld)",
-                                            (long long)before, m->extent, (long long)before);
-            buffer_read(c, p->buffer);
-            open_block(c, STATEMENT_BLOCK, "TILE_EACH(r, %lld)", (long long)p->n);
-            line(c, "%s[r] = tile_shared_load_%s(%s + (%s * %lld + r) * %lld + %s);", p->name,
-                 carrier(p->type), p->buffer->name, first, (long long)p->n, (long long)p->slots,
-                 p->slot);
-            line(c, "TILE_UNROLL for (int w = 1; w < %d; w++)", m->extent);
-            line(c,
-                 "    %s[r] = %s(%s[r], tile_shared_load_%s(%s + ((%s + w * %lld) * %lld + r) * "
-                 "%lld + %s));",
-                 p->name, p->f, p->name, carrier(p->type), p->buffer->name, first,
-                 (long long)before, (long long)p->n, (long long)p->slots, p->slot);
-            close_block(c);
-        }
-        before *= m->extent;
-    }
+    WarpDigits d = warp_digits(p->layout, p->axis);
+    char *first = format_text(c, "0");
+    bool all = d.count == 1 && d.extent[0] == layout_span(p->layout, OWN_WARP);
+    if (!all)
+        first = format_text(c, "(warp");
+    for (int k = 0; k < d.count && !all; k++)
+        first = format_text(c, "%s - warp / %lld %% %d * %lld", first, (long long)d.before[k],
+                            d.extent[k], (long long)d.before[k]);
+    if (!all)
+        first = format_text(c, "%s)", first);
+    buffer_read(c, p->buffer);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(r, %lld)", (long long)p->n);
+    join_parts(c, p, &d, d.count - 1, first, format_text(c, "%s[r]", p->name));
+    close_block(c);
 }
 
-/* More than one warp mode along the axis: one after the other. */
 static int warp_modes(const Layout *l, int axis)
 {
     int n = 0;

@@ -10,11 +10,16 @@ static Number constant(Cuda *c, int64_t n)
     return (Number){format_text(c, "%lld", (long long)n), true, n, host_constant(c->host, n)};
 }
 
-static Number unknown(Cuda *c, const char *stem, const char *text)
+static Number unknown_of(Cuda *c, const char *type, const char *stem, const char *text)
 {
     const char *name = new_temp(c, stem);
-    line(c, "const int64_t %s = %s;", name, text);
+    line(c, "const %s %s = %s;", type, name, text);
     return (Number){name, false, 0, -1};
+}
+
+static Number unknown(Cuda *c, const char *stem, const char *text)
+{
+    return unknown_of(c, "int64_t", stem, text);
 }
 
 /* A number that the host computes comes in the args. */
@@ -175,8 +180,8 @@ static bool view_slice(Cuda *c, const Op *op)
     *v = *from;
     v->whole[a] = false;
     if (value_int(op->args[1], &first) && first == 0) {
-        v->extent[a] = unknown(
-            c, format_text(c, "%s_n", stem),
+        v->extent[a] = unknown_of(
+            c, c_type(held(c, op->args[2])), format_text(c, "%s_n", stem),
             format_text(c, "tile_clamp(%s, 0, %s)", c_name(c, op->args[2]), from->extent[a].text));
         v->extent_value[a] = NULL;
         return true;

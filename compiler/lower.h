@@ -134,7 +134,9 @@ void record_plans(Lowered *, const PhasePlan *);
 /* The layout in which a reduction takes its arg: of a planned sum the one that it is planned for,
  * whatever the arg is held in by then. */
 const Layout *summed_layout(const Lowered *, const Op *reduction);
-/* The plan in which the threads of a layout add up an axis; is the sum's product only its own? */
+/* Can a plan say how the threads of a layout add up an axis? The plan; is the sum's product only
+ * its own? */
+bool is_plannable(const Layout *, int axis, int64_t extent);
 SumPlan *sum_plan_of(Arena *, const Layout *, int axis, bool fused);
 bool sum_is_fused(const Op *);
 

@@ -16,6 +16,25 @@ SumPlan *sum_plan_of(Arena *arena, const Layout *l, int axis, bool fused)
     return plan;
 }
 
+/* A plan's digits are a chain: each steps as far as those before it reach. A mask in the midst of
+ * an axis breaks it. */
+bool is_plannable(const Layout *l, int axis, int64_t n)
+{
+    int64_t covered = 1;
+    for (bool found = true; found && covered < n;) {
+        found = false;
+        for (int i = 0; i < l->count && !found; i++)
+            if (l->mode[i].dim == axis && l->mode[i].stride == covered) {
+                covered *= l->mode[i].extent;
+                found = true;
+            }
+    }
+    int64_t all = 1;
+    for (int i = 0; i < l->count; i++)
+        all *= l->mode[i].dim == axis ? l->mode[i].extent : 1;
+    return covered >= n && all == covered;
+}
+
 /* A constant tile lies nowhere: each thread adds up all of it. */
 static SumPlan *plan_of_constant(Arena *arena, int64_t n)
 {
@@ -26,13 +45,19 @@ static SumPlan *plan_of_constant(Arena *arena, int64_t n)
 
 /* The emitter may leave an operation's result in another layout than it was assigned; what a sum is
  * planned for is kept. */
-static void keep_layout(Lowered *low, const Op *op)
+static const Layout *keep_layout(Lowered *low, const PhasePlan *plan, const Op *op)
 {
+    const Type *t = &op->args[0]->type;
     Layout *kept = NEW(low->arena, Layout);
     *kept = low->layout[op->args[0]->id];
+    if (!is_plannable(kept, op->axis, t->dims[op->axis])) {
+        SpreadRequest plain = {t->rank - 1, 4, -1, 1, false};
+        *kept = layout_spread(t, plain, plan->unit);
+    }
     if (!low->summed)
         low->summed = NEW_ARRAY(low->arena, const Layout *, low->layouts);
     low->summed[op->results[0]->id] = kept;
+    return kept;
 }
 
 /* A product that only the sum needs is accumulated with fma (R8). */
@@ -43,7 +68,7 @@ bool sum_is_fused(const Op *op)
            count_uses(op->parent, op->args[0]) == 1;
 }
 
-static void record(Lowered *low, Op *op)
+static void record(Lowered *low, const PhasePlan *phase, Op *op)
 {
     const Value *arg = op->args[0];
     SumPlan *plan = NULL;
@@ -54,27 +79,27 @@ static void record(Lowered *low, Op *op)
     if (is_uniform(arg)) {
         plan = plan_of_constant(low->arena, arg->type.dims[op->axis]);
     } else if (low->placed[arg->id]) {
-        keep_layout(low, op);
-        plan = sum_plan_of(low->arena, &low->layout[arg->id], op->axis, sum_is_fused(op));
+        const Layout *l = keep_layout(low, phase, op);
+        plan = sum_plan_of(low->arena, l, op->axis, sum_is_fused(op));
     }
     op->plan = plan;
 }
 
-static void record_region(Lowered *low, const Region *r)
+static void record_region(Lowered *low, const PhasePlan *plan, const Region *r)
 {
     for (Op *op = r->first; op; op = op->next) {
         for (int i = 0; i < op->nregions; i++)
-            record_region(low, op->regions[i]);
+            record_region(low, plan, op->regions[i]);
         if (op->code == OP_SUM)
-            record(low, op);
+            record(low, plan, op);
         else if (op->code == OP_SUM_PART)
-            keep_layout(low, op);
+            keep_layout(low, plan, op);
     }
 }
 
 void record_plans(Lowered *low, const PhasePlan *plan)
 {
-    record_region(low, plan->par->regions[plan->par->nregions - 1]);
+    record_region(low, plan, plan->par->regions[plan->par->nregions - 1]);
 }
 
 const Layout *summed_layout(const Lowered *low, const Op *op)

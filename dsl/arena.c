@@ -71,15 +71,6 @@ static const char *digits_of(long long i, char *end)
     return end;
 }
 
-static bool skip(const char **at, const char *word)
-{
-    size_t n = strlen(word);
-    if (strncmp(*at, word, n) != 0)
-        return false;
-    *at += n;
-    return true;
-}
-
 /* For what nearly all formats of the emitter have: %s, %.*s, %d, %lld, %%. Gives the length, or
  * `room` if that is too small or there is something else. */
 static size_t format_simple(char *out, size_t room, const char *format, va_list args)
@@ -87,25 +78,30 @@ static size_t format_simple(char *out, size_t room, const char *format, va_list 
     char digits[24], *const end = digits + sizeof digits;
     size_t at = 0;
     while (*format && at < room) {
-        const char *text = format;
-        size_t n = strcspn(format, "%");
-        if (n > 0) {
-            format += n;
-        } else if (skip(&format, "%s")) {
+        const char *text;
+        size_t n;
+        if (*format != '%' || format[1] == '%') {
+            format += *format == '%';
+            out[at++] = *format++;
+            continue;
+        }
+        if (format[1] == 's') {
             text = va_arg(args, const char *);
             n = strlen(text);
-        } else if (skip(&format, "%.*s")) {
+            format += 2;
+        } else if (format[1] == 'd') {
+            text = digits_of(va_arg(args, int), end);
+            n = (size_t)(end - text);
+            format += 2;
+        } else if (strncmp(format, "%lld", 4) == 0) {
+            text = digits_of(va_arg(args, long long), end);
+            n = (size_t)(end - text);
+            format += 4;
+        } else if (strncmp(format, "%.*s", 4) == 0) {
             n = (size_t)va_arg(args, int);
             text = va_arg(args, const char *);
             n = strnlen(text, n);
-        } else if (skip(&format, "%d")) {
-            text = digits_of(va_arg(args, int), end);
-            n = (size_t)(end - text);
-        } else if (skip(&format, "%lld")) {
-            text = digits_of(va_arg(args, long long), end);
-            n = (size_t)(end - text);
-        } else if (skip(&format, "%%")) {
-            n = 1;
+            format += 4;
         } else {
             return room;
         }

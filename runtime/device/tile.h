@@ -15,6 +15,9 @@
 
 #ifdef TILE_MACHINE
 #include "runtime/machine/device.h"
+/* A name that macros may paste. */
+#undef bool
+typedef _Bool bool;
 #else
 #include "runtime/device/gpu.h"
 #endif

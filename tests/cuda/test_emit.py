@@ -87,6 +87,28 @@ def test_time(tmp_path):
     assert files > 1000 and (min(times) < 2 or "san" in str(TILEC))
 
 
+def compiles(path):
+    """As C against the machine model's header."""
+    return subprocess.run(["cc", "-x", "c", "-std=gnu11", "-DTILE_MACHINE", "-fsyntax-only",
+                           "-Werror=implicit-function-declaration", f"-I{ROOT}", path],
+                          capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("arch", ["sm90", "sm100"])
+@pytest.mark.parametrize("file", COVERED)
+def test_text_is_c(file, arch, tmp_path):
+    for _, paths in some(emit(file, tmp_path, arch)[1]):
+        for path in paths:
+            done = compiles(path)
+            assert done.returncode == 0, done.stderr
+
+
+def test_what_is_no_c_is_seen(tmp_path):
+    _, files = emit("examples/rms_norm.tile", tmp_path)
+    files[0].write_text(files[0].read_text().replace("tile_rsqrt(", "tile_no_such(", 1))
+    assert "tile_no_such" in compiles(files[0]).stderr
+
+
 @pytest.mark.parametrize("file", [f for f in NOT_YET if NOT_YET[f]])
 def test_what_is_missing_is_said_at_its_line(file, tmp_path):
     errors, files = emit(file, tmp_path, code=1)

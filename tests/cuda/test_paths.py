@@ -102,6 +102,17 @@ def test_ways_through_shared_memory(tilec, tmp_path, asked, turns):
     assert len(moves) >= turns, text
 
 
+@pytest.mark.parametrize("arch", ["sm90", "sm100"])
+@pytest.mark.parametrize("width", [64, 256, 512])
+def test_vectors_of_bool(tilec, tmp_path, width, arch):
+    x = np.random.default_rng(1).integers(0, 2, (5, width)).astype(bool)
+    p = Program(tilec, tmp_path, """
+kernel flip[N: dim, D: int](x: in bool[N, D], y: out bool[N, D]) { par (n in 0..N) { y[n, :] = !x[n, :]; } }
+schedule flip for sm90, sm100 { unit warp; }
+""", {"x": x}, ["y"], {"D": width}, arch)
+    p.check_values({"y": ~x}, seeds=2)
+
+
 WRONG = {
     "tma": ("unit block warps(4);  load x via |>tma;", "load x via tma: tiles that do not feed mma",
             "write `via smem`"),

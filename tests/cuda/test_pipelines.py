@@ -1,5 +1,7 @@
 """`pipeline k stages(n)`: loads of later rounds are in flight, to registers, or to shared memory by
 copies beside the threads. Inputs are small integers: numpy gives the bits."""
+import re
+
 import numpy as np
 import pytest
 
@@ -62,6 +64,26 @@ def test_rounds(tilec, tmp_path, name, stages, skip):
     for n in 0, 2, 23:
         p, want = loop(tilec, tmp_path, n, SCHEDULES[name] % stages, skip=skip, arch="sm100" if skip else "sm90")
         p.check_values(want, seeds=3)
+
+
+NAMED = """
+kernel named[N: dim, D: int = 64](x: in f32[N, D], f: in f32[N], y: out f32[N, D])
+{
+  view seen = reshape(x, N, D);
+  par (p in 0..3) { for t in p..N by 3 { y[t, :] = x[t, :] * f[t] + seen[t, :]; } }
+}
+schedule named for sm90 { unit warp;  pipeline t stages(2)%s; }
+"""
+
+
+@pytest.mark.parametrize("load, tiles, single", [("", 2, False), (" load(x)", 1, False), (" load(x, f)", 1, True)])
+def test_what_runs_ahead(tilec, tmp_path, load, tiles, single):
+    """A single element where load(..) names it; what is loaded by a view's name only without load(..)."""
+    x, f = integers((11, 64)), integers(11, 2)
+    p = Program(tilec, tmp_path, NAMED % load, {"x": x, "f": f}, ["y"])
+    assert len(re.findall(r"float now\w*\[2\];", p.emitted())) == tiles
+    assert ("f_at_1" in p.emitted()) == single
+    p.check_values({"y": x * f[:, None] + x}, seeds=3)
 
 
 @pytest.mark.parametrize("type, d", [("u8", 256), ("u8", 512), ("i64", 64), ("f32", 192), ("f32", 32)])

@@ -38,6 +38,15 @@ def test_variants_that_are_not_listed(demand):
     assert done.of("call") == ["TILE_OK", "TILE_OK"]
 
 
+@pytest.mark.parametrize("dtype, meant", [("uint8", "e4m3"), ("int8", "e4m3"), ("float8_e4m3fn", "e4m3"),
+                                          ("float8_e5m2", "e5m2"), ("int16", "i16"), ("bool", "bool")])
+def test_what_bytes_are(demand, dtype, meant):
+    """transpose lists e4m3, bf16 and f32."""
+    done = demand("transpose", f"{dtype}:1x4x4", f"{dtype}:1x4x4", file=ROOT / "kernels.tile/transpose/transpose.tile")
+    assert done.one("call") == "TILE_OK"
+    assert done.calls("compile")[0].startswith(f"compile transpose.{meant}.sm90.cu ")
+
+
 def test_the_code_for_any_alignment_is_compiled_when_it_is_needed(demand):
     odd = ["bfloat16:4x256:plus=2", *CAST[1:]]
     done = demand("cast", *CAST, more=again("cast", *odd))

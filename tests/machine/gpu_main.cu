@@ -345,9 +345,15 @@ static bool copies(void (*kernel)(Args), const Box &b, bool add)
     return got == want && got_y == y;
 }
 
+// An error of the device is the end of a process: each tensor test has one of its own.
+static int only = -1;
+
 template <class Args>
 static void test_tensor(const char *name, void (*kernel)(Args), const Box &b, bool add)
 {
+    static int number;
+    if (only >= 0 && number++ != only)
+        return;
     test(std::string(name) + " " + std::to_string(tile_tensor_type_bytes(b.type)) + " bytes, swizzle " +
              std::to_string(b.swizzle) + (add ? ", add" : ""),
          [&] { return copies(kernel, b, add); });
@@ -812,10 +818,14 @@ int main(int argc, char **argv)
                   {"grid", test_grid},   {"pdl", test_pdl},              {"warp", test_warp},
                   {"wgmma", test_wgmmas}, {"gemm", test_gemm}};
     setvbuf(stdout, nullptr, _IOLBF, 0);
+    const int tensors = 28;
     for (const auto &group : groups) {
-        if (argc < 2)
-            puts(group.name);
-        else if (std::string(group.name) == argv[1])
+        const std::string name = group.name;
+        for (int i = 0; argc < 2 && i < (name == "tensor" ? tensors : 1); i++)
+            puts((name == "tensor" ? name + ":" + std::to_string(i) : name).c_str());
+        if (argc > 1 && name == "tensor" && std::string(argv[1]).rfind("tensor:", 0) == 0)
+            only = atoi(argv[1] + 7);
+        if (argc > 1 && name == std::string(argv[1]).substr(0, name.size()))
             test(std::string(group.name) + ", all", [&] {
                 find_driver();
                 group.run();

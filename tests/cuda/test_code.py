@@ -1,0 +1,82 @@
+"""What is emitted has no more in it than it needs."""
+import re
+
+import numpy as np
+import pytest
+
+from runs import Program
+
+SIGMOID = """
+kernel k[N: dim](x: in f32[N], y: out f32[N], z: out f32[N])
+{
+  par (n in 0..N by 64) {
+    let v = x[n +: 64];
+    let s = sigmoid(v);
+    %s
+  }
+}
+"""
+VALUES = np.array([0.0, -0.0, 1.5, -3.25, 120.0, -120.0, np.inf, -np.inf, np.nan, 1e-30], np.float32)
+
+
+@pytest.mark.parametrize("body, number", [
+    ("y[n +: 64] = v * s;", True),
+    ("y[n +: 64] = v * (1.0 - s) + 2.0;", True),
+    ("let t = fma(v, 1.0 - s, 1.0);  y[n +: 64] = s * 3.0 * t;", True),
+    ("y[n +: 64] = s;", False),
+    ("y[n +: 64] = v * s;  z[n +: 64] = s + 1.0;", False),
+    ("y[n +: 64] = select(v > 0.0, s, v);", False),
+    ("y[n +: 64] = max(s, 0.5) * v;", False),
+    ("if n > 100 { z[n +: 64] = s; }  y[n +: 64] = v * s;", False)])
+def test_sigmoid_of_a_number(tilec, tmp_path, body, number):
+    """Where a NaN of x gets into what is computed from the sigmoid in another way, nobody asks the sigmoid."""
+    p = Program(tilec, tmp_path, SIGMOID % body, {"x": np.resize(VALUES, 130)}, ["y"])
+    assert ("tile_sigmoid_number(" in p.emitted()) == number
+    p.check(3)
+
+
+UPSAMPLED = """
+kernel k[N: dim, G: int = %d](x: in f32[N], s: in f32[N // G], y: out f32[N])
+{
+  view all = upsample(s, G);%s
+  par (n in 0..N by 512) { y[n +: 512] = x[n +: 512] * all[n%s +: 512]; }
+}
+schedule k for sm90, sm100 { unit block warps(2);  store y vector(16); }
+"""
+
+
+@pytest.mark.parametrize("group, more, offset, shared", [
+    (128, "", "", True), (32, "", "", True), (8, "", "", True), (6, "", "", False), (32, "", " + 3", False),
+    (32, "  view all = slice(all, 0, N - 5);", "", False)])
+def test_neighbours_share_an_element_of_an_upsampled_view(tilec, tmp_path, group, more, offset, shared):
+    text = UPSAMPLED % (group, more.replace("view all =", "view some ="), offset)
+    if more:
+        text = text.replace("* all[", "* some[")
+    n = 5 * 96 * group // 32 if group >= 32 else 96 * group
+    rng = np.random.default_rng(1)
+    x, s = (rng.integers(1, 9, k).astype(np.float32) for k in (n, n // group))
+    p = Program(tilec, tmp_path, text, {"x": x, "s": s}, ["y"])
+    assert bool(re.search(r"r % \d+ \? \w+\[r - 1\] :", p.emitted())) == shared
+    scale = np.append(np.repeat(s, group), np.zeros(8, np.float32))
+    at = np.arange(n) + (3 if offset else 0)
+    want = x * np.where(at < n - (5 if more else 0), scale[np.minimum(at, n)], np.float32(0))
+    p.check_values({"y": want}, seeds=2)
+
+
+def test_casts_stand_where_they_are_used(tilec, tmp_path):
+    p = Program(tilec, tmp_path, """
+kernel k[N: dim](x: in bf16[N, 256], w: in bf16[N, 256], y: out f32[N, 256])
+{
+  par (n in 0..N) {
+    let v = f32(x[n, :]);
+    let b = f32(w[n, :]);
+    let s = squeeze(sum(b * b, 0));
+    y[n, :] = v * s + v * b;
+  }
+}
+schedule k for sm90 { unit block warps(4); }
+""", {name: np.full((3, 256), 0x3FC0, np.uint16) for name in "xw"}, ["y"])
+    text = p.emitted()
+    assert text.index("tile_sync()") < text.index("v[r] = tile_bf16_to_f32")
+    assert text.index("b[r] = tile_bf16_to_f32") < text.index("tile_sync()")
+    p.check_values({"y": np.full((3, 256), 1.5 * 2.25 * 256 + 2.25, np.float32)}, seeds=2)
