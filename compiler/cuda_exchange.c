@@ -51,11 +51,10 @@ void end_exchanges(Cuda *c)
          words);
 }
 
-/* What is in the words: an index is an i64 whatever a block holds it in. */
+/* What is in the words: an integer by its own type, however few bits a thread holds it in. */
 static DType carried(Cuda *c, const Value *v)
 {
-    DType t = held(c, v);
-    return t == DT_INDEX ? DT_I64 : t;
+    return dtype_is_int(v->type.dtype) ? v->type.dtype : held(c, v);
 }
 
 /* Words an element. */
