@@ -167,6 +167,17 @@ static void read_map(Thread *t, const void *map, int rank, tile_tensor_map_spec 
                t->doing, row_bytes(s), 16u << s->swizzle);
 }
 
+/* The copy begins at a multiple of 16 bytes of memory, or a GPU ends the kernel with "an illegal
+ * instruction". The PTX ISA does not say so; an H100 does (tests/machine/gpu_main.cu). */
+static void check_coordinates(Thread *t, const tile_tensor_map_spec *s, const int32_t *at)
+{
+    const int64_t bytes = (int64_t)at[0] * tile_tensor_type_bytes(s->type);
+    if (bytes % 16)
+        breach(t->machine, TILE_FAULT_ALIGNMENT, t, t->place,
+               "%s from coordinate %d of dim 0: %lld bytes, which is no multiple of 16", t->doing,
+               at[0], (long long)bytes);
+}
+
 /* Visits the global memory of the box, chunk by chunk, and the shared memory. */
 static void stamp_global(Thread *t, const AsyncOp *op, Access *a)
 {
@@ -248,6 +259,7 @@ void machine_tensor_load(void *shared, const void *map, int rank, const int32_t 
     Thread *t = ENTER("cp.async.bulk.tensor");
     tile_tensor_map_spec s;
     read_map(t, map, rank, &s);
+    check_coordinates(t, &s, at);
     shared_find(t, shared, box_bytes(&s), SHARED_ALIGNMENT, false, "copies to");
     thread_yield(t);
     if (mask < 0)
@@ -265,6 +277,7 @@ void machine_tensor_load_pair(void *shared, const void *map, int rank, const int
     const Cluster *c = t->block->cluster;
     tile_tensor_map_spec s;
     read_map(t, map, rank, &s);
+    check_coordinates(t, &s, at);
     shared_find(t, shared, box_bytes(&s), SHARED_ALIGNMENT, false, "copies to");
     if (t->machine->options.arch != TILE_SM100)
         breach(t->machine, TILE_FAULT_LAUNCH, t, t->place,
@@ -306,6 +319,7 @@ void machine_tensor_store(const void *map, int rank, const int32_t *at, const vo
     Thread *t = ENTER("cp.async.bulk.tensor");
     tile_tensor_map_spec s;
     read_map(t, map, rank, &s);
+    check_coordinates(t, &s, at);
     Region *from = shared_find(t, shared, box_bytes(&s), SHARED_ALIGNMENT, false, "copies from");
     if (add && !addable(s.type))
         breach(t->machine, TILE_FAULT_TENSOR_MAP, t, t->place,

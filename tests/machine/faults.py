@@ -235,6 +235,8 @@ FAULTS = [
     ("a map of other dims", "gemm", "tile_tensor_load_2d(shared + stage * A_BYTES, &a->a, "
      "full(shared, stage), (int)k * BK, m);", "tile_tensor_load_3d(shared + stage * A_BYTES, &a->a, "
      "full(shared, stage), (int)k * BK, m, 0);", "wrong tensor map", "in 3 dims"),
+    ("a box from no multiple of 16 bytes", "tensor", "COORDINATES(a.from));", "a.from[0] + 1, a.from[1]);",
+     "misaligned", "from coordinate 1 of dim 0"),
     ("a map's second half is taken for a map", "tensor", "(shared, &a.in,",
      "(shared, (const TileTensorMap *)((const char *)&a.in + 64),", "wrong tensor map", "no tensor map"),
     ("the launch asks for more shared memory than there is", "tensor", "TILE_KERNEL(ENTRY", "TILE_KERNEL(ENTRY",

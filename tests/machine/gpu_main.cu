@@ -372,8 +372,8 @@ static void test_tensors()
                      {2 * inner - 3, 37},
                      {inner, 4096 / (inner * size)},
                      {1, 1},
-                     {(int)inner - 2, 20},
-                     {-1, -3},
+                     {(int)inner - 16 / (int)size, 20},
+                     {-16 / (int)size, -3},
                      swizzle};
             test_tensor("tensor 2d", tensor_2d_kernel::tensor_2d, b, false);
         }
@@ -384,7 +384,7 @@ static void test_tensors()
                     {t, 2, {inner - 1, 20}, {inner, 32}, {1, 1}, {0, 0}, {0, 7}, 128}, true);
     }
     test_tensor("tensor 1d", tensor_1d_kernel::tensor_1d,
-                {TILE_TENSOR_F64, 1, {515}, {256}, {1}, {5}, {-7}, 0}, false);
+                {TILE_TENSOR_F64, 1, {515}, {256}, {1}, {6}, {-8}, 0}, false);
     test_tensor("tensor 1d", tensor_1d_kernel::tensor_1d,
                 {TILE_TENSOR_U64, 1, {600}, {256}, {1}, {400}, {0}, 0}, false);
     test_tensor("tensor 3d, steps", tensor_3d_kernel::tensor_3d,
@@ -396,7 +396,7 @@ static void test_tensors()
                  {12, 5, 4, 9, 3},
                  {8, 4, 4, 4, 2},
                  {1, 1, 1, 1, 1},
-                 {1, 2, 1, 2, 1},
+                 {4, 2, 1, 2, 1},
                  {0, 0, -1, 0, 1},
                  32},
                 false);

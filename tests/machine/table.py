@@ -24,7 +24,7 @@ def table():
     known = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     lines = ["| planted on SM90 | kernel | report | compute-sanitizer |", "|---|---|---|---|"]
     lines += [f"| nothing | `{kernel}` | none | {known.get(as_it_is(kernel), '')} |" for kernel in faults.CONFIGS]
-    lines += [f"| {row[0]} | `{row[1]}` | {names(row)} | {known.get(row[0], '')} |" for row in faults.FAULTS]
+    lines += [f"| {row[0]} | `{row[1]}` | {names(row)} | {known.get(row[0], 'not asked')} |" for row in faults.FAULTS]
     lines += ["", "| planted on SM100 | kernel | report |", "|---|---|---|"]
     lines += [f"| nothing | `{kernel}` | none |" for kernel in faults_tcgen05.CONFIGS]
     lines += [f"| {row[0]} | `{row[1]}` | {names(row)} |" for row in faults_tcgen05.FAULTS]

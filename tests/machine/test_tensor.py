@@ -88,11 +88,11 @@ def cases():
         for swizzle, span in inner.items():
             n = span // size
             yield Case(type, [2 * n, 40], [n, 4096 // span], [0, 0], [n, 0], swizzle)
-            yield Case(type, [2 * n - 3, 37], [n, 4096 // span], [n - 2, 30], [-1, -3], swizzle)
-        yield Case(type, [512 // size + 3], [2048 // size // 8], [5], [-7])
-        yield Case(type, [64 // size + 2, 9, 5], [64 // size, 8, 4], [2, 1, 2], [1, -1, -2], pad=16)
-    yield Case("u16", [32, 7, 5, 3], [16, 4, 4, 4], [3, 4, 2, -1], [-3, 0, 1, 0])
-    yield Case("u32", [12, 5, 4, 3, 3], [8, 4, 4, 2, 2], [1, 2, 1, 2, 1], [0, 0, -1, 0, 1], 32)
+            yield Case(type, [2 * n - 3, 37], [n, 4096 // span], [n - 16 // size, 30], [-16 // size, -3], swizzle)
+        yield Case(type, [512 // size + 3], [2048 // size // 8], [32 // size], [-48 // size])
+        yield Case(type, [64 // size + 2, 9, 5], [64 // size, 8, 4], [16 // size, 1, 2], [-32 // size, -1, -2], pad=16)
+    yield Case("u16", [32, 7, 5, 3], [16, 4, 4, 4], [8, 4, 2, -1], [-8, 0, 1, 0])
+    yield Case("u32", [12, 5, 4, 3, 3], [8, 4, 4, 2, 2], [4, 2, 1, 2, 1], [0, 0, -1, 0, 1], 32)
     yield Case("u8", [128, 20, 9], [128, 4, 4], [0, 18, 7], [0, 0, 0], 128)
     yield Case("u16", [64, 40, 6], [64, 16, 4], [0, 3, 1], [0, 0, 0], 128, [1, 2, 2])
     yield Case("u32", [16, 50], [16, 256], [0, -20], [0, 1], 64, [1, 8])
@@ -102,7 +102,7 @@ def cases():
 
 
 def any_case(size, swizzle, number):
-    """Any box of 2 to 5 dims, from anywhere to anywhere, of any type of that size."""
+    """Any box of 2 to 5 dims, from any multiple of 16 bytes to another, of any type of that size."""
     random = np.random.default_rng(100 * size + 10 * swizzle + number)
     type = random.choice([type for type in DTYPES if SIZES[type] == size])
     dims = int(random.integers(2, 6))
@@ -119,6 +119,8 @@ def any_case(size, swizzle, number):
     extents = [int(n) for n in random.integers(8, 20, dims)]
     extents[0] = int(random.integers(1, 3 * inner // size))
     starts = [[int(random.integers(-b, n + 1)) for b, n in zip(box, extents)] for _ in range(2)]
+    for at in starts:
+        at[0] -= at[0] % (16 // size)
     return Case(str(type), extents, box, *starts, swizzle, steps, pad=16 * int(random.integers(0, 3)))
 
 
