@@ -114,7 +114,8 @@ void store_shifted(Cuda *c, const Op *op, const CudaView *v, const Turn *turn)
     line(c, "const int head = tile_min_i32(skip, room), rest = (room - head) & %lld;", n - 1);
     open_block(c, STATEMENT_BLOCK, "TILE_EACH(k, 2)");
     line(c, "const int e = at + k * %lld, x = e < head ? e : room - rest + e - head;", n);
-    line(c, "if (e < head + rest) tile_store_%s(row + x, tile_shared_load_%s(%s + (%s)), true, %s);",
+    line(c,
+         "if (e < head + rest) tile_store_%s(row + x, tile_shared_load_%s(%s + (%s)), true, %s);",
          name, name, buffer, shared_element(c, p, "i", "x"), hint);
     close_block(c);
     close_block(c);

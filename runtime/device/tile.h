@@ -470,8 +470,8 @@ SINGLE_64(uint64_t, u64)
 
 /* A vector of `bytes` bytes (a constant) as words, of which the first `room` bytes are inside; what
  * is not reads as 0 or is dropped. Code for aligned tensors has a vector inside or not. Other code
- * moves the aligned words in it, and at its ends a byte and two, unless it lies well by chance; `size`:
- * an element's bytes. */
+ * moves the aligned words in it, and at its ends a byte and two, unless it lies well by chance;
+ * `size`: an element's bytes. */
 TILE_FN uint32_t tile_piece_read(const char *p, int bytes, int hint)
 {
     uint32_t w = 0;
