@@ -15,7 +15,7 @@ static const Template templates[] = {
     {OP_NEG, "-%1", "tile_neg_%t(%1)", "tile_neg_%t(%1)", 0},
     {OP_ABS, "tile_abs(%1)", "tile_abs_%t(%1)", "%1", 0},
     {OP_LNOT, 0, 0, 0, "!%1"},
-    {OP_BNOT, 0, "~%1", "(%c)~%1", 0},
+    {OP_BNOT, 0, "~%1", "(%c)~(%c)%1", 0},
     {OP_CLZ, 0, "tile_clz_%t(%1)", "tile_clz_%t(%1)", 0},
     {OP_POPC, 0, "tile_popc_%t(%1)", "tile_popc_%t(%1)", 0},
     {OP_SQRT, "tile_sqrt(%1)", 0, 0, 0},

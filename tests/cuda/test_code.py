@@ -86,6 +86,7 @@ ODD = {
     "constants under another shape": (
         "y[n +: 4, :] = trans(fill(2.0, 3, 4)) + trans(trans(fill(1.0, 4, 3))) + reshape(fill(0.5, 12), 4, 3);",
         np.full((9, 3), 3.5, np.float32)),
+    "a constant of 64 bits": ("z[n +: 4, :] = i64(~fill(u64(1), 4, 6) >> 8);", np.full((9, 6), 2**56 - 1, np.int64)),
     "small numbers as i64": ("z[n +: 4, :] = take(fill(i64(3), 4, 4, 6), popc(x[0]));", np.full((9, 6), 3, np.int64)),
 }
 
