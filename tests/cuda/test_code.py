@@ -104,6 +104,20 @@ kernel k[N: dim](x: in i32[N], y: out f32[N, 3], z: out i64[N, 6])
     p.check_values({out: want}, seeds=2)
 
 
+def test_a_local_of_nothing(tilec, tmp_path):
+    p = Program(tilec, tmp_path, """
+kernel k[N: dim](x: in i32[N], y: out i32[N])
+{
+  par (n in 0..N by 2) {
+    local none: i32[1, 0];
+    none[:, :] = fill(i32(1), 1, 0);
+    y[n +: 2] = i32(x[n +: 2] + none[0, x[n], pad = 7]);
+  }
+}
+""", {"x": np.arange(5, dtype=np.int32)}, ["y"])
+    p.check_values({"y": np.arange(5, dtype=np.int32) + 7}, seeds=2)
+
+
 def test_exchange_of_nothing(tilec, tmp_path):
     p = Program(tilec, tmp_path, """
 kernel k[N: dim, P: dim](x: in i32[N], y: out i32[N])
