@@ -114,8 +114,10 @@ def any_case(size, swizzle, number):
     box[-1] *= 128 // math.gcd(bytes, 128)      # whole rows of the pattern
     steps = [1] * dims
     if number % 2:
-        steps[1:-1] = random.integers(1, 9, dims - 2)
-        box[1:-1] = [b * s for b, s in zip(box[1:-1], steps[1:-1])]
+        steps[1:-1] = [int(n) for n in random.integers(1, 9, dims - 2)]
+        for i in range(1, dims - 1):            # with all that is left out a box fits in shared memory, too
+            steps[i] = steps[i] if size * steps[i] * math.prod(box) <= 227 * 1024 else 1
+            box[i] *= steps[i]
     extents = [int(n) for n in random.integers(8, 20, dims)]
     extents[0] = int(random.integers(1, 3 * inner // size))
     starts = [[int(random.integers(-b, n + 1)) for b, n in zip(box, extents)] for _ in range(2)]
