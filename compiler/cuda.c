@@ -161,60 +161,6 @@ static Number range_count(Cuda *c, const Region *range, const char *index)
     return (Number){name, false, 0, -1};
 }
 
-static void print_index(Cuda *c, const Value *index, const Value *lo, const Value *step,
-                        const char *number)
-{
-    int64_t n;
-    char *text = format_text(c, "%s", number);
-    if (!value_int(step, &n) || n != 1)
-        text = format_text(c, "%s * %s", number, c_name(c, step));
-    if (!value_int(lo, &n) || n != 0)
-        text = format_text(c, "%s + %s", c_name(c, lo), text);
-    bool natural = held(c, index) == DT_INDEX && c->ranges.of[index->id].lo >= 0;
-    line(c, natural ? "const %s %s = tile_natural(%s);" : "const %s %s = %s;",
-         c_type(held(c, index)), c_name(c, index), text);
-}
-
-/* A block has one of less than 2^31 programs. */
-static const char *number_type(Cuda *c)
-{
-    bool small = c->plan->pack == 1 && !c->rounds;
-    c->indexed |= small;
-    return small ? "tile_index" : "int64_t";
-}
-
-/* The indices of a box of ranges [from, n) out of a number in it, last range fastest. */
-static void split_number(Cuda *c, const char *number, int from, const Number *count, bool small)
-{
-    const Op *par = c->plan->par;
-    const Region *body = par->regions[par->nregions - 1];
-    const char *rest = number, *type = small ? number_type(c) : "int64_t";
-    for (int i = par->nregions - 2; i >= from; i--) {
-        Value *const *y = par->regions[i]->last->args;
-        if (i == from) {
-            print_index(c, body->args[i], y[0], y[2], rest);
-            break;
-        }
-        const char *q = new_temp(c, "rest"), *name = c_name(c, body->args[i]);
-        const char *m = new_temp(c, format_text(c, "%s_number", name));
-        if (count[i].known) {
-            line(c, "const %s %s = %s / %s, %s = %s %% %s;", type, q, rest, count[i].text, m, rest,
-                 count[i].text);
-        } else if (count[i].node >= 0) {
-            const char *d = host_divisor(c->host, count[i].node, format_text(c, "%s_count", name));
-            const char *way = small ? "u32((uint32_t)" : "i64((int64_t)";
-            line(c, "const %s %s = tile_divide_%s%s, %s), %s = %s - %s * (%s)%s.divisor;", type, q,
-                 way, rest, d, m, rest, q, type, d);
-        } else {
-            line(c, "const int64_t %s = %s / %s, %s = %s %% %s;", q, rest, count[i].text, m, rest,
-                 count[i].text);
-            type = "int64_t";
-        }
-        print_index(c, body->args[i], y[0], y[2], m);
-        rest = q;
-    }
-}
-
 /* Bounds of ranges [from, n): how many points each has. */
 static void count_ranges(Cuda *c, int from, Number *count)
 {
@@ -280,7 +226,8 @@ static bool emit_programs(Cuda *c)
             c->guard = "live";
         }
     }
-    split_number(c, "program", 0, count, true);
+    if (!cuda_split_number(c, "program", 0, count, true))
+        return false;
     begin_exchanges(c, p->par);
     bool good = emit_region_ops(c, p->par->regions[p->par->nregions - 1]);
     end_exchanges(c);
@@ -332,7 +279,8 @@ static bool emit_ragged(Cuda *c)
     line(c, "passed += points;");
     open_block(c, STATEMENT_LOOP, "for (; next < passed; next += programs)")->programs = true;
     line(c, "const int64_t number = next - begin;");
-    split_number(c, "number", loops, count, false);
+    if (!cuda_split_number(c, "number", loops, count, false))
+        return false;
     emit_region_ops(c, body);
     close_block(c);
     for (int i = 0; i < loops; i++)
@@ -358,7 +306,7 @@ static void print_unit(Cuda *c, const char *block)
     } else {
         line(c, "const int lane = tile_lane(), warp = %s;",
              p->unit.warps == 1 ? "0" : "tile_warp()");
-        line(c, "const %s %s = %s;", number_type(c), name, block);
+        line(c, "const %s %s = %s;", cuda_number_type(c), name, block);
     }
     c->prologue = line(c, "(void)lane, (void)warp;");
 }

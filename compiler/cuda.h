@@ -119,6 +119,12 @@ bool cuda_fail(Cuda *, const Op *, const char *format, ...) __attribute__((forma
 char *format_text(Cuda *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool emit_region_ops(Cuda *, const Region *);
 
+/* ---- cuda_raster.c: the order of programs ---- */
+/* The type of a program's number: a block has one of less than 2^31. */
+const char *cuda_number_type(Cuda *);
+/* The indices of a box of ranges [from, n) out of a number in it; `small`: below 2^31. */
+bool cuda_split_number(Cuda *, const char *number, int from, const Number *count, bool small);
+
 /* ---- cuda_value.c ---- */
 
 /* The C type that holds an element in a register, and the type a value is held in. */

@@ -686,11 +686,13 @@ static void store_vectors(Cuda *c, const Op *op, const Place *p, const char *nam
     const char *from_type = packed ? "_bf16" : narrows ? "_f32" : "";
     const Vectors *v = &p->vectors;
     char *limits = limits_text(c, p, &at), *holder = one_holder(c, p->layout);
-    const char *from = v->leading ? format_text(c, "&%s[r]", name) : "piece";
+    /* Small i64 are held as i32. */
+    bool as_it_is = v->leading && (narrows || held(c, x) == t);
+    const char *from = as_it_is ? format_text(c, "&%s[r]", name) : "piece";
     open_block(c, STATEMENT_BLOCK, "%s%s%sTILE_EACH(o, %lld)", *holder ? "if (" : "", holder,
                *holder ? ") " : "", (long long)v->count);
     line(c, "const int r = %s;", vector_register(c, p->layout, v, "o"));
-    if (!v->leading) {
+    if (!as_it_is) {
         line(c, "%s piece[%lld];", held_as, (long long)v->n);
         line(c, "TILE_EACH(i, %lld) piece[i] = %s[r + i * %lld];", (long long)v->n, name,
              (long long)vector_step(p->layout, v));

@@ -10,10 +10,12 @@
 typedef struct PhasePlan {
     const Op *par;
     ThreadUnit unit;
-    int pack;       /* programs side by side in a block */
-    int resident;   /* registers are few enough for as many blocks an SM; 0: nothing is asked */
-    bool syncs;     /* has grid_sync: launched cooperatively */
-    bool ragged;    /* a range needs an index before it or a load: persistent */
+    int pack;     /* programs side by side in a block */
+    int resident; /* registers are few enough for as many blocks an SM; 0: nothing is asked */
+    int group;    /* so many numbers of the last but one range run together; 0: one */
+    const Word *grouped; /* which word says so */
+    bool syncs;          /* has grid_sync: launched cooperatively */
+    bool ragged;         /* a range needs an index before it or a load: persistent */
     bool looped;    /* blocks are as many as are resident, and take one program after the other */
     bool joins;     /* is in one launch with the phase before: */
     bool fused;     /* behind a barrier of the grid; else beside it (unordered) */

@@ -27,6 +27,16 @@ static bool unit(const Lowered *low, PhasePlan *plan)
     return true;
 }
 
+/* `grid group(n)`. */
+static bool group(const Lowered *low, PhasePlan *p)
+{
+    p->grouped = directive_take(low, p, "grid", NULL, "group");
+    if (p->grouped && p->par->nregions < 3)
+        return diag_error(low->diag, p->grouped->pos, NULL,
+                          "group(n) is about the last two ranges of a par: this one has one range");
+    return !p->grouped || directive_number(low, p->grouped, &p->group);
+}
+
 /* The first range that the host cannot count: it loads, or uses an index before it. */
 int ragged_from(const Op *par)
 {
@@ -115,6 +125,8 @@ bool plan_phases(Lowered *low)
         if (p->resident * threads > 2048)
             return diag_error(low->diag, resident->pos, "an SM holds 2048 threads",
                               "%d blocks of %d threads are never on one SM", p->resident, threads);
+        if (!group(low, p))
+            return false;
         p->looped = directive_take(low, p, "grid", NULL, "persistent") && !p->ragged;
         join_phases(low, p);
         bool whole = p->unit.lanes == 32 && p->pack == 1;

@@ -255,11 +255,16 @@ size_t assign_slots(Machine *m, Region *const *regions, int nregions, int base, 
 {
     Assigner a = {.m = m};
     a.interval_of = NEW_ARRAY(&a.arena, int, m->nslots);
-    /* A PAR's indices belong to its body, the last region; its range regions see them too. */
-    for (int i = 0; i < regions[nregions - 1]->nargs; i++)
-        define(&a, regions[nregions - 1]->args[i]);
-    for (int i = 0; i < nregions; i++)
+    /* A PAR's indices belong to its body, the last region; its range regions see them too, and run
+     * anew for later indices of ranges between. */
+    const Region *body = regions[nregions - 1];
+    for (int i = 0; i < body->nargs; i++)
+        define(&a, body->args[i]);
+    for (int i = 0; i + 1 < nregions; i++)
         walk_region(&a, regions[i]);
+    for (int i = 0; i < body->nargs; i++)
+        use(&a, body->args[i]);
+    walk_region(&a, body);
     for (int k = 0; k < a.intervals.count; k++)
         extend_to_loop(&a, &a.intervals.items[k]);
     size_t top = place(&a, base, from, reuse);

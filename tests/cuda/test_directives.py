@@ -29,8 +29,8 @@ kernel loop[N: dim, D: int = 64](x: in f32[N, D], w: in f32[D], y: inout f32[N, 
 """
 
 LOOP_WRONG = {
-    "not_yet": "unit block warps(2);  grid |>group(8);  "
-               "#! grid: group is not lowered to CUDA yet #? its lowering comes later",
+    "one_range": "grid |>group(8);  "
+                 "#! group(n) is about the last two ranges of a par: this one has one range",
     "cluster": "grid |>cluster(2);                       #! grid: cluster is not lowered to CUDA yet",
     "role": "|>role r warps(1) { load x }                #! role r: not lowered to CUDA yet",
     "word": "pipeline k stages(2) |>tma;                 #! pipeline k: tma is not lowered to CUDA yet",
@@ -96,8 +96,8 @@ PHASES_RIGHT = {
 }
 
 PHASES_WRONG = {
-    "in_the_phase": "phase second { grid persistent |>group(4); }      #! grid: group is not lowered to CUDA yet",
-    "in_one_of_them": "grid persistent |>group(4);  phase first { grid persistent; }    #! grid: group is not lowered",
+    "in_the_phase": "phase second { grid persistent |>group(4); }      #! group(n) is about the last two ranges",
+    "in_one_of_them": "grid persistent |>group(4);  phase first { grid persistent; }    #! group(n) is about the last",
 }
 
 

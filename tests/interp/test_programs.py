@@ -95,6 +95,21 @@ def test_ragged_par(counts, threads):
     assert np.array_equal(got["y"], want)
 
 
+def test_ragged_par_of_one_index():
+    """(e, m in 0..c[e], n in 0..c[e]): the bounds of n are found anew for each m, and only they name e then."""
+    counts = [0, 3, 1, 2]
+    b = start()
+    c = b.tensor("c", "i32", (b.int(4),))
+    y = b.tensor("y", "i32", (b.int(3), b.int(3)), "inout")
+    with b.par(("%0", b.int(4), "%1"),
+               lambda b, i: ("%0", b.op("cast", "i64", b.load(c, [i], "i32")), "%1"),
+               lambda b, i, m: ("%0", b.op("cast", "i64", b.load(c, [i], "i32")), "%1")) as (i, m, n):
+        b.add(y, [m, n], b.const(1, "i32"))
+    want = sum(np.pad(np.ones((k, k), np.int32), (0, 3 - k)) for k in counts)
+    got = run(b, {"c": np.array(counts, np.int32), "y": (np.zeros_like(want), Out("i32", 3, 3))}, {})
+    assert np.array_equal(got["y"], want)
+
+
 @pytest.mark.parametrize("P", [1, 2, 3, 7, 50])
 def test_shared_loop(P):
     """for (e, m in 0..c[e], n in 0..2) of (p, P): who runs which point, in which order."""
