@@ -516,6 +516,7 @@ char *emit_cuda(Lowered *low, const char *target, Host **host)
     c.user = NEW_ARRAY(low->arena, const Op *, ids);
     c.deferred = NEW_ARRAY(low->arena, const Op *, ids);
     c.declared = NEW_ARRAY(low->arena, bool, ids);
+    c.boxes = NEW_ARRAY(low->arena, BoxRing *, ids);
     c.partial = NEW_ARRAY(low->arena, Partial *, ids);
     for (int i = 0, n; i < low->nphases && !c.failed; i += n) {
         for (n = 1; i + n < low->nphases && low->phases[i + n].joins;)

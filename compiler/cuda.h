@@ -59,6 +59,7 @@ typedef struct Turn {
     Buffer *buffer;
 } Turn;
 
+typedef struct BoxRing BoxRing; /* cuda_tensor.c */
 typedef struct Partial Partial; /* of a reduction, in shared memory */
 
 typedef struct Cuda {
@@ -76,6 +77,7 @@ typedef struct Cuda {
     const Op **user;     /* by Value.id: the last that uses it, */
     int *uses;           /* and how many do */
     Partial **partial;   /* by Value.id: a reduction's result that is not fetched yet */
+    BoxRing **boxes;     /* by Value.id: of a local tensor that stands for one */
     bool *live;          /* by Value.id: an effect of the phase needs it */
     bool *packed;        /* by Value.id: its registers are bf16, in cuda_packed.c's sense */
     bool *nan;           /* by Value.id: which NaN it is may be seen */
@@ -102,7 +104,8 @@ typedef struct Cuda {
     SharedUses shared;   /* of the phase, where a schedule asks for conflicts */
     bool counting;       /* does it? */
     size_t local_bytes;
-    const Op *exchanging; /* the phase, if it has an exchange */
+    const Op *exchanging;   /* the phase, if it has an exchange */
+    const Statement *asked; /* the last that asked for a box of a later round */
 } Cuda;
 
 /* ---- cuda.c ---- */
@@ -181,8 +184,8 @@ bool goes_through_shared(Cuda *, const Layout *from, const Layout *to);
 Turn put_in_shared(Cuda *, const Value *arg, const char *name, const Layout *from,
                    const Layout *to);
 const char *take_from_shared(Cuda *, const Turn *, const Layout *to);
-/* Registers `name` of a layout, to or from the tile in shared memory in vectors `get`. */
-void move_turn(Cuda *, const Turn *, const Layout *, const char *name, bool write);
+/* Registers `name` of a layout, to or from the tile at `at` in the buffer, in vectors `get`. */
+void move_turn(Cuda *, const Turn *, const char *at, const Layout *, const char *name, bool write);
 /* The tile, row-major, in a buffer: the buffer's name. */
 Buffer *laid_down(Cuda *, const Value *);
 /* The row-major place of register r of this thread in a tile. */
@@ -303,6 +306,13 @@ bool warp_store(Cuda *, const Op *);
 
 /* ---- cuda_tensor.c: `load x via tma`, `store y via tma` ---- */
 bool tensor_load(Cuda *, const Op *, const Word *);
+/* Rings of boxes (BoxLoop): the local tensor that stands for one; a load that a store there copies;
+ * what the store does; OP_COPIES of such a loop (false: it is of another). */
+bool is_box_ring(const Cuda *, const Value *local);
+bool box_ring_declare(Cuda *, const Value *local);
+bool is_boxed(const Cuda *, const Op *load);
+bool box_issue(Cuda *, const Op *store);
+bool emit_box_waits(Cuda *, const Op *copies);
 /* Registers `name` in that layout. */
 bool tensor_store(Cuda *, const Op *, const Layout *, const char *name, const Word *);
 

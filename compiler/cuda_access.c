@@ -534,7 +534,7 @@ bool emit_load(Cuda *c, const Op *op)
     const Value *r = op->results[0];
     const CudaView *v = c->view[op->args[0]->id];
     Path path = path_of(c->low, c->plan, op);
-    if (is_copied(c, op))
+    if (is_copied(c, op) || is_boxed(c, op))
         return true; /* by the store */
     if (is_in_cells(c, op->args[0]))
         return cells_load(c, op);
@@ -764,6 +764,8 @@ bool emit_store(Cuda *c, const Op *op)
     const Value *x = op->args[op->nargs - 1];
     const CudaView *v = c->view[op->args[0]->id];
     DType t = x->type.dtype;
+    if (is_box_ring(c, op->args[0]))
+        return box_issue(c, op);
     if (is_in_cells(c, op->args[0]))
         return cells_store(c, op);
     if (type_elements(&x->type) == 1)

@@ -307,9 +307,9 @@ static char *place_of(Cuda *c, const SharedPlace *p, const Layout *l, const char
                        (long long)p->mask, (long long)p->chunk, n, (long long)width);
 }
 
-/* One side: vectors of the registers of `l` go to or come from the buffer. */
+/* One side: vectors of the registers of `l` go to or come from `at` in the buffer. */
 static void move(Cuda *c, const SharedPlace *p, const Layout *l, const Vectors *v, Buffer *b,
-                 DType t, const char *name, bool write)
+                 const char *at, DType t, const char *name, bool write)
 {
     const char *suffix = carrier(t);
     note_shared(c, name, l, v, p);
@@ -323,25 +323,23 @@ static void move(Cuda *c, const SharedPlace *p, const Layout *l, const Vectors *
         open_block(c, STATEMENT_BLOCK, "if (%s)", held_by);
     int64_t step = vector_step(l, v);
     if (v->n == 1 && write)
-        line(c, "tile_shared_store_%s(%s + %s, %s[r]);", suffix, b->name, place, name);
+        line(c, "tile_shared_store_%s(%s + %s, %s[r]);", suffix, at, place, name);
     else if (v->n == 1)
-        line(c, "%s[r] = tile_shared_load_%s(%s + %s);", name, suffix, b->name, place);
+        line(c, "%s[r] = tile_shared_load_%s(%s + %s);", name, suffix, at, place);
     else if (v->leading && write)
-        line(c, "tile_shared_store_%lld_%s(%s + %s, &%s[r]);", (long long)v->n, suffix, b->name,
-             place, name);
+        line(c, "tile_shared_store_%lld_%s(%s + %s, &%s[r]);", (long long)v->n, suffix, at, place,
+             name);
     else if (v->leading)
-        line(c, "tile_shared_load_%lld_%s(&%s[r], %s + %s);", (long long)v->n, suffix, name,
-             b->name, place);
+        line(c, "tile_shared_load_%lld_%s(&%s[r], %s + %s);", (long long)v->n, suffix, name, at,
+             place);
     else if (write) {
         line(c, "%s piece[%lld];", c_type(t), (long long)v->n);
         line(c, "TILE_EACH(i, %lld) piece[i] = %s[r + i * %lld];", (long long)v->n, name,
              (long long)step);
-        line(c, "tile_shared_store_%lld_%s(%s + %s, piece);", (long long)v->n, suffix, b->name,
-             place);
+        line(c, "tile_shared_store_%lld_%s(%s + %s, piece);", (long long)v->n, suffix, at, place);
     } else {
         line(c, "%s piece[%lld];", c_type(t), (long long)v->n);
-        line(c, "tile_shared_load_%lld_%s(piece, %s + %s);", (long long)v->n, suffix, b->name,
-             place);
+        line(c, "tile_shared_load_%lld_%s(piece, %s + %s);", (long long)v->n, suffix, at, place);
         line(c, "TILE_EACH(i, %lld) %s[r + i * %lld] = piece[i];", (long long)v->n, name,
              (long long)step);
     }
@@ -359,7 +357,7 @@ Turn put_in_shared(Cuda *c, const Value *arg, const char *name, const Layout *fr
     t.place = find_shared_place(&t.type, from, to, &put, &t.get);
     t.buffer = statement_buffer(&c->out, new_temp(c, "turn"), c_type(t.type.dtype),
                                 (size_t)type_elements(&t.type) * dtype_info[t.type.dtype].size);
-    move(c, &t.place, from, &put, t.buffer, t.type.dtype, name, true);
+    move(c, &t.place, from, &put, t.buffer, t.buffer->name, t.type.dtype, name, true);
     return t;
 }
 
@@ -367,13 +365,14 @@ const char *take_from_shared(Cuda *c, const Turn *t, const Layout *to)
 {
     const char *out = new_temp(c, "turned");
     line(c, "%s %s[%lld];", c_type(t->type.dtype), out, (long long)layout_span(to, OWN_REG));
-    move_turn(c, t, to, out, false);
+    move_turn(c, t, t->buffer->name, to, out, false);
     return out;
 }
 
-void move_turn(Cuda *c, const Turn *t, const Layout *l, const char *name, bool write)
+void move_turn(Cuda *c, const Turn *t, const char *at, const Layout *l, const char *name,
+               bool write)
 {
-    move(c, &t->place, l, &t->get, t->buffer, t->type.dtype, name, write);
+    move(c, &t->place, l, &t->get, t->buffer, at, t->type.dtype, name, write);
 }
 
 /* ---- all ---- */
@@ -523,6 +522,6 @@ Buffer *laid_down(Cuda *c, const Value *v)
             most /= 2;
         one = vectors_along(l, t->rank - 1, most);
     }
-    move(c, &p, l, &one, b, type, name, true);
+    move(c, &p, l, &one, b, b->name, type, name, true);
     return b;
 }

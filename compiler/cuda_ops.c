@@ -444,7 +444,7 @@ bool emit_operation(Cuda *c, const Op *op)
     case OP_PRINT:
         return true; /* the last three are of check builds (R20) */
     case OP_COPIES:
-        return emit_copies(c, op);
+        return emit_box_waits(c, op) || emit_copies(c, op);
     case OP_LOAD:
         return emit_load(c, op);
     case OP_STORE:

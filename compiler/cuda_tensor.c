@@ -17,9 +17,10 @@ typedef struct Box {
     const CudaView *view;
     const Value *tile;
     tile_plan_map map;
+    int axis[MOST_DIMS];           /* of the access, that map dim i goes along */
     const Value *first[MOST_DIMS]; /* index of map dim i; NULL: 0 */
-    const char *coordinates, *name;
-    int64_t bytes;
+    const char *name;              /* of the map */
+    int64_t bytes, align, each;    /* each: from one in a ring to the next */
     Turn turn;
 } Box;
 
@@ -121,23 +122,33 @@ static bool add_dim(Cuda *c, const Op *op, Box *b, int axis, const Value *first,
     b->map.box[at] = (uint16_t)n;
     b->map.extent[at] = b->view->extent[axis].node;
     b->map.stride[at] = at ? b->view->stride[axis].node : -1;
-    b->first[at] = first;
     b->bytes *= n;
     return true;
 }
 
-/* The contiguous axis, then the others from the last on: so tiles lie in shared memory. */
-static bool add_dims(Cuda *c, const Op *op, Box *b, int fast, const Word *w)
+/* Where the access begins along each dim of the map. */
+static void find_first(const Op *op, Box *b)
 {
     const Value *first[MOST_DIMS] = {0};
     int arg = 1;
     for (int k = 0; k < op->access->count; k++)
         if (op->access->axis[k].kind != AX_FULL)
             first[k] = op->args[arg++];
-    if (!add_dim(c, op, b, fast, first[fast], w))
-        return false;
+    for (int i = 0; i < op->access->count; i++)
+        b->first[i] = first[b->axis[i]];
+}
+
+/* The contiguous axis, then the others from the last on: so tiles lie in shared memory. */
+static bool add_dims(Cuda *c, const Op *op, Box *b, int fast, const Word *w)
+{
+    int n = 0;
+    b->axis[n++] = fast;
     for (int k = op->access->count - 1; k >= 0; k--)
-        if (k != fast && !add_dim(c, op, b, k, first[k], w))
+        if (k != fast)
+            b->axis[n++] = k;
+    find_first(op, b);
+    for (int i = 0; i < n; i++)
+        if (!add_dim(c, op, b, b->axis[i], b->first[i], w))
             return false;
     return true;
 }
@@ -193,15 +204,29 @@ static bool find_box(Cuda *c, const Op *op, const Value *tile, const Layout *l, 
     int address = host_node(c->host, TILE_NODE_ADDRESS, TILE_I64, tensor, 0, 0);
     host_need_aligned(c->host, host_is_multiple(c->host, address, CHUNK));
     choose_place(b, l, dim);
+    b->align = b->map.swizzle ? BOX_ALIGN << b->map.swizzle : BOX_ALIGN;
     b->name = host_map(c->host, &b->map, format_text(c, "%s_map", v->tensor->name));
-    b->coordinates = coordinate_text(c, b->first[0]);
-    for (int i = 1; i < b->map.rank; i++)
-        b->coordinates = format_text(c, "%s, %s", b->coordinates, coordinate_text(c, b->first[i]));
-    b->turn.buffer = statement_buffer(&c->out, new_temp(c, "box"), c_type(t), (size_t)b->bytes);
-    b->turn.buffer->align = b->map.swizzle ? BOX_ALIGN << b->map.swizzle : BOX_ALIGN;
     c->copies = true;
     directive_honour(c->low, c->plan, w);
     return true;
+}
+
+/* Shared memory for `n` of them. */
+static void new_buffer(Cuda *c, Box *b, int n)
+{
+    const char *type = c_type(b->turn.type.dtype);
+    b->each = (b->bytes + b->align - 1) / b->align * b->align;
+    b->turn.buffer = statement_buffer(&c->out, new_temp(c, "box"), type,
+                                      (size_t)(b->each * (n - 1) + b->bytes));
+    b->turn.buffer->align = (size_t)b->align;
+}
+
+static char *coordinates_text(Cuda *c, const Box *b)
+{
+    char *text = coordinate_text(c, b->first[0]);
+    for (int i = 1; i < b->map.rank; i++)
+        text = format_text(c, "%s, %s", text, coordinate_text(c, b->first[i]));
+    return text;
 }
 
 static void tell(Cuda *c, const Op *op, const Box *b, bool write)
@@ -226,50 +251,195 @@ static bool by_threads(Cuda *c, const Op *op, const Box *b, const Layout *l, con
     return good;
 }
 
-/* ---- loads ---- */
+/* ---- boxes that one thread asks for ---- */
 
-/* An mbarrier of its own, and the parity of its next phase. */
-static Buffer *new_mbarrier(Cuda *c, const char **parity)
+/* `n` mbarriers, and a bit for the parity of each one's next phase. */
+static Buffer *new_mbarriers(Cuda *c, int n, const char **phases)
 {
-    *parity = new_temp(c, "parity");
+    *phases = new_temp(c, n > 1 ? "phases" : "phase");
     Buffer *full = statement_buffer_behind(&c->out, c->prologue, new_temp(c, "full"), "uint64_t",
-                                           sizeof(uint64_t));
-    c->prologue = full->declared;
-    char *text = format_text(c,
-                             "if (TILE_ALIGNED && %s) tile_mbarrier_init(%s, 1), "
-                             "tile_fence_mbarrier_init();",
-                             first_thread(c), full->name);
-    c->prologue = statement_add_behind(&c->out, c->prologue, text);
+                                           sizeof(uint64_t) * (size_t)n);
+    const char *init = "if (TILE_ALIGNED && %s) { TILE_EACH(i, %d) tile_mbarrier_init(%s + i, 1); "
+                       "tile_fence_mbarrier_init(); }";
+    char *text = format_text(c, init, first_thread(c), n, full->name);
+    c->prologue = statement_add_behind(&c->out, full->declared, text);
     c->prologue = statement_add_behind(&c->out, c->prologue,
-                                       format_text(c, "uint32_t %s = 0;", *parity));
+                                       format_text(c, "uint32_t %s = 0;", *phases));
     return full;
 }
 
-/* The barrier of the threads: all have read the tile of the round before and waited for it, and see
- * the mbarrier. The copy's own writes are ordered by the mbarrier alone. */
+/* One thread asks for the box, behind a barrier: all threads have read what was there and waited
+ * for it, and see the mbarrier. The copy's own writes are ordered by the mbarrier alone. */
+static void ask(Cuda *c, const Op *op, const Box *b, Buffer *full, const char *barrier,
+                const char *at)
+{
+    char *coordinates = coordinates_text(c, b);
+    tell(c, op, b, false);
+    buffer_read(c, full);
+    open_block(c, STATEMENT_BLOCK, "if (%s)", first_thread(c));
+    line(c, "tile_mbarrier_arrive_expect_tx(%s, %lld);", barrier, (long long)b->bytes);
+    line(c, "tile_tensor_load_%dd(%s, &%s, %s, %s);", b->map.rank, at, b->name, barrier,
+         coordinates);
+    close_block(c);
+}
+
+/* ---- rings: loads of a pipeline's later rounds ---- */
+
+struct BoxRing {
+    const BoxLoop *loop;
+    Box box;
+    Buffer *full;
+    const char *phases;
+};
+
+static const BoxLoop *loop_of(const Cuda *c, const Value *local, int *number)
+{
+    for (int i = 0; i < c->low->boxes.count; i++)
+        for (*number = 0; *number < c->low->boxes.items[i].count; ++*number)
+            if (c->low->boxes.items[i].rings[*number] == local)
+                return &c->low->boxes.items[i];
+    return NULL;
+}
+
+bool is_box_ring(const Cuda *c, const Value *local)
+{
+    int number;
+    return loop_of(c, local, &number) != NULL;
+}
+
+bool is_boxed(const Cuda *c, const Op *load)
+{
+    const Op *store = c->user[load->results[0]->id];
+    return store && store->code == OP_STORE && is_box_ring(c, store->args[0]);
+}
+
+/* The ring in which a load of the loop finds its tile; NULL: it does not run ahead. */
+static BoxRing *ring_of(const Cuda *c, const Op *load)
+{
+    for (int i = 0; i < c->low->boxes.count; i++)
+        for (int k = 0; k < c->low->boxes.items[i].count; k++)
+            if (c->low->boxes.items[i].loads[k] == load)
+                return c->boxes[c->low->boxes.items[i].rings[k]->id];
+    return NULL;
+}
+
+bool box_ring_declare(Cuda *c, const Value *local)
+{
+    int number;
+    const BoxLoop *loop = loop_of(c, local, &number);
+    const Op *load = loop->loads[number];
+    BoxRing *r = c->boxes[local->id] = NEW(c->arena, BoxRing);
+    r->loop = loop;
+    if (!find_box(c, load, load->results[0], layout_of(c, load->results[0]),
+                  path_of(c->low, c->plan, load).tma, &r->box))
+        return false;
+    new_buffer(c, &r->box, loop->stages);
+    r->box.turn.buffer->fixed = true;
+    r->full = new_mbarriers(c, loop->stages, &r->phases);
+    return true;
+}
+
+static char *slot_text(Cuda *c, const BoxRing *r, const char *slot)
+{
+    long long each = r->box.each / r->box.map.bytes;
+    return format_text(c, "%s + %s * %lld", r->box.turn.buffer->name, slot, each);
+}
+
+/* Nothing that touches memory stands between that statement and the next. */
+static bool follows(const Cuda *c, const Statement *before)
+{
+    const Statement *s = c->out.block->last;
+    while (s && s != before && s->kind == STATEMENT_TEXT && !s->effects.count)
+        s = s->prev;
+    return s && s == before;
+}
+
+/* The store of a later round's tile in its slot: the load that gives it says where the box begins.
+ */
+bool box_issue(Cuda *c, const Op *store)
+{
+    const Op *load = store->args[2]->op;
+    BoxRing *r = c->boxes[store->args[0]->id];
+    const char *slot = c_name(c, store->args[1]);
+    Box b = r->box;
+    find_first(load, &b);
+    bool behind = follows(c, c->asked);
+    c->asked = open_block(c, STATEMENT_THEN, "if (TILE_ALIGNED)");
+    if (!behind)
+        statement_add(&c->out, STATEMENT_SYNC, NULL);
+    ask(c, load, &b, r->full, format_text(c, "%s + %s", r->full->name, slot),
+        slot_text(c, r, slot));
+    close_block(c);
+    return true;
+}
+
+static void wait_slot(Cuda *c, const BoxRing *r, const char *slot)
+{
+    buffer_read(c, r->full);
+    line(c, "tile_mbarrier_wait(%s + %s, %s >> %s & 1);", r->full->name, slot, r->phases, slot);
+    line(c, "%s ^= 1u << %s;", r->phases, slot);
+}
+
+/* Behind the loop for what was asked for beyond its last round. */
+bool emit_box_waits(Cuda *c, const Op *op)
+{
+    const BoxLoop *loop = NULL;
+    for (int i = 0; i < c->low->boxes.count && !loop; i++) {
+        loop = &c->low->boxes.items[i];
+        if (loop->wait != op && loop->finish != op)
+            loop = NULL;
+    }
+    if (!loop)
+        return false;
+    const char *slot = c_name(c, op == loop->wait ? loop->slot : loop->end);
+    open_block(c, STATEMENT_THEN, "if (TILE_ALIGNED)");
+    if (op == loop->finish) {
+        open_block(c, STATEMENT_BLOCK, "TILE_EACH(i, %d)", loop->stages - 1);
+        line(c, "const int left = (int)((%s + i) %% %d);", slot, loop->stages);
+        slot = "left";
+    }
+    for (int i = 0; i < loop->count; i++)
+        wait_slot(c, c->boxes[loop->rings[i]->id], slot);
+    if (op == loop->finish)
+        close_block(c);
+    close_block(c);
+    return true;
+}
+
+static bool take_from_ring(Cuda *c, const Op *op, const BoxRing *r)
+{
+    const Layout *l = layout_of(c, op->results[0]);
+    const char *name = c_name(c, op->results[0]);
+    declare(c, op->results[0]);
+    open_block(c, STATEMENT_THEN, "if (TILE_ALIGNED)");
+    move_turn(c, &r->box.turn, slot_text(c, r, c_name(c, r->loop->slot)), l, name, false);
+    close_block(c);
+    return by_threads(c, op, &r->box, l, name);
+}
+
+/* ---- loads of this round ---- */
+
 bool tensor_load(Cuda *c, const Op *op, const Word *w)
 {
     const Value *r = op->results[0];
     const Layout *l = layout_of(c, r);
-    const char *parity;
+    const char *phase;
     Box b;
+    if (ring_of(c, op))
+        return take_from_ring(c, op, ring_of(c, op));
     if (!find_box(c, op, r, l, w, &b))
         return false;
-    Buffer *full = new_mbarrier(c, &parity);
+    new_buffer(c, &b, 1);
+    Buffer *full = new_mbarriers(c, 1, &phase);
+    const char *at = b.turn.buffer->name;
     b.turn.buffer->fixed = true;
     declare(c, r);
     open_block(c, STATEMENT_THEN, "if (TILE_ALIGNED)");
     statement_add(&c->out, STATEMENT_SYNC, NULL);
-    tell(c, op, &b, false);
-    buffer_read(c, full);
-    open_block(c, STATEMENT_BLOCK, "if (%s)", first_thread(c));
-    line(c, "tile_mbarrier_arrive_expect_tx(%s, %lld);", full->name, (long long)b.bytes);
-    line(c, "tile_tensor_load_%dd(%s, &%s, %s, %s);", b.map.rank, b.turn.buffer->name, b.name,
-         full->name, b.coordinates);
-    close_block(c);
-    line(c, "tile_mbarrier_wait(%s, %s);", full->name, parity);
-    line(c, "%s ^= 1;", parity);
-    move_turn(c, &b.turn, l, c_name(c, r), false);
+    ask(c, op, &b, full, full->name, at);
+    line(c, "tile_mbarrier_wait(%s, %s);", full->name, phase);
+    line(c, "%s ^= 1;", phase);
+    move_turn(c, &b.turn, at, l, c_name(c, r), false);
     close_block(c);
     return by_threads(c, op, &b, l, c_name(c, r));
 }
@@ -296,13 +466,15 @@ bool tensor_store(Cuda *c, const Op *op, const Layout *l, const char *name, cons
     if (!find_box(c, op, op->args[op->nargs - 1], l, w, &b))
         return false;
     const char *elements = memory_elements(c, &b, l, name);
+    new_buffer(c, &b, 1);
     open_block(c, STATEMENT_THEN, "if (TILE_ALIGNED)");
-    move_turn(c, &b.turn, l, elements, true);
+    move_turn(c, &b.turn, b.turn.buffer->name, l, elements, true);
     line(c, "tile_fence_proxy_async();");
+    char *coordinates = coordinates_text(c, &b);
     tell(c, op, &b, true);
     open_block(c, STATEMENT_BLOCK, "if (%s)", first_thread(c));
     line(c, "tile_tensor_store_%dd(&%s, %s, %s);", b.map.rank, b.name, b.turn.buffer->name,
-         b.coordinates);
+         coordinates);
     line(c, "tile_bulk_commit();");
     line(c, "tile_bulk_wait(0);");
     close_block(c);

@@ -152,6 +152,8 @@ static bool local_view(Cuda *c, const Op *op)
     const char *type = c_type(t->type.dtype);
     bool thread = c->plan->unit.lanes == 1;
     int64_t n = thread ? c->plan->pack : 1;
+    if (is_box_ring(c, t))
+        return box_ring_declare(c, t);
     if (t->type.dtype == DT_E2M1)
         return cuda_fail(c, op, "a local tensor of e2m1");
     if (is_in_cells(c, t))

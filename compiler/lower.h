@@ -44,6 +44,22 @@ typedef struct RingList {
     int count, capacity;
 } RingList;
 
+/* Loads of a pipeline that tensor copies move n - 1 rounds ahead. A load has a local tensor of n
+ * tiles: what is stored there is copied to that slot of a ring of boxes, and the load takes its
+ * own. */
+typedef struct BoxLoop {
+    int stages, count;
+    Op **loads;
+    Value **rings;
+    Value *slot, *end; /* of a round; of the one behind the last */
+    Op *wait, *finish; /* OP_COPIES of a round, and behind the loop */
+} BoxLoop;
+
+typedef struct BoxLoopList {
+    BoxLoop *items;
+    int count, capacity;
+} BoxLoopList;
+
 typedef struct Cells Cells; /* cells.h */
 
 typedef struct Lowered Lowered;
@@ -57,6 +73,7 @@ struct Lowered {
     int nphases;
     HonouredList *honoured;
     RingList rings;
+    BoxLoopList boxes;
     Cells **cells;         /* by Value.id: of a local tensor that is kept in them */
     Layout *layout;        /* by Value.id, of tiles of rank >= 1 */
     bool *placed;          /* by Value.id: layout is decided */

@@ -1,7 +1,7 @@
 /* Pass: pipelines. `pipeline k stages(n)`: in loop k the loads of in tensors whose indices are
  * known a round ahead run n - 1 rounds ahead: to registers, and the loop carries what they give; or
- * to shared memory (pipeline_copies.c), where `load x via smem` asks for that or the tile is cut
- * into pieces.
+ * to shared memory (pipeline_copies.c), where `load x via smem` or `via tma` asks for that or the
+ * tile is cut into pieces.
  *
  * Reads beyond the last round are outside of the tensor and read the pad value (R3), or inside and
  * not used. The entry of a table is asked for only while there is one.
@@ -382,24 +382,19 @@ static bool pipeline_loop(Pipeline *p)
     struct {
         Op **items;
         int count, capacity;
-    } copied = {0};
+    } copied = {0}, boxed = {0};
     for (Op *op = p->loop->regions[0]->first, *next; op; op = next) {
         next = op->next;
         if (op->code != OP_LOAD || !is_asked(p, op) || held_back(p, op))
             continue;
-        const Word *tma = path_of(p->low, p->plan, op).tma;
-        if (tma)
-            return diag_error(p->low->diag, tma->pos,
-                              "write `via smem`: it runs ahead with cp.async",
-                              "load %s via tma: what runs ahead in pipeline %s is not moved by "
-                              "tensor copies yet",
-                              loaded_name(op), loop);
-        if (wants_shared(p, op))
+        if (path_of(p->low, p->plan, op).tma && type_elements(&op->results[0]->type) > 1)
+            PUSH(p->low->arena, &boxed, op);
+        else if (wants_shared(p, op))
             PUSH(p->low->arena, &copied, op);
         else
             run_ahead(p, op);
     }
-    return copy_ahead(p, copied.items, copied.count, w);
+    return copy_ahead(p, copied.items, copied.count, w) && boxes_ahead(p, boxed.items, boxed.count);
 }
 
 static bool visit(Lowered *low, const PhasePlan *plan, Region *r)

@@ -29,5 +29,7 @@ void yield_value(Pipeline *, Value *next);
 
 /* These loads of the loop are copied to shared memory in earlier rounds. False after a message. */
 bool copy_ahead(Pipeline *, Op *const *loads, int count, const Word *stages);
+/* The same by tensor copies; the loads stay. */
+bool boxes_ahead(Pipeline *, Op **loads, int count);
 
 #endif

@@ -1,10 +1,16 @@
 /* Loads of later rounds that are copied to shared memory: to a ring of tiles, one a stage, a local
  * tensor of which every thread copies and loads its own elements (cells.h). Copies of a round are a
- * group; a round begins when its own group is there. */
+ * group; a round begins when its own group is there.
+ *
+ * Or by tensor copies: the same steps for a local tensor that stands for a ring of boxes (BoxLoop,
+ * lower.h). There the load stays, and takes its tile from the ring, or from memory in the code for
+ * tensors that are not aligned. */
 #include <string.h>
 
 #include "compiler/counts.h"
+#include "compiler/directives.h"
 #include "compiler/locals.h"
+#include "compiler/paths.h"
 #include "compiler/pipeline.h"
 
 static Value *number(Pipeline *p, int64_t n, Op *at)
@@ -33,10 +39,12 @@ static Value *slot_after(Pipeline *p, Value *slot, int64_t n, Op *at)
 }
 
 /* A new group begins; all but the last n are there. */
-static void end_group(Pipeline *p, int n, Op *at)
+static Op *end_group(Pipeline *p, int n, Op *at)
 {
     Value *groups = number(p, n, at);
-    op_insert_before(at, op_new(p->kernel, OP_COPIES, p->loop->pos, 1, &groups, 0, NULL));
+    Op *op = op_new(p->kernel, OP_COPIES, p->loop->pos, 1, &groups, 0, NULL);
+    op_insert_before(at, op);
+    return op;
 }
 
 /* A load of the ring's tile in that slot; or a store, of `tile`. Not yet in a region. */
@@ -59,7 +67,7 @@ static Op *ring_access(Pipeline *p, Value *ring, Pos pos, Value *slot, Value *ti
     return op;
 }
 
-static Value *ring_new(Pipeline *p, const Op *load, const Word *word)
+static Value *ring_new(Pipeline *p, const Op *load)
 {
     Type t = load->results[0]->type;
     memmove(t.dims + 1, t.dims, sizeof *t.dims * (size_t)t.rank);
@@ -68,8 +76,6 @@ static Value *ring_new(Pipeline *p, const Op *load, const Word *word)
     const char *name = tensor_root(load->args[0])->op->name;
     Op *ring = local_new(p->kernel, load->pos, arena_format(p->kernel->arena, "%s_ring", name), &t);
     op_insert_before(p->loop, ring);
-    PUSH(p->low->arena, &p->low->rings,
-         ((__typeof__(*p->low->rings.items)){ring->results[0], word}));
     return ring->results[0];
 }
 
@@ -140,7 +146,8 @@ bool copy_ahead(Pipeline *p, Op *const *loads, int count, const Word *word)
     for (int i = 0; i < count; i++) {
         if (!check_load(p, loads[i], word))
             return false;
-        rings[i] = ring_new(p, loads[i], word);
+        rings[i] = ring_new(p, loads[i]);
+        PUSH(p->low->arena, &p->low->rings, ((__typeof__(*p->low->rings.items)){rings[i], word}));
     }
     for (int k = 0; k < ahead; k++) {
         for (int i = 0; i < count; i++)
@@ -159,5 +166,65 @@ bool copy_ahead(Pipeline *p, Op *const *loads, int count, const Word *word)
     for (int i = 0; i < count; i++)
         read_ring(p, loads[i], rings[i], read);
     end_group(p, 0, p->loop->next);
+    return true;
+}
+
+/* ---- by tensor copies ---- */
+
+static bool cuts(void *context, const Directive *d)
+{
+    bool *found = context;
+    *found |= d->kind == D_WORDS && strcmp(d->words.items[0].name, "chunk") == 0;
+    return true;
+}
+
+static bool check_boxes(const Pipeline *p, const Op *load)
+{
+    enum { MOST_STAGES = 32 };
+    bool chunked = false;
+    directives_each(p->low, p->plan, cuts, &chunked);
+    const char *why = asks_table(load)                          ? "it is an entry of a table"
+                      : load->results[0]->type.rank == MAX_RANK ? "its tiles have too many axes"
+                      : p->stages > MOST_STAGES                 ? "more than 32 stages"
+                      : chunked                                 ? "not beside `chunk`"
+                                                                : NULL;
+    if (!why)
+        return true;
+    diag_error(p->low->diag, path_of(p->low, p->plan, load).tma->pos,
+               "write `via smem`: it runs ahead with cp.async",
+               "load %s via tma: it cannot run ahead in pipeline %s: %s",
+               tensor_root(load->args[0])->op->name, p->loop->regions[0]->args[0]->name, why);
+    diag_note(p->low->diag, load->pos, "it is loaded here");
+    return false;
+}
+
+bool boxes_ahead(Pipeline *p, Op **loads, int count)
+{
+    int ahead = p->stages - 1;
+    Region *body = p->loop->regions[0];
+    BoxLoop b = {.stages = p->stages, .count = count, .loads = loads};
+    b.rings = NEW_ARRAY(p->low->arena, Value *, count);
+    if (!count)
+        return true;
+    for (int i = 0; i < count; i++) {
+        if (!check_boxes(p, loads[i]))
+            return false;
+        b.rings[i] = ring_new(p, loads[i]);
+    }
+    for (int k = 0; k < ahead; k++)
+        for (int i = 0; i < count; i++)
+            copy_first(p, loads[i], b.rings[i], k);
+    b.slot = carry_value(p, number(p, 0, p->loop));
+    b.slot->name = "slot";
+    b.end = p->loop->results[p->loop->nresults - 1];
+    Op *first = body->first;
+    Value *write = slot_after(p, b.slot, ahead, first);
+    for (int i = 0; i < count; i++)
+        copy_round(p, loads[i], b.rings[i], later(p, body->args[0], ahead, false, first), write,
+                   first);
+    b.wait = end_group(p, ahead, first);
+    yield_value(p, slot_after(p, b.slot, 1, first));
+    b.finish = end_group(p, 0, p->loop->next);
+    PUSH(p->low->arena, &p->low->boxes, b);
     return true;
 }

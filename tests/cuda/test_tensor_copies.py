@@ -138,14 +138,14 @@ def test_rounds(tilec, tmp_path, unit, indices):
 
 FAULTS = {
     "no wait": ((r"tile_mbarrier_wait\([^;]*;", ""), "in flight|uninitialised|wrong phase"),
-    "wrong parity": ((r"parity(_\d)? \^= 1;", ""), "in flight|wrong phase|race|reused too early"),
+    "wrong parity": ((r"phase(_\d)? \^= 1;", ""), "in flight|wrong phase|race|reused too early"),
     "fewer bytes": ((r"arrive_expect_tx\((\w+), 2048\)", r"arrive_expect_tx(\1, 1024)"), "wrong byte count"),
     "no fence": ((r"\n\s+tile_fence_proxy_async\(\);\n(?=\s+tile_sync)", "\n"), "missing proxy fence"),
     "no barrier of the store": ((r"(tile_fence_proxy_async\(\);)\n\s+tile_sync\(\);", r"\1"),
                                 "race|missing proxy fence|uninitialised"),
     "no wait of the store": ((r"tile_bulk_wait\(0\);", ""), "in flight|exit with work in flight"),
     "half a row": ((r"(tile_tensor_load_2d\(.*), (.*), (.*)\);", r"\1, \2 + 2, \3);"), "misaligned"),
-    "no init": ((r"tile_mbarrier_init\(\w+, 1\), ", ""), "mbarrier misused"),
+    "no init": ((r"TILE_EACH\(i, 1\) tile_mbarrier_init\([^;]*;", ""), "mbarrier misused"),
 }
 
 
@@ -153,7 +153,7 @@ FAULTS = {
 def test_planted(tilec, tmp_path, name):
     change, fault = FAULTS[name]
     said = loop(tilec, tmp_path).fault(change, seeds=12)
-    assert re.search(fault, said), said
+    assert re.search(rf"t\.tile:\d+: ({fault}):", said), said
 
 
 @pytest.mark.parametrize("grid", ["", "grid persistent;"])
@@ -161,7 +161,89 @@ def test_planted_barrier(tilec, tmp_path, grid):
     """Threads see the mbarrier, and have read the tile of the program before."""
     p, _ = tiles(tilec, tmp_path, f"unit block warps(4); {grid} load x via tma;", (64, 128))
     said = p.fault((r"tile_sync\(\);\n(\s+if \(lane == 0 && warp == 0\) \{\n\s+tile_mbarrier)", r"\1"), seeds=12)
-    assert re.search("mbarrier misused|reused too early|wrong phase|in flight", said), said
+    assert re.search(r"t\.tile:\d+: (mbarrier misused|reused too early|wrong phase|in flight):", said), said
+
+
+AHEAD = """
+kernel ahead[N: dim, K: dim, R: int = 2](x: in f32[N, K], w: in f32[K], i: in i64[R],
+                                         y: out f32[N, K], s: out f32[N, R])
+{
+  par (n in 0..N by 8) {
+    for r in 0..R {
+      var a = fill(0.0, 8);
+      for k in i[r]..K by 16 {
+        if k == 48 { continue; }
+        let v = x[n +: 8, k +: 16] * reshape(w[k +: 16], 1, 16);
+        y[n +: 8, k +: 16] = v + f32(r);
+        a = a + squeeze(sum(v, 1));
+      }
+      s[n +: 8, r] = a;
+    }
+  }
+}
+schedule ahead for sm90, sm100 { %s  load x via tma;  load w via tma;  pipeline k stages(%d); }
+"""
+
+
+def ahead(tilec, tmp_path, unit="unit block warps(2);", stages=3, shape=(20, 100), begins=(0, 16)):
+    text = AHEAD.replace("in i[r]..K by 16", "in 16 * i[r]..K by 16") % (unit, stages)
+    return Program(tilec, tmp_path, text, {"x": numbers(shape), "w": numbers(shape[1:]),
+                                           "i": np.array(begins, np.int64) // 16}, ["y", "s"], {"R": len(begins)})
+
+
+@pytest.mark.parametrize("stages", [2, 3, 5, 32])
+@pytest.mark.parametrize("unit", UNITS)
+def test_pipelines(tilec, tmp_path, unit, stages):
+    """A ring of boxes: rounds that end early, no rounds at all, fewer than stages, one loop several times."""
+    for begins in (0, 0), (0, 160, 64, 16, 0):
+        ahead(tilec, tmp_path, unit, stages, begins=begins).check(6)
+
+
+def test_a_pipeline_where_rows_are_not_aligned(tilec, tmp_path):
+    ahead(tilec, tmp_path, shape=(20, 99)).check(3)
+
+
+def test_a_pipeline_of_programs(tilec, tmp_path):
+    text = (TILES % "unit block warps(2);  grid persistent;  load x via tma;  store y via tma;  "
+            "pipeline programs stages(3);")
+    x = numbers((60, 100))
+    p = Program(tilec, tmp_path, text, {"x": x}, ["y", "z"])
+    assert "phases >>" in p.emitted()
+    p.check_values({"y": x + x, "z": np.ascontiguousarray(x.T)}, seeds=6)
+
+
+def test_a_pipeline_beside_others(tilec, tmp_path):
+    """One tensor by tensor copies, one by cp.async, one to registers."""
+    p = Program(tilec, tmp_path, """
+kernel three[N: dim](x: in f32[N, 64], u: in f32[N, 64], v: in f32[N, 64], y: out f32[64]) {
+  par (p in 0..1) {
+    var a = fill(0.0, 64);
+    for n in 0..N by 4 { a = a + squeeze(sum(x[n +: 4, :] + u[n +: 4, :] * v[n +: 4, :], 0)); }
+    y[:] = a;
+  }
+}
+schedule three for sm90 { unit block warps(2);  load x via tma;  load u via smem;  pipeline n stages(3); }
+""", {"x": numbers((37, 64)), "u": numbers((37, 64), seed=2), "v": numbers((37, 64), seed=3)}, ["y"])
+    text = p.emitted()
+    assert "tile_tensor_load_2d(" in text and "tile_vector_copy(" in text
+    p.check(6)
+
+
+AHEAD_FAULTS = {
+    "no wait": ((r"tile_mbarrier_wait\(full \+ (?!left)[^;]*;", ""), "in flight|uninitialised|wrong phase"),
+    "no wait behind": ((r"tile_mbarrier_wait\(full \+ left[^;]*;", ""),
+                       "exit with work in flight|wrong phase|too many arrivals"),
+    "no barrier": ((r"(float \*const box.*\n(?:.*\n)*?\s+for \(int64_t k(?:.*\n)*?.*)tile_sync\(\);", r"\1"),
+                   "reused too early|wrong phase|race|deadlock"),
+    "another slot": ((r"(tile_tensor_load_2d\(box \+ )\w+ \*", r"\1 0 *"), "in flight|reused too early|uninitialised"),
+}
+
+
+@pytest.mark.parametrize("name", AHEAD_FAULTS)
+def test_planted_ahead(tilec, tmp_path, name):
+    change, fault = AHEAD_FAULTS[name]
+    said = ahead(tilec, tmp_path).fault(change, seeds=12)
+    assert re.search(rf"t\.tile:\d+: ({fault}):", said), said
 
 
 def test_nothing_else_moves(tilec, tmp_path):
@@ -231,7 +313,8 @@ schedule empty for sm90 { load x via tma;  store y via tma; }
 
 
 WRONG_KERNEL = """
-kernel wrong[N: dim, K: dim](x: in f32[N, 64], u: in f32[N, K], o: in f32[N, 6], y: out f32[N, 64], h: in e2m1[N, 64],
+kernel wrong[N: dim, K: dim, C: int = 512]
+  (x: in f32[N, 64], u: in f32[N, K], o: in f32[N, 6], y: out f32[N, 64], h: in e2m1[N, 64],
                              i: in i64[1], io: inout f32[N, 64], sf: in f32[N, 4], big: in f32[N, 512], t: out f32[N])
                 scratch (s: inout f32[N, 64])
 {
@@ -275,9 +358,13 @@ WRONG = {
                "store y via tma: cache is for what threads move"),
     "lanes": ("y[n +: 8, :] = x[n +: 8, :];", "unit lanes(8);  load x via |>tma;",
               "load x via tma: it needs unit block or warp"),
-    "pipeline": ("for k in 0..8 { y[n +: 8, 8 * k +: 8] = x[n +: 8, 8 * k +: 8]; }",
-                 "pipeline k stages(2);  load x via |>tma;",
-                 "load x via tma: what runs ahead in pipeline k is not moved by tensor copies yet"),
+    "stages": ("for k in 0..8 { y[n +: 8, 8 * k +: 8] = x[n +: 8, 8 * k +: 8]; }",
+               "pipeline k stages(33);  load x via |>tma;",
+               "load x via tma: it cannot run ahead in pipeline k: more than 32 stages"),
+    "chunk": ("for k in 0..2 { y[n +: 8, 32 * k +: 32] = x[n +: 8, 32 * k +: 32]; }"
+              "  t[n +: 8] = squeeze(sum(big[n +: 8, :], 1));",
+              "chunk C sizes(64);  pipeline k stages(2);  load x via |>tma;",
+              "load x via tma: it cannot run ahead in pipeline k: not beside `chunk`"),
     "single": ("y[n, 0] = x[n, 1];", "load x via |>tma;", "load x: no tile of it is moved here"),
     "add": ("y[n +: 8, :] = x[n +: 8, :];", "store y via tma |>add;", "store y: add is not lowered"),
 }
