@@ -126,10 +126,10 @@ static void scan_in_registers(Cuda *c, const Scan *s)
     line(c, "%s run = 0;", s->c_type);
     open_block(c, STATEMENT_BLOCK, "TILE_EACH(j, %lld)", (long long)axis_registers(l, s->axis));
     line(c, "const int r = %s;", r);
-    line(c, "const %s sum = j ? tile_%s_%s(run, %s[r]) : %s[r];", s->c_type, s->join,
+    line(c, "const %s part = j ? tile_%s_%s(run, %s[r]) : %s[r];", s->c_type, s->join,
          dtype_info[s->type].name, s->from.name, s->from.name);
-    line(c, "%s[r] = %s;", s->to, in_order(s->op) && s->op->exclusive ? "run" : "sum");
-    line(c, "run = sum;");
+    line(c, "%s[r] = %s;", s->to, in_order(s->op) && s->op->exclusive ? "run" : "part");
+    line(c, "run = part;");
     close_block(c);
     if (axis_lanes(l, s->axis) > 1)
         scan_lanes(c, s, r);

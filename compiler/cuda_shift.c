@@ -70,53 +70,83 @@ static void describe_row(Cuda *c, const Op *op, const CudaView *v, int fast, cha
 
 enum { MOST_UNROLLED = 8 };
 
-/* The loop over what is stored of all rows, `each` of a row: its row "i", the elements `skip` up to
- * a multiple of 16 bytes, and how many are in the row. */
-static void open_rows(Cuda *c, const Op *op, const CudaView *v, int fast, long long each)
+/* Variables of a loop over what is stored of all rows: the element's or piece's number in its row,
+ * the row "i", how many elements are in it, and how many lie in front of a multiple of 16 bytes. */
+typedef struct Rows {
+    const char *number, *at, *row, *room, *skip;
+} Rows;
+
+/* `each` of a row. */
+static Rows open_rows(Cuda *c, const Op *op, const CudaView *v, int fast, long long each)
 {
     const Type *t = &op->args[op->nargs - 1]->type;
     long long rows = t->dims[1 - fast], columns = t->dims[fast];
     int threads = c->plan->unit.lanes * c->plan->unit.warps;
     char *pointer, *inside, *room;
     describe_row(c, op, v, fast, &pointer, &inside, &room);
+    Rows n = {new_temp(c, "q"), new_temp(c, "at"), new_temp(c, "row"), new_temp(c, "room"),
+              new_temp(c, "skip")};
     if (rows * each % threads == 0 && rows * each / threads <= MOST_UNROLLED) {
         open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", rows * each / threads);
-        line(c, "const int q = o * %d + warp * %d + lane;", threads, c->plan->unit.lanes);
+        line(c, "const int %s = o * %d + warp * %d + lane;", n.number, threads,
+             c->plan->unit.lanes);
     } else {
-        open_block(c, STATEMENT_BLOCK, "for (int q = warp * %d + lane; q < %lld; q += %d)",
-                   c->plan->unit.lanes, rows * each, threads);
+        open_block(c, STATEMENT_BLOCK, "for (int %s = warp * %d + lane; %s < %lld; %s += %d)",
+                   n.number, c->plan->unit.lanes, n.number, rows * each, n.number, threads);
     }
-    line(c, "const int i = q / %lld, at = q %% %lld;", each, each);
-    line(c, "%s *const row = %s;", c_type(t->dtype), pointer);
-    line(c, "const int room = (int)tile_min_i64(%lld, %s);", columns, room);
-    line(c, "const int skip = tile_elements_short(row);");
+    line(c, "const int i = %s / %lld, %s = %s %% %lld;", n.number, each, n.at, n.number, each);
+    line(c, "%s *const %s = %s;", c_type(t->dtype), n.row, pointer);
+    line(c, "const int %s = (int)tile_min_i64(%lld, %s);", n.room, columns, room);
+    line(c, "const int %s = tile_elements_short(%s);", n.skip, n.row);
     if (*inside)
         line(c, "if (!(%s)) continue;", inside);
+    return n;
+}
+
+/* The whole pieces. */
+static void store_pieces(Cuda *c, const Op *op, const CudaView *v, const Turn *turn, long long n)
+{
+    const SharedPlace *p = &turn->place;
+    const Type *t = &op->args[op->nargs - 1]->type;
+    const char *buffer = turn->buffer->name, *low = new_temp(c, "low"), *high = new_temp(c, "high");
+    long long columns = t->dims[p->fast];
+    Rows r = open_rows(c, op, v, p->fast, columns / n);
+    line(c, "const int %s = %s * %lld, %s = tile_min_i32(%s + %lld, %lld);", low, r.at, n, high,
+         low, n, columns - n);
+    open_block(c, STATEMENT_BLOCK, "if (%s + %s + %lld <= %s)", low, r.skip, n, r.room);
+    line(c, "uint32_t piece[4];");
+    line(c, "tile_shared_read_across(piece, %s + (%s), %s + (%s), %s * %lld);", buffer,
+         shared_element(c, p, "i", low), buffer, shared_element(c, p, "i", high), r.skip, 16 / n);
+    line(c, "tile_global_write(%s + %s + %s, piece, 16, %s);", r.row, low, r.skip,
+         store_hint(c, v));
+    close_block(c);
+    close_block(c);
+}
+
+/* What a row has in front of them and behind. */
+static void store_ends(Cuda *c, const Op *op, const CudaView *v, const Turn *turn, long long n)
+{
+    const SharedPlace *p = &turn->place;
+    const char *name = carrier(op->args[op->nargs - 1]->type.dtype), *buffer = turn->buffer->name;
+    const char *head = new_temp(c, "head"), *tail = new_temp(c, "tail"), *end = new_temp(c, "end"),
+               *column = new_temp(c, "column");
+    Rows r = open_rows(c, op, v, p->fast, n);
+    line(c, "const int %s = tile_min_i32(%s, %s), %s = (%s - %s) & %lld;", head, r.skip, r.room,
+         tail, r.room, head, n - 1);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(j, 2)");
+    line(c, "const int %s = %s + j * %lld, %s = %s < %s ? %s : %s - %s + %s - %s;", end, r.at, n,
+         column, end, head, end, r.room, tail, end, head);
+    line(c, "if (%s < %s + %s) tile_store_%s(%s + %s, tile_shared_load_%s(%s + (%s)), true, %s);",
+         end, head, tail, name, r.row, column, name, buffer, shared_element(c, p, "i", column),
+         store_hint(c, v));
+    close_block(c);
+    close_block(c);
 }
 
 void store_shifted(Cuda *c, const Op *op, const CudaView *v, const Turn *turn)
 {
-    const SharedPlace *p = &turn->place;
-    const Type *t = &op->args[op->nargs - 1]->type;
-    const char *name = carrier(t->dtype), *buffer = turn->buffer->name, *hint = store_hint(c, v);
-    long long bytes = dtype_info[t->dtype].bits / 8, n = 16 / bytes, columns = t->dims[p->fast];
+    long long n = 128 / dtype_info[op->args[op->nargs - 1]->type.dtype].bits;
     buffer_read(c, turn->buffer);
-    open_rows(c, op, v, p->fast, columns / n);
-    line(c, "const int low = at * %lld, high = tile_min_i32(low + %lld, %lld);", n, n, columns - n);
-    open_block(c, STATEMENT_BLOCK, "if (low + skip + %lld <= room)", n);
-    line(c, "uint32_t piece[4];");
-    line(c, "tile_shared_read_across(piece, %s + (%s), %s + (%s), skip * %lld);", buffer,
-         shared_element(c, p, "i", "low"), buffer, shared_element(c, p, "i", "high"), bytes);
-    line(c, "tile_global_write(row + low + skip, piece, 16, %s);", hint);
-    close_block(c);
-    close_block(c);
-    open_rows(c, op, v, p->fast, n);
-    line(c, "const int head = tile_min_i32(skip, room), rest = (room - head) & %lld;", n - 1);
-    open_block(c, STATEMENT_BLOCK, "TILE_EACH(k, 2)");
-    line(c, "const int e = at + k * %lld, x = e < head ? e : room - rest + e - head;", n);
-    line(c,
-         "if (e < head + rest) tile_store_%s(row + x, tile_shared_load_%s(%s + (%s)), true, %s);",
-         name, name, buffer, shared_element(c, p, "i", "x"), hint);
-    close_block(c);
-    close_block(c);
+    store_pieces(c, op, v, turn, n);
+    store_ends(c, op, v, turn, n);
 }

@@ -109,7 +109,9 @@ void names_start(Cuda *c)
         "abs", "sqrt", "floor", "asm", "inline", "extern", "restrict",
         /* locals of emitted statements */
         "piece", "best", "found", "other", "digit", "run", "all", "number", "rest", "inside", "key",
-        "index", "part", "slot"};
+        "index", "part", "slot", "below", "best_slot", "best_value", "counts", "generation", "left",
+        "live", "lo", "mine", "next", "own", "passed", "peers", "place", "points", "programs",
+        "ready", "votes_of", "word"};
     c->used.count = c->used.size = 0;
     make_room(c, 512);
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)

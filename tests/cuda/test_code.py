@@ -133,3 +133,48 @@ schedule k for sm90 { let P = 5; }
 """, {"x": np.arange(5, dtype=np.int32)}, ["y"])
     assert "generation" not in p.emitted()
     p.check_values({"y": np.arange(5, dtype=np.int32) + 5}, seeds=3)
+
+
+def test_names_of_the_program_stay_apart(tilec, tmp_path):
+    """What emitted statements call their own is no name of the program: rows that begin anywhere, scans."""
+    x = np.random.default_rng(3).integers(0, 99, (70, 150)).astype(np.uint16)
+    p = Program(tilec, tmp_path, """
+kernel k[N: dim, M: dim](x: in u16[M, N], y: out u16[N, M], z: out i32[N])
+{
+  par (row in 0..M by 64, q in 0..N by 64) {
+    let room = row + 0;  let skip = q;  let at = x[room +: 64, skip +: 64];
+    y[skip +: 64, room +: 64] = trans(at);
+  }
+  @scan par (head in 0..N by 8) {
+    let sum = i32(iota(8));
+    let part = cumsum(sum, 0);
+    z[head +: 8] = part + sum;
+  }
+}
+schedule k for sm90 { unit block warps(4);  store y vector(16); }
+""", {"x": x}, ["y", "z"])
+    one = np.arange(8)
+    p.check_values({"y": x.T.copy(), "z": np.resize(np.cumsum(one) + one, 150).astype(np.int32)}, seeds=2)
+
+
+def test_names_in_exchanges(tilec, tmp_path):
+    x = np.random.default_rng(5).integers(0, 40, 24).astype(np.int32)
+    p = Program(tilec, tmp_path, """
+kernel k[N: dim, P: dim](x: in i32[N], y: out i32[N], z: out i32[3, 4])
+{
+  par (p in 0..P) {
+    let place = histogram(x[p * 8 +: 8] % 4, 4);
+    let word = exchange(place);
+    let ready = squeeze(sum(word, 0));
+    z[p, :] = ready;
+    let mine = x[p * 8 +: 8];
+    let own = occurrence(mine % 4, 4);
+    let peers = i32(own + mine);
+    y[p * 8 +: 8] = peers;
+  }
+}
+schedule k for sm90, sm100 { let P = 3;  unit block warps(2); }
+""", {"x": x}, ["y", "z"])
+    counts = np.bincount(x % 4, minlength=4).astype(np.int32)
+    rank = [np.count_nonzero(x[i // 8 * 8:i] % 4 == x[i] % 4) for i in range(24)]
+    p.check_values({"y": x + np.array(rank, np.int32), "z": np.tile(counts, (3, 1))}, seeds=3)

@@ -74,16 +74,16 @@ TILE_KERNEL(tk_transpose, tk_transpose_args, 256, 0)
             }
         }
         TILE_EACH(o, 4) {
-            const int q = o * 256 + warp * 32 + lane;
-            const int i = q / 8, at = q % 8;
-            uint16_t *const row = a.y + ((int64_t)(b) * a.y_stride0 + (int64_t)(n + i) * M + m);
-            const int room = (int)tile_min_i64(128, M - (m));
-            const int skip = tile_elements_short(row);
+            const int q_1 = o * 256 + warp * 32 + lane;
+            const int i = q_1 / 8, at_1 = q_1 % 8;
+            uint16_t *const row_1 = a.y + ((int64_t)(b) * a.y_stride0 + (int64_t)(n + i) * M + m);
+            const int room_1 = (int)tile_min_i64(128, M - (m));
+            const int skip_1 = tile_elements_short(row_1);
             if (!(tile_inside(b, B) && tile_inside(n + i, N))) continue;
-            const int head = tile_min_i32(skip, room), rest = (room - head) & 7;
-            TILE_EACH(k, 2) {
-                const int e = at + k * 8, x = e < head ? e : room - rest + e - head;
-                if (e < head + rest) tile_store_u16(row + x, tile_shared_load_u16(turn + ((x ^ (i >> 3 & 7) * 8) + i * 128)), true, TILE_PLAIN);
+            const int head = tile_min_i32(skip_1, room_1), tail = (room_1 - head) & 7;
+            TILE_EACH(j, 2) {
+                const int end = at_1 + j * 8, column = end < head ? end : room_1 - tail + end - head;
+                if (end < head + tail) tile_store_u16(row_1 + column, tile_shared_load_u16(turn + ((column ^ (i >> 3 & 7) * 8) + i * 128)), true, TILE_PLAIN);
             }
         }
     }
