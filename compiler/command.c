@@ -21,6 +21,23 @@ bool user_error(const char *format, ...)
     return false;
 }
 
+bool make_folder(const char *path)
+{
+    struct stat s;
+    char *above = strdup(path);
+    for (char *p = above ? above + 1 : NULL; p && *p; p++) {
+        if (*p != '/')
+            continue;
+        *p = 0;
+        mkdir(above, 0777);
+        *p = '/';
+    }
+    free(above);
+    if (mkdir(path, 0777) != 0 && (errno != EEXIST || stat(path, &s) != 0 || !S_ISDIR(s.st_mode)))
+        return user_error("%s: %s", path, strerror(errno == EEXIST ? ENOTDIR : errno));
+    return true;
+}
+
 int usage_error(const Command *c, const char *format, ...)
 {
     va_list args;

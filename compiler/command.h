@@ -59,6 +59,8 @@ int command_layout(Command *);
 
 /* "tilec: text" on stderr; returns false. */
 bool user_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The folder is there, made with those above it if need be. False after a message. */
+bool make_folder(const char *path);
 /* The same with what to do next; returns EXIT_USAGE. */
 int usage_error(const Command *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A whole file with a NUL behind it, "-": standard input. NULL after a message. */

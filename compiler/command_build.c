@@ -40,9 +40,7 @@ static bool split_output(Build *b, const char *path)
     b->stub.symbol = stub_symbol(b->arena, b->stub.name);
     if (!*b->stub.name)
         return usage_error(b->command, "-o %s: the library's name is missing", path), false;
-    if (mkdir(b->folder, 0777) != 0 && errno != EEXIST)
-        return user_error("%s: %s", b->folder, strerror(errno));
-    return true;
+    return make_folder(b->folder);
 }
 
 /* Beside tilec itself, or where an installation has them. */

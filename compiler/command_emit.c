@@ -99,8 +99,8 @@ int command_emit(Command *c)
         return usage_error(c, "-o DIR is missing: where the files shall go");
     if (!c->arch)
         return usage_error(c, "--arch sm90 or --arch sm100 is missing");
-    if (mkdir(c->output, 0777) != 0 && errno != EEXIST)
-        return user_error("%s: %s", c->output, strerror(errno)), EXIT_USER;
+    if (!make_folder(c->output))
+        return EXIT_USER;
     tile_arch arch = TILE_SM90;
     tile_arch_find(c->arch, &arch);
     bool ok = true;

@@ -190,6 +190,8 @@ const char *take_from_shared(Cuda *, const Turn *, const Layout *to);
 /* Vectors of the registers `name`, in layout `l`, go to or come from the place at `pointer`. */
 void move_vectors(Cuda *, const SharedPlace *, const Layout *l, const Vectors *,
                   const char *pointer, DType, const char *name, bool write);
+/* Registers `name` of a layout, to or from the tile in shared memory in vectors `get`. */
+void move_turn(Cuda *, const Turn *, const Layout *, const char *name, bool write);
 /* The tile, row-major, in a buffer: the buffer's name. */
 Buffer *laid_down(Cuda *, const Value *);
 /* The row-major place of register r of this thread in a tile. */
@@ -300,6 +302,12 @@ int contiguous_slice(const Op *access, const CudaView *, int *dim);
 char *scalar_inside(Cuda *, const Op *access, const CudaView *, int axis);
 char *scalar_offset(Cuda *, const Op *access, const CudaView *, int axis);
 const char *load_hint(Cuda *, const Op *, const CudaView *);
+/* The condition that this is the unit's first thread; "": it has one. */
+char *first_thread(Cuda *);
+/* By threads, to registers `name` in layout l (NULL: those of the result), or from them. */
+bool load_tile(Cuda *, const Op *, const CudaView *, const Layout *l, const char *name);
+bool store_tile(Cuda *, const Op *, const CudaView *, const Layout *l, const char *name,
+                bool narrows);
 /* Copies vector "o" of the load's tile, in layout l, which has `each` elements, to `place`. False:
  * it has no such vectors. */
 bool copy_vectors(Cuda *, const Op *load, const Layout *l, int64_t each, const char *place);
@@ -307,11 +315,17 @@ bool copy_vectors(Cuda *, const Op *load, const Layout *l, int64_t each, const c
 /* ---- cuda_path.c: what `load ..` and `store ..` ask ---- */
 /* An error at a word of the schedule, about an access. */
 bool path_fail(Cuda *, const Op *access, const Word *, const char *why);
+bool path_fail_hint(Cuda *, const Op *access, const Word *, const char *hint, const char *why);
 /* Tiles of threads that have programs of their own, moved by their warp. */
 bool moves_by_warp(const Cuda *, const Op *access);
 bool phase_moves_by_warp(const Cuda *, const Op *par);
 bool warp_load(Cuda *, const Op *);
 bool warp_store(Cuda *, const Op *);
+
+/* ---- cuda_tensor.c: `load x via tma`, `store y via tma` ---- */
+bool tensor_load(Cuda *, const Op *, const Word *);
+/* Registers `name` in that layout. */
+bool tensor_store(Cuda *, const Op *, const Layout *, const char *name, const Word *);
 
 /* ---- cuda_reduce.c ---- */
 bool emit_reduction(Cuda *, const Op *);

@@ -109,12 +109,6 @@ static bool vector_possible(const Op *op, const CudaView *v, int axis, int64_t n
     return true;
 }
 
-static int is_zero_modulo(Host *h, int node, int64_t n)
-{
-    int rest = host_node(h, TILE_NODE_MOD, TILE_I64, node, host_constant(h, n), 0);
-    return host_node(h, TILE_NODE_EQ, TILE_I64, rest, host_constant(h, 0), 0);
-}
-
 /* The facts under which these vectors are aligned and wholly inside or outside. */
 static void need_facts(Cuda *c, const Op *op, const CudaView *v, int axis, int64_t n)
 {
@@ -126,12 +120,12 @@ static void need_facts(Cuda *c, const Op *op, const CudaView *v, int axis, int64
     int address = host_node(h, TILE_NODE_ADDRESS, TILE_I64, tensor, 0, 0);
     int64_t bytes = n * dtype_info[t].bits / 8;
     if (bytes > 1)
-        host_need_aligned(h, is_zero_modulo(h, address, bytes));
+        host_need_aligned(h, host_is_multiple(h, address, bytes));
     if (!v->extent[axis].known)
-        host_need_aligned(h, is_zero_modulo(h, v->extent[axis].node, n));
+        host_need_aligned(h, host_is_multiple(h, v->extent[axis].node, n));
     for (int k = 0; k < op->access->count; k++)
         if (k != axis && v->quad != axis && !v->stride[k].known)
-            host_need_aligned(h, is_zero_modulo(h, v->stride[k].node, n));
+            host_need_aligned(h, host_is_multiple(h, v->stride[k].node, n));
 }
 
 /* What keeps n neighbours from moving at once. */
@@ -450,8 +444,7 @@ static int64_t group_run(const Op *op, const CudaView *v, const Layout *l)
     return n;
 }
 
-/* To registers `name` in layout l; NULL: those of the result. */
-static bool load_tile(Cuda *c, const Op *op, const CudaView *v, const Layout *l, const char *name)
+bool load_tile(Cuda *c, const Op *op, const CudaView *v, const Layout *l, const char *name)
 {
     const Value *r = op->results[0];
     DType t = r->type.dtype;
@@ -551,12 +544,14 @@ bool emit_load(Cuda *c, const Op *op)
         return warp_load(c, op);
     if (path.smem)
         return load_through_shared(c, op, v, path.smem);
+    if (path.tma)
+        return tensor_load(c, op, path.tma);
     return load_tile(c, op, v, layout_of(c, r), NULL);
 }
 
 /* ---- stores ---- */
 
-static char *first_thread(Cuda *c)
+char *first_thread(Cuda *c)
 {
     ThreadUnit u = c->plan->unit;
     return format_text(c, "%s",
@@ -641,7 +636,7 @@ const Op *narrow_store(Cuda *c, const Op *op)
     bool narrow = t == DT_E4M3 || t == DT_E5M2 || t == DT_BF16 || t == DT_F16 || t == DT_E2M1;
     if (!cast || cast->code != OP_CAST || !narrow || cast->round != ROUND_NEAREST ||
         cast->args[0]->type.dtype != DT_F32 || is_uniform(x) || c->uses[x->id] != 1 ||
-        cast->parent != op->parent || moves_by_warp(c, op))
+        cast->parent != op->parent || moves_by_warp(c, op) || path_of(c->low, c->plan, op).tma)
         return NULL;
     const CudaView *v = c->view[op->args[0]->id];
     int dim = 0, axis = v ? contiguous_slice(op, v, &dim) : -1;
@@ -691,11 +686,13 @@ static void store_vectors(Cuda *c, const Op *op, const Place *p, const char *nam
     const char *from_type = packed ? "_bf16" : narrows ? "_f32" : "";
     const Vectors *v = &p->vectors;
     char *limits = limits_text(c, p, &at), *holder = one_holder(c, p->layout);
-    const char *from = v->leading ? format_text(c, "&%s[r]", name) : "piece";
+    /* Small i64 are held as i32. */
+    bool as_it_is = v->leading && (narrows || held(c, x) == t);
+    const char *from = as_it_is ? format_text(c, "&%s[r]", name) : "piece";
     open_block(c, STATEMENT_BLOCK, "%s%s%sTILE_EACH(o, %lld)", *holder ? "if (" : "", holder,
                *holder ? ") " : "", (long long)v->count);
     line(c, "const int r = %s;", vector_register(c, p->layout, v, "o"));
-    if (!v->leading) {
+    if (!as_it_is) {
         line(c, "%s piece[%lld];", held_as, (long long)v->n);
         line(c, "TILE_EACH(i, %lld) piece[i] = %s[r + i * %lld];", (long long)v->n, name,
              (long long)vector_step(p->layout, v));
@@ -710,9 +707,8 @@ static void store_vectors(Cuda *c, const Op *op, const Place *p, const char *nam
     close_block(c);
 }
 
-/* Registers `name` in layout l. */
-static bool store_tile(Cuda *c, const Op *op, const CudaView *v, const Layout *l, const char *name,
-                       bool narrows)
+bool store_tile(Cuda *c, const Op *op, const CudaView *v, const Layout *l, const char *name,
+                bool narrows)
 {
     DType t = op->args[op->nargs - 1]->type.dtype;
     Place p;
@@ -792,7 +788,7 @@ bool emit_store(Cuda *c, const Op *op)
         name = all;
     } else {
         own = *layout_of(c, x);
-        if (turned_layout(c, op, v, &own, &turned)) {
+        if (!path.tma && turned_layout(c, op, v, &own, &turned)) {
             directive_honour(c->low, c->plan, path.smem);
             if (path.smem || goes_through_shared(c, &own, &turned))
                 return store_turned(c, op, v, &turned);
@@ -800,6 +796,8 @@ bool emit_store(Cuda *c, const Op *op)
             own = turned;
         }
     }
+    if (path.tma)
+        return tensor_store(c, op, &own, name, path.tma);
     return store_tile(c, op, v, &own, name, narrows);
 }
 

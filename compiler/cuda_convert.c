@@ -373,8 +373,13 @@ const char *take_from_shared(Cuda *c, const Turn *t, const Layout *to)
 {
     const char *out = new_temp(c, "turned");
     line(c, "%s %s[%lld];", c_type(t->type.dtype), out, (long long)layout_span(to, OWN_REG));
-    move(c, &t->place, to, &t->get, t->buffer, t->type.dtype, out, false);
+    move_turn(c, t, to, out, false);
     return out;
+}
+
+void move_turn(Cuda *c, const Turn *t, const Layout *l, const char *name, bool write)
+{
+    move(c, &t->place, l, &t->get, t->buffer, t->type.dtype, name, write);
 }
 
 /* ---- all ---- */

@@ -15,7 +15,7 @@ static const Template templates[] = {
     {OP_NEG, "-%1", "tile_neg_%t(%1)", "tile_neg_%t(%1)", 0},
     {OP_ABS, "tile_abs(%1)", "tile_abs_%t(%1)", "%1", 0},
     {OP_LNOT, 0, 0, 0, "!%1"},
-    {OP_BNOT, 0, "~%1", "(%c)~%1", 0},
+    {OP_BNOT, 0, "~%1", "(%c)~(%c)%1", 0},
     {OP_CLZ, 0, "tile_clz_%t(%1)", "tile_clz_%t(%1)", 0},
     {OP_POPC, 0, "tile_popc_%t(%1)", "tile_popc_%t(%1)", 0},
     {OP_SQRT, "tile_sqrt(%1)", 0, 0, 0},
@@ -358,6 +358,16 @@ static bool emit_elementwise(Cuda *c, const Op *op)
 
 /* ---- the same elements under another shape ---- */
 
+/* A constant has no registers of its own to give. */
+static bool emit_filled(Cuda *c, const Op *op)
+{
+    const Value *r = op->results[0];
+    declare(c, r);
+    line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)registers(c, r), c_name(c, r),
+         c_name(c, op->args[0]));
+    return true;
+}
+
 static bool emit_reshape(Cuda *c, const Op *op)
 {
     const Value *r = op->results[0], *a = op->args[0];
@@ -366,10 +376,8 @@ static bool emit_reshape(Cuda *c, const Op *op)
         c->name[r->id] = c_name(c, a);
         return true;
     }
-    if (is_uniform(a)) {
-        c->name[r->id] = c_name(c, a);
-        return cuda_fail(c, op, "a reshape of a constant");
-    }
+    if (is_uniform(a))
+        return emit_filled(c, op);
     if (layout_reshape(layout_of(c, a), &a->type, &r->type, &l)) {
         /* Whatever it was assigned: who needs another layout converts. */
         c->low->layout[r->id] = l;
@@ -385,8 +393,10 @@ static bool emit_reshape(Cuda *c, const Op *op)
 static bool emit_trans(Cuda *c, const Op *op)
 {
     const Value *r = op->results[0], *a = op->args[0];
+    if (!is_uniform(r) && is_uniform(a))
+        return emit_filled(c, op);
     c->name[r->id] = c_name(c, a);
-    if (!is_uniform(r) && !is_uniform(a))
+    if (!is_uniform(r))
         c->low->layout[r->id] = layout_trans(layout_of(c, a), r->type.rank);
     return true;
 }

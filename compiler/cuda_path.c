@@ -11,12 +11,17 @@ enum { VECTOR_BYTES = 16 };
 
 bool path_fail(Cuda *c, const Op *op, const Word *w, const char *why)
 {
+    return path_fail_hint(c, op, w, "leave it out, or ask for something else", why);
+}
+
+bool path_fail_hint(Cuda *c, const Op *op, const Word *w, const char *hint, const char *why)
+{
     if (c->failed)
         return false;
     c->failed = true;
     const char *verb = op->code == OP_LOAD ? "load" : "store";
-    diag_error(c->low->diag, w->pos, "leave it out, or ask for something else", "%s %s: %s", verb,
-               tensor_root(op->args[0])->op->name, why);
+    diag_error(c->low->diag, w->pos, hint, "%s %s: %s", verb, tensor_root(op->args[0])->op->name,
+               why);
     diag_note(c->low->diag, op->pos, "it is moved here");
     return false;
 }
@@ -103,12 +108,6 @@ static bool find_piece(Cuda *c, const Op *op, const CudaView *v, Piece *p)
     return true;
 }
 
-static int is_zero_modulo(Host *h, int node, int64_t n)
-{
-    int rest = host_node(h, TILE_NODE_MOD, TILE_I64, node, host_constant(h, n), 0);
-    return host_node(h, TILE_NODE_EQ, TILE_I64, rest, host_constant(h, 0), 0);
-}
-
 /* Every tile begins at a vector; what only the host sees is a fact that it tests. */
 static bool begins_aligned(Cuda *c, const Op *op, const CudaView *v, int64_t each)
 {
@@ -121,11 +120,11 @@ static bool begins_aligned(Cuda *c, const Op *op, const CudaView *v, int64_t eac
             continue;
         if (known || v->stride[k].node < 0)
             return false;
-        host_need_aligned(h, is_zero_modulo(h, v->stride[k].node, each));
+        host_need_aligned(h, host_is_multiple(h, v->stride[k].node, each));
     }
     int tensor = host_tensor_number(c->low->kernel, v->tensor);
     int address = host_node(h, TILE_NODE_ADDRESS, TILE_I64, tensor, 0, 0);
-    host_need_aligned(h, is_zero_modulo(h, address, VECTOR_BYTES));
+    host_need_aligned(h, host_is_multiple(h, address, VECTOR_BYTES));
     return !v->offset;
 }
 

@@ -68,6 +68,8 @@ static void describe_row(Cuda *c, const Op *op, const CudaView *v, int fast, cha
     *pointer = format_text(c, "%s + (%s)", v->data, at);
 }
 
+enum { MOST_UNROLLED = 8 };
+
 /* The loop over what is stored of all rows, `each` of a row: its row "i", the elements `skip` up to
  * a multiple of 16 bytes, and how many are in the row. */
 static void open_rows(Cuda *c, const Op *op, const CudaView *v, int fast, long long each)
@@ -77,8 +79,13 @@ static void open_rows(Cuda *c, const Op *op, const CudaView *v, int fast, long l
     int threads = c->plan->unit.lanes * c->plan->unit.warps;
     char *pointer, *inside, *room;
     describe_row(c, op, v, fast, &pointer, &inside, &room);
-    open_block(c, STATEMENT_BLOCK, "for (int q = warp * %d + lane; q < %lld; q += %d)",
-               c->plan->unit.lanes, rows * each, threads);
+    if (rows * each % threads == 0 && rows * each / threads <= MOST_UNROLLED) {
+        open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", rows * each / threads);
+        line(c, "const int q = o * %d + warp * %d + lane;", threads, c->plan->unit.lanes);
+    } else {
+        open_block(c, STATEMENT_BLOCK, "for (int q = warp * %d + lane; q < %lld; q += %d)",
+                   c->plan->unit.lanes, rows * each, threads);
+    }
     line(c, "const int i = q / %lld, at = q %% %lld;", each, each);
     line(c, "%s *const row = %s;", c_type(t->dtype), pointer);
     line(c, "const int room = (int)tile_min_i64(%lld, %s);", columns, room);
@@ -105,10 +112,11 @@ void store_shifted(Cuda *c, const Op *op, const CudaView *v, const Turn *turn)
     close_block(c);
     open_rows(c, op, v, p->fast, n);
     line(c, "const int head = tile_min_i32(skip, room), rest = (room - head) & %lld;", n - 1);
-    open_block(c, STATEMENT_BLOCK, "for (int e = at; e < head + rest; e += %lld)", n);
-    line(c, "const int x = e < head ? e : room - rest + e - head;");
-    line(c, "tile_store_%s(row + x, tile_shared_load_%s(%s + (%s)), true, %s);", name, name, buffer,
-         shared_element(c, p, "i", "x"), hint);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(k, 2)");
+    line(c, "const int e = at + k * %lld, x = e < head ? e : room - rest + e - head;", n);
+    line(c,
+         "if (e < head + rest) tile_store_%s(row + x, tile_shared_load_%s(%s + (%s)), true, %s);",
+         name, name, buffer, shared_element(c, p, "i", "x"), hint);
     close_block(c);
     close_block(c);
 }

@@ -162,7 +162,7 @@ static bool local_view(Cuda *c, const Op *op)
         n *= t->type.dims[i];
     }
     Buffer *b = statement_buffer(&c->out, new_name(c, t, "local"), type,
-                                 (size_t)n * dtype_info[t->type.dtype].size);
+                                 (size_t)(n ? n : 1) * dtype_info[t->type.dtype].size);
     b->fixed = true;
     v->data = thread ? format_text(c, "(%s + tile_thread())", b->name) : b->name;
     v->tensor = op;

@@ -47,7 +47,7 @@ static void drop(Kernel *k, Region *region)
         for (int i = 0; i < op->nregions; i++)
             drop(k, op->regions[i]);
         bool settles = strchr(op_info[op->code].flags, 'P') || op->code == OP_LOAD ||
-                       op->code == OP_ATOMIC_ADD;
+                       op->code == OP_ATOMIC_ADD || op->code == OP_EXCHANGE;
         if (op->code != OP_CONST && settles && gives_empty(op))
             replace(k, op, region);
         else if (op->code == OP_EXTRACT && is_empty(op->args[0]))

@@ -224,6 +224,12 @@ static int computed(Host *h, const Op *op)
     return -1;
 }
 
+int host_is_multiple(Host *h, int node, int64_t n)
+{
+    int rest = host_node(h, TILE_NODE_MOD, TILE_I64, node, host_constant(h, n), 0);
+    return host_node(h, TILE_NODE_EQ, TILE_I64, rest, host_constant(h, 0), 0);
+}
+
 int host_value(Host *h, const Value *v)
 {
     if (v->id < h->ids && h->node_of[v->id])
@@ -350,6 +356,26 @@ const char *host_table(Host *h, const Op *tensor, const char *name)
     return arena_format(h->arena, "(a.tables + %s)", first);
 }
 
+static bool same_map(const tile_plan_map *a, const tile_plan_map *b)
+{
+    bool same = a->tensor == b->tensor && a->rank == b->rank && a->swizzle == b->swizzle;
+    for (int i = 0; i < a->rank && same; i++)
+        same = a->box[i] == b->box[i] && a->extent[i] == b->extent[i] &&
+               a->stride[i] == b->stride[i];
+    return same;
+}
+
+const char *host_map(Host *h, const tile_plan_map *map, const char *name)
+{
+    int at = 0;
+    while (at < h->maps.count && !same_map(&h->maps.items[at], map))
+        at++;
+    if (at == h->maps.count)
+        PUSH(h->arena, &h->maps, *map);
+    tile_field f = {.kind = TILE_FIELD_MAP, .size = 128, .index = at, .node = -1};
+    return add_field(h, f, "TileTensorMap", name, 0);
+}
+
 void host_contiguous(Host *h, const Op *tensor, int axis)
 {
     int t = host_tensor_number(h->kernel, tensor);
@@ -417,6 +443,8 @@ static int all_facts(Host *h)
 
 static uint32_t alignment(const HostField *f)
 {
+    if (f->field.kind == TILE_FIELD_MAP)
+        return 64;
     return f->field.kind == TILE_FIELD_DIVISOR || f->count ? 8 : f->field.size;
 }
 
@@ -515,6 +543,8 @@ tile_plan host_plan(Host *h)
         .phase_count = h->phases.count,
         .requires = h->requires.items,
         .require_count = h->requires.count,
+        .maps = h->maps.items,
+        .map_count = h->maps.count,
         .args_size = (size + 7) / 8 * 8,
         .tables = h->tables,
         .aligned = aligned,

@@ -50,6 +50,10 @@ struct Host {
         int count, capacity;
     } requires;
     struct {
+        tile_plan_map *items;
+        int count, capacity;
+    } maps;
+    struct {
         int *items;
         int count, capacity;
     } facts;           /* nodes of host_need_aligned */
@@ -73,6 +77,8 @@ int host_value(Host *, const Value *);
 /* A node with these contents: an equal one, or a new one. */
 int host_node(Host *, tile_node_op, tile_scalar_type, int a, int b, int c);
 int host_constant(Host *, int64_t);
+/* node % n == 0 */
+int host_is_multiple(Host *, int node, int64_t n);
 tile_scalar_type host_type(DType);
 
 /* Fields: the C expression that reads one in the kernel ("a.x"); an equal one is used again. */
@@ -82,6 +88,8 @@ const char *host_number(Host *, int node, const char *type, const char *name);
 const char *host_divisor(Host *, int node, const char *name);
 /* Where the entries of a table begin: entry l is at "[l]" behind it. */
 const char *host_table(Host *, const Op *tensor, const char *name);
+/* A tensor map; the field is a TileTensorMap. */
+const char *host_map(Host *, const tile_plan_map *, const char *name);
 /* The tensor's axes `axis` and the next must follow each other in memory. */
 void host_contiguous(Host *, const Op *tensor, int axis);
 /* Every access that moves several elements at once needs this condition (a node). */

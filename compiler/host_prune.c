@@ -34,6 +34,11 @@ static void mark(const tile_plan *p, int *number)
         use(number, p->extents[i].node);
     for (int i = 0; i < p->require_count; i++)
         use(number, p->requires[i].node);
+    for (int i = 0; i < p->map_count; i++)
+        for (int k = 0; k < p->maps[i].rank; k++) {
+            use(number, p->maps[i].extent[k]);
+            use(number, p->maps[i].stride[k]);
+        }
     for (int i = p->node_count - 1; i >= 0; i--) {
         const tile_node *n = &p->nodes[i];
         const int32_t args[3] = {n->a, n->b, n->c};
@@ -90,6 +95,19 @@ static void renumber_nodes(Arena *a, tile_plan *p, int *number)
         p->list = copy_;                               \
     } while (0)
 
+static void renumber_maps(Arena *a, tile_plan *p, const int *number)
+{
+    tile_plan_map *copy = NEW_ARRAY(a, tile_plan_map, p->map_count);
+    for (int i = 0; i < p->map_count; i++) {
+        copy[i] = p->maps[i];
+        for (int k = 0; k < copy[i].rank; k++) {
+            copy[i].extent[k] = number[copy[i].extent[k]];
+            copy[i].stride[k] = copy[i].stride[k] < 0 ? -1 : number[copy[i].stride[k]];
+        }
+    }
+    p->maps = copy;
+}
+
 void host_prune(Arena *a, tile_plan *p)
 {
     int *number = NEW_ARRAY(a, int, p->node_count + 1);
@@ -100,6 +118,7 @@ void host_prune(Arena *a, tile_plan *p)
     RENUMBER(tile_dim, dims, dim_count, node);
     RENUMBER(tile_extent, extents, extent_count, node);
     RENUMBER(tile_require, requires, require_count, node);
+    renumber_maps(a, p, number);
     p->aligned = p->aligned < 0 ? -1 : number[p->aligned];
     p->when = p->when < 0 ? -1 : number[p->when];
     p->scratch_bytes = p->scratch_bytes < 0 ? -1 : number[p->scratch_bytes];

@@ -580,7 +580,7 @@ static void place_anchor(Pass *p, const Anchor *a)
     int fast = fast_axis(a->op, t);
     Path path = path_of(p->low, p->plan, a->op);
     bool asked = path.elements && t->dims[fast] % path.elements == 0;
-    if (path.smem && p->unit.lanes > 1 && !feeds_ring(p, a))
+    if ((path.smem || path.tma) && p->unit.lanes > 1 && !feeds_ring(p, a))
         return; /* from shared memory it comes in any layout */
     int other = a->op->code == OP_LOAD ? store_axis(a->value, a->op->parent, fast) : -1;
     if (type_elements(t) <= MOST_REPLICATED && is_indexed(a->value, body))

@@ -68,6 +68,7 @@ static tile_plan *keep_plan(Arena *a, const tile_plan *from)
     p->nodes = KEEP(a, from->nodes, from->node_count);
     p->fields = KEEP(a, from->fields, from->field_count);
     p->tensors = KEEP(a, from->tensors, from->tensor_count);
+    p->maps = KEEP(a, from->maps, from->map_count);
     tile_phase *phases = KEEP(a, from->phases, from->phase_count);
     tile_dim *dims = KEEP(a, from->dims, from->dim_count);
     tile_extent *extents = KEEP(a, from->extents, from->extent_count);

@@ -31,6 +31,7 @@ Path path_of(const Lowered *low, const PhasePlan *plan, const Op *access)
         return p;
     const Directive *d = directive_find(low, plan, verb_of(access), tensor->name);
     p.smem = directive_word(d, "smem");
+    p.tma = directive_word(d, "tma");
     p.vector = directive_word(d, "vector");
     p.regs = directive_word(d, "regs");
     if (p.vector && variant_number(low->variant, p.vector->args.items[0], &bytes))
@@ -93,6 +94,59 @@ static bool check_warps(const Check *c, const Word *w)
     return true;
 }
 
+typedef struct Writes {
+    const Op *tensor, *first; /* first: access that writes it; NULL: none */
+} Writes;
+
+static bool is_alias(const Op *a, const Op *b)
+{
+    return b->tensor && b->tensor->alias && strcmp(a->name, b->tensor->alias) == 0;
+}
+
+static void look_for_write(void *context, Op *op)
+{
+    Writes *w = context;
+    if (op->code != OP_STORE && op->code != OP_ATOMIC_ADD)
+        return;
+    const Op *t = tensor_root(op->args[0])->op;
+    if (!w->first && (t == w->tensor || is_alias(t, w->tensor) || is_alias(w->tensor, t)))
+        w->first = op;
+}
+
+/* Tensor copies take no hints for threads, and read what earlier launches wrote. */
+static bool check_tma(const Check *c, const Directive *d, const Word *tma)
+{
+    const PhasePlan *p = c->plan, *end = c->low->phases + c->low->nphases;
+    const Word *vector = directive_word(d, "vector"), *cache = directive_word(d, "cache");
+    Writes w = {0};
+    if (p->unit.lanes < 32)
+        return diag_error(c->low->diag, tma->pos, "write `via smem`, or leave it out",
+                          "%s %s via tma: it needs unit block or warp", c->verb, c->tensor);
+    if (vector || cache)
+        return diag_error(c->low->diag, (vector ? vector : cache)->pos, "leave it out",
+                          "%s %s via tma: %s is for what threads move", c->verb, c->tensor,
+                          vector ? "vector" : "cache");
+    if (p->nroles)
+        return diag_error(c->low->diag, tma->pos, "write `via smem`, or leave it out",
+                          "%s %s via tma: not in a program with roles yet", c->verb, c->tensor);
+    if (p->joins || (p + 1 < end && p[1].joins))
+        return diag_error(c->low->diag, tma->pos, "write `via smem`, or leave it out",
+                          "%s %s via tma: not where several phases are one launch yet", c->verb,
+                          c->tensor);
+    for (const Op *op = c->low->kernel->body->first; op && !w.tensor; op = op->next)
+        if (op->code == OP_TENSOR && strcmp(op->name, c->tensor) == 0)
+            w.tensor = op;
+    if (strcmp(c->verb, "load") == 0)
+        each_op(p->par->regions[p->par->nregions - 1], look_for_write, &w);
+    if (!w.first)
+        return true;
+    diag_error(c->low->diag, tma->pos, "write `via smem`, or leave it out",
+               "load %s via tma: the phase writes it, which tensor copies are not ordered with",
+               c->tensor);
+    diag_note(c->low->diag, w.first->pos, "here");
+    return false;
+}
+
 static bool check_directive(void *context, const Directive *d)
 {
     Check *c = context;
@@ -124,11 +178,8 @@ static bool check_directive(void *context, const Directive *d)
             directive_honour(c->low, c->plan, &d->words.items[i]);
         return true;
     }
-    if (tma)
-        return diag_error(c->low->diag, tma->pos, "write `via smem`, or leave it out",
-                          "%s %s via tma: tiles that do not feed mma are not moved by tensor "
-                          "copies yet",
-                          verb, look_for.tensor);
+    if (tma && !check_tma(&look_for, d, tma))
+        return false;
     const Type *t = NULL;
     for (const Op *op = c->low->kernel->body->first; op && !t; op = op->next)
         if (op->code == OP_TENSOR && strcmp(op->name, look_for.tensor) == 0)

@@ -5,8 +5,8 @@
 #include "compiler/lower.h"
 
 typedef struct Path {
-    const Word *smem, *vector, *regs; /* NULL: not asked */
-    int64_t elements;                 /* of a vector; 0: the compiler chooses */
+    const Word *smem, *tma, *vector, *regs; /* NULL: not asked */
+    int64_t elements;                       /* of a vector; 0: the compiler chooses */
 } Path;
 
 /* paths_check has seen that it can be. */

@@ -134,7 +134,7 @@ static bool is_pragma(const Statement *s)
 
 static void wait_before(Pdl *p, Statement *s)
 {
-    while (is_pragma(s->prev))
+    while (is_pragma(s->prev) || s->kind == STATEMENT_ELSE)
         s = s->prev;
     p->last = statement_before(&p->c->out, s, "tile_pdl_wait();");
 }

@@ -387,6 +387,13 @@ static bool pipeline_loop(Pipeline *p)
         next = op->next;
         if (op->code != OP_LOAD || !is_asked(p, op) || held_back(p, op))
             continue;
+        const Word *tma = path_of(p->low, p->plan, op).tma;
+        if (tma)
+            return diag_error(p->low->diag, tma->pos,
+                              "write `via smem`: it runs ahead with cp.async",
+                              "load %s via tma: what runs ahead in pipeline %s is not moved by "
+                              "tensor copies yet",
+                              loaded_name(op), loop);
         if (wants_shared(p, op))
             PUSH(p->low->arena, &copied, op);
         else

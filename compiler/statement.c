@@ -78,14 +78,28 @@ Statement *statement_after(Statements *s, Statement *at, const char *text)
     return at->next = n;
 }
 
-Buffer *statement_buffer(Statements *s, const char *name, const char *type, size_t bytes)
+static Buffer *declare(Statements *s, Statement *n, const char *name, const char *type,
+                       size_t bytes)
 {
     Buffer *b = NEW(s->arena, Buffer);
-    *b = (Buffer){.name = name, .type = type, .bytes = bytes};
-    Statement *n = statement_add(s, STATEMENT_BUFFER, NULL);
+    *b = (Buffer){.name = name, .type = type, .bytes = bytes, .align = 16, .declared = n};
     n->buffer = b;
-    b->declared = n;
     PUSH(s->arena, &s->buffers, b);
+    return b;
+}
+
+Buffer *statement_buffer(Statements *s, const char *name, const char *type, size_t bytes)
+{
+    return declare(s, statement_add(s, STATEMENT_BUFFER, NULL), name, type, bytes);
+}
+
+Buffer *statement_buffer_behind(Statements *s, Statement *before, const char *name,
+                                const char *type, size_t bytes)
+{
+    Statement *n = statement_add_behind(s, before, NULL);
+    n->kind = STATEMENT_BUFFER;
+    Buffer *b = declare(s, n, name, type, bytes);
+    b->fixed = true;
     return b;
 }
 
@@ -147,6 +161,11 @@ static bool meet_in_place(const Buffer *a, const Buffer *b)
     return a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
 }
 
+static size_t round_up(size_t n, size_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
 /* The lowest place where the buffer meets none that is placed and in use at the same time. */
 static void place(Statements *s, int at, bool share)
 {
@@ -157,13 +176,14 @@ static void place(Statements *s, int at, bool share)
         for (int i = 0; i < at; i++) {
             const Buffer *o = s->buffers.items[i];
             if ((!share || meet_in_time(o, b)) && meet_in_place(o, b)) {
-                b->offset = (o->offset + o->bytes + 15) / 16 * 16;
+                b->offset = round_up(o->offset + o->bytes, b->align);
                 moved = true;
             }
         }
     }
-    size_t end = (b->offset + b->bytes + 15) / 16 * 16;
-    s->shared_bytes = end > s->shared_bytes ? end : s->shared_bytes;
+    s->align = b->align > s->align ? b->align : s->align;
+    size_t end = b->offset + b->bytes > s->shared_bytes ? b->offset + b->bytes : s->shared_bytes;
+    s->shared_bytes = round_up(end, s->align);
 }
 
 static void place_buffers(Statements *s, size_t reuse)

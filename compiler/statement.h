@@ -22,7 +22,8 @@ typedef struct Buffer {
     size_t bytes;
     bool fixed;      /* lives for the whole phase (locals that outlive a loop round) */
     int first, last; /* numbers of the statements between which it is in use */
-    size_t offset;   /* place in the unit's shared memory */
+    size_t offset;   /* place in the unit's shared memory, a multiple of: */
+    size_t align;    /* 16 at least */
     Statement *declared;
 } Buffer;
 
@@ -82,7 +83,8 @@ typedef struct Statements {
         int count, capacity;
     } buffers;
     const char *place;   /* of the next statements */
-    size_t shared_bytes; /* after statements_finish: of one unit */
+    size_t shared_bytes; /* after statements_finish: of one unit, a multiple of: */
+    size_t align;        /* what its buffers ask for */
     int syncs;           /* how many barriers were put in */
 } Statements;
 
@@ -100,6 +102,9 @@ Statement *statement_after(Statements *, Statement *, const char *text);
 /* An effect of the next statement. */
 void statement_effect(Statements *, Effect);
 Buffer *statement_buffer(Statements *, const char *name, const char *type, size_t bytes);
+/* The same, declared behind a statement, for the whole phase. */
+Buffer *statement_buffer_behind(Statements *, Statement *, const char *name, const char *type,
+                                size_t bytes);
 
 /* Places the buffers and puts in barriers; `reuse` bytes and more: buffers share places. */
 void statements_finish(Statements *, size_t reuse, bool barriers);

@@ -179,7 +179,7 @@ static const char *print_fields(Printer *p, const tile_plan *plan)
         const tile_field *f = &plan->fields[i];
         fprintf(t->file, "    {.kind = TILE_FIELD_%s, .offset = %u, .size = %u, ",
                 field_names[f->kind], f->offset, f->size);
-        if (f->kind == TILE_FIELD_POINTER || f->kind == TILE_FIELD_TABLE)
+        if (f->index >= 0)
             fprintf(t->file, ".index = %d, .node = -1},\n", f->index);
         else
             fprintf(t->file, ".index = -1, .node = %d},\n", f->node);
@@ -249,6 +249,32 @@ static const char *print_requires(Printer *p, const tile_plan *plan)
     return table(p, "tile_require", "requires", text_end(p, t));
 }
 
+static void print_numbers(FILE *out, const char *name, const int32_t *list, int count)
+{
+    fprintf(out, ", .%s = {", name);
+    for (int i = 0; i < count; i++)
+        fprintf(out, "%s%d", i ? ", " : "", list[i]);
+    fprintf(out, "}");
+}
+
+static const char *print_maps(Printer *p, const tile_plan *plan)
+{
+    Text *t = text_begin(p);
+    for (int i = 0; i < plan->map_count; i++) {
+        const tile_plan_map *m = &plan->maps[i];
+        int32_t box[5];
+        for (int k = 0; k < m->rank; k++)
+            box[k] = m->box[k];
+        fprintf(t->file, "    {.tensor = %d, .rank = %d, .bytes = %d, .swizzle = %d", m->tensor,
+                m->rank, m->bytes, m->swizzle);
+        print_numbers(t->file, "box", box, m->rank);
+        print_numbers(t->file, "extent", m->extent, m->rank);
+        print_numbers(t->file, "stride", m->stride, m->rank);
+        fprintf(t->file, "},\n");
+    }
+    return table(p, "tile_plan_map", "maps", text_end(p, t));
+}
+
 /* "{&per_token_cast_plan_0[0], .." */
 static const char *print_plan(Printer *p, const tile_plan *plan)
 {
@@ -266,6 +292,9 @@ static const char *print_plan(Printer *p, const tile_plan *plan)
             plan->extent_count);
     fprintf(t->file, "     .requires = %s, .require_count = %d,\n", print_requires(p, plan),
             plan->require_count);
+    if (plan->map_count)
+        fprintf(t->file, "     .maps = %s, .map_count = %d,\n", print_maps(p, plan),
+                plan->map_count);
     fprintf(t->file,
             "     .args_size = %u%s, .aligned = %d, .scratch_bytes = %d,\n"
             "     .when = %d, .resident = %d},\n",

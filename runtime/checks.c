@@ -151,6 +151,15 @@ static tile_status check_faults(const Call *c)
     for (int i = 0; i < p->field_count && status == TILE_OK; i++) {
         status = check_fault(c, p->fields[i].node, "what the kernel needs");
     }
+    for (int i = 0; i < p->map_count; i++) {
+        const tile_plan_map *m = &p->maps[i];
+        for (int k = 0; k < m->rank && status == TILE_OK; k++) {
+            status = check_fault(c, m->extent[k], "an extent");
+            if (status == TILE_OK) {
+                status = check_fault(c, m->stride[k], "a stride");
+            }
+        }
+    }
     for (int i = 0; i < p->phase_count && status == TILE_OK; i++) {
         status = check_fault(c, p->phases[i].blocks, "the number of programs");
     }

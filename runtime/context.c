@@ -157,6 +157,7 @@ void tile_context_free(tile_context *c)
         c->driver->cuDevicePrimaryCtxRelease(c->device);
     }
     tile__loaded_free(c);
+    tile__maps_free(c);
     pthread_mutex_destroy(&c->lock);
     for (int i = 0; i < LOADING_LOCKS; i++) {
         pthread_mutex_destroy(&c->loading[i]);

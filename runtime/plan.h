@@ -97,7 +97,8 @@ typedef struct tile_node {
                   the struct's fields (args_size) */                                          \
     X(VALUE)   /* node: its low bytes */                                                      \
     X(DIVISOR) /* node: a tile_divisor of it */                                               \
-    X(SCRATCH) /* node: byte offset into the scratch */
+    X(SCRATCH) /* node: byte offset into the scratch */                                       \
+    X(MAP)     /* index: of plan.maps; the tensor map, or zeros in code without tensor copies */
 
 /* How many entries all tables of a call have together. */
 enum { TILE_TABLE_ENTRIES = 480 };
@@ -113,6 +114,14 @@ typedef struct tile_field {
     uint32_t offset, size; /* in the args struct */
     int32_t index, node;
 } tile_field;
+
+/* What a tensor copy moves of a tensor: a box. Dim 0 is the contiguous one. */
+typedef struct tile_plan_map {
+    int32_t tensor;
+    uint8_t rank, bytes, swizzle; /* bytes of an element; swizzle: tile_swizzle */
+    uint16_t box[5];              /* elements */
+    int32_t extent[5], stride[5]; /* nodes; strides in elements, [0]: -1 */
+} tile_plan_map;
 
 /* What makes a division two multiplications (Granlund and Montgomery, 1994): for n >= 0,
  * floor(n / |divisor|) = (mulhi(n, magic) + n) >> shift, with n < 2^62; with magic32 in 32 bits for
@@ -182,8 +191,9 @@ typedef struct tile_plan {
     const tile_dim *dims;
     const tile_extent *extents;
     const tile_require *requires;
+    const tile_plan_map *maps;
     int32_t node_count, field_count, phase_count;
-    int32_t tensor_count, dim_count, extent_count, require_count;
+    int32_t tensor_count, dim_count, extent_count, require_count, map_count;
     uint32_t args_size; /* rounded up to 8; with tables their pointers follow */
     bool tables;
     int32_t aligned;       /* node: all vector accesses fit; -1: there are none. 0 takes the code

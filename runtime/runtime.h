@@ -85,6 +85,7 @@ void tile__trim(const char *source, const TextFile *headers, int count, char **t
 /* ---- context.c ---- */
 
 typedef struct LoadedTable LoadedTable;
+typedef struct KeptMaps KeptMaps;
 
 /* Threads that need one code wait for the first of them; others seldom do. */
 enum { LOADING_LOCKS = 16 };
@@ -98,6 +99,7 @@ struct tile_context {
     pthread_mutex_t lock; /* of adding to what is below, and of the functions of modules */
     tile_module *modules;
     _Atomic(LoadedTable *) loaded; /* loaded.c */
+    _Atomic(KeptMaps *) maps;      /* maps.c; NULL: none yet */
     pthread_mutex_t loading[LOADING_LOCKS];
 };
 
@@ -117,6 +119,12 @@ void tile__leave(const tile_context *, bool pushed);
 
 /* The map for copies by kernels of this context. */
 tile_status tile__tensor_map(tile_context *, const tile_tensor_map_spec *, tile_tensor_map *map);
+
+/* ---- maps.c: tensor maps that were made before, found without a lock ---- */
+
+/* tile__tensor_map, once for equal specs. */
+tile_status tile__take_map(tile_context *, const tile_tensor_map_spec *, tile_tensor_map *map);
+void tile__maps_free(tile_context *);
 
 /* ---- module.c ---- */
 

@@ -8,7 +8,14 @@ typedef struct Args {
     _Alignas(64) unsigned char bytes[TILE_MOST_ARGS];
 } Args;
 
+enum { L2_PROMOTION = 2 }; /* of tensor copies: 128 bytes */
+
 /* ---- which code ---- */
+
+static bool is_aligned(const Call *c)
+{
+    return c->plan->aligned < 0 || c->values[c->plan->aligned];
+}
 
 static tile_status not_aligned(const Call *c)
 {
@@ -26,7 +33,7 @@ static tile_status no_code(const Call *c)
 tile_status tile__prepare(Call *c)
 {
     const tile_plan *p = c->plan;
-    bool aligned = p->aligned < 0 || c->values[p->aligned];
+    bool aligned = is_aligned(c);
     if (c->arch == TILE_ARCH_CPU) {
         return TILE_OK;
     }
@@ -63,6 +70,27 @@ static tile_status put_table(const Call *c, const tile_field *f, Args *a, uint32
     return TILE_OK;
 }
 
+/* The facts of the aligned code are those of a map; the other code has no tensor copies. */
+static tile_status put_map(const Call *c, const tile_plan_map *m, unsigned char *at)
+{
+    static const tile_tensor_type types[] = {
+        [1] = TILE_TENSOR_U8, [2] = TILE_TENSOR_U16, [4] = TILE_TENSOR_U32, [8] = TILE_TENSOR_U64};
+    if (!is_aligned(c)) {
+        return TILE_OK;
+    }
+    tile_tensor_map_spec s = {.type = types[m->bytes],
+                              .rank = m->rank,
+                              .address = c->views[c->plan->tensors[m->tensor].param].address,
+                              .swizzle = (tile_swizzle)m->swizzle,
+                              .l2_promotion = L2_PROMOTION};
+    for (int i = 0; i < m->rank; i++) {
+        s.extent[i] = c->values[m->extent[i]];
+        s.stride[i] = i ? c->values[m->stride[i]] * m->bytes : m->bytes;
+        s.box[i] = m->box[i];
+    }
+    return tile__take_map(c->context, &s, (tile_tensor_map *)at);
+}
+
 static tile_status put_field(const Call *c, const tile_field *f, Args *a, char *scratch,
                              uint32_t *entries)
 {
@@ -84,6 +112,8 @@ static tile_status put_field(const Call *c, const tile_field *f, Args *a, char *
         address = scratch + c->values[f->node];
         memcpy(at, &address, sizeof address);
         return TILE_OK;
+    case TILE_FIELD_MAP:
+        return put_map(c, &c->plan->maps[f->index], at);
     default: /* VALUE; little-endian */
         memcpy(at, &c->values[f->node], f->size);
         return TILE_OK;

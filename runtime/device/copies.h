@@ -17,4 +17,12 @@ TILE_FN void tile_vector_copy(void *s, const void *p, int bytes, int size, bool 
     }
 }
 
+/* An index as a coordinate of a tensor copy. What is further out is outside of every tensor, too;
+ * the bound is a multiple of 16 bytes. */
+TILE_FN int tile_coordinate(int64_t x)
+{
+    const int64_t most = 1 << 30;
+    return (int)(x < -most ? -most : x > most ? most : x);
+}
+
 #endif

@@ -470,7 +470,8 @@ SINGLE_64(uint64_t, u64)
 
 /* A vector of `bytes` bytes (a constant) as words, of which the first `room` bytes are inside; what
  * is not reads as 0 or is dropped. Code for aligned tensors has a vector inside or not. Other code
- * moves the aligned words in it, and at its ends a byte and two; `size`: an element's bytes. */
+ * moves the aligned words in it, and at its ends a byte and two, unless it lies well by chance;
+ * `size`: an element's bytes. */
 TILE_FN uint32_t tile_piece_read(const char *p, int bytes, int hint)
 {
     uint32_t w = 0;
@@ -537,6 +538,8 @@ TILE_FN void tile_vector_read(uint32_t *w, const void *p, int bytes, int size, b
     if (TILE_ALIGNED || bytes == size) {
         if (inside && room > 0)
             tile_global_read(w, p, bytes, hint);
+    } else if (inside && room >= bytes && (uint64_t)p % (unsigned)bytes == 0) {
+        tile_global_read(w, p, bytes, hint);
     } else if (bytes >= 4 && inside && room >= bytes) {
         tile_pieces_read(w, (const char *)p, bytes, hint);
     } else if (inside) {
@@ -557,6 +560,8 @@ TILE_FN void tile_vector_write(void *p, const uint32_t *w, int bytes, int size, 
     if (TILE_ALIGNED || bytes == size) {
         if (inside && room > 0)
             tile_global_write(p, w, bytes, hint);
+    } else if (inside && room >= bytes && (uint64_t)p % (unsigned)bytes == 0) {
+        tile_global_write(p, w, bytes, hint);
     } else if (bytes >= 4 && inside && room >= bytes) {
         tile_pieces_write((char *)p, w, bytes, hint);
     } else if (inside) {

@@ -87,3 +87,12 @@ def test_standard_output_must_take_the_text(shell):
                                stdout=full, stderr=-1)
             assert done.returncode == 1
             assert "standard output: No space left" in done.stderr
+
+
+def test_folders_are_made(shell):
+    """With those above them; what is no folder is told, and nothing is written."""
+    shell.ok("emit scale.tile --arch sm90 -o a/b/c")
+    assert list(shell.path("a/b/c").glob("*.cu"))
+    shell.path("file").write_text("")
+    for folder in "file", "file/below":
+        shell.fails(f"emit scale.tile --arch sm90 -o {folder}", f"^tilec: {folder}: Not a directory$")

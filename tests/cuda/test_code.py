@@ -80,3 +80,56 @@ schedule k for sm90 { unit block warps(4); }
     assert text.index("tile_sync()") < text.index("v[r] = tile_bf16_to_f32")
     assert text.index("b[r] = tile_bf16_to_f32") < text.index("tile_sync()")
     p.check_values({"y": np.full((3, 256), 1.5 * 2.25 * 256 + 2.25, np.float32)}, seeds=2)
+
+
+ODD = {
+    "constants under another shape": (
+        "y[n +: 4, :] = trans(fill(2.0, 3, 4)) + trans(trans(fill(1.0, 4, 3))) + reshape(fill(0.5, 12), 4, 3);",
+        np.full((9, 3), 3.5, np.float32)),
+    "a constant of 64 bits": ("z[n +: 4, :] = i64(~fill(u64(1), 4, 6) >> 8);", np.full((9, 6), 2**56 - 1, np.int64)),
+    "small numbers as i64": ("z[n +: 4, :] = take(fill(i64(3), 4, 4, 6), popc(x[0]));", np.full((9, 6), 3, np.int64)),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_values(tilec, tmp_path, name):
+    body, want = ODD[name]
+    out = "z" if want.dtype == np.int64 else "y"
+    p = Program(tilec, tmp_path, f"""
+kernel k[N: dim](x: in i32[N], y: out f32[N, 3], z: out i64[N, 6])
+{{
+  par (n in 0..N by 4) {{ {body} }}
+}}
+""", {"x": np.full(9, 5, np.int32)}, [out])
+    p.check_values({out: want}, seeds=2)
+
+
+def test_a_local_of_nothing(tilec, tmp_path):
+    p = Program(tilec, tmp_path, """
+kernel k[N: dim](x: in i32[N], y: out i32[N])
+{
+  par (n in 0..N by 2) {
+    local none: i32[1, 0];
+    none[:, :] = fill(i32(1), 1, 0);
+    y[n +: 2] = i32(x[n +: 2] + none[0, x[n], pad = 7]);
+  }
+}
+""", {"x": np.arange(5, dtype=np.int32)}, ["y"])
+    p.check_values({"y": np.arange(5, dtype=np.int32) + 7}, seeds=2)
+
+
+def test_exchange_of_nothing(tilec, tmp_path):
+    p = Program(tilec, tmp_path, """
+kernel k[N: dim, P: dim](x: in i32[N], y: out i32[N])
+{
+  par (p in 0..P) {
+    y[p +: 1] = x[p +: 1];
+    let none = exchange(fill(i8(1), 0));
+    grid_sync();
+    y[p +: 1] = y[p +: 1] + i32(size(none, 0));
+  }
+}
+schedule k for sm90 { let P = 5; }
+""", {"x": np.arange(5, dtype=np.int32)}, ["y"])
+    assert "generation" not in p.emitted()
+    p.check_values({"y": np.arange(5, dtype=np.int32) + 5}, seeds=3)

@@ -114,8 +114,6 @@ schedule flip for sm90, sm100 { unit warp; }
 
 
 WRONG = {
-    "tma": ("unit block warps(4);  load x via |>tma;", "load x via tma: tiles that do not feed mma",
-            "write `via smem`"),
     "vector_32": ("store y |>vector(32);", "store y: an access moves at most 16 bytes", "write vector(16)"),
     "vector_1": ("load x |>vector(2);", "load x: an element of f32 has 4 bytes", ""),
     "single": ("load w |>vector(8);", "load w: no tile of it is moved here, only single elements", "this is one"),

@@ -100,6 +100,23 @@ def test_programs_side_by_side(tilec, tmp_path):
     assert shape(sums) == "w:load wait y:load z:store wait"
 
 
+def test_a_branch_is_not_cut(tilec, tmp_path):
+    """The first that waits stands in an else."""
+    program = Program(tilec, tmp_path, """
+kernel branches[N: dim](x: in i32[N], w: in i32[N], y: out i32[N], z: out i32[N])
+{
+  @first par (n in 0..N) { y[n] = i32(x[n] * 2); }
+  @second par (n in 0..N) {
+    var e = 1;
+    if w[0] > 5 { e = 2; } else { e = y[n] + 1; }
+    z[n] = i32(e);
+  }
+}
+""", {"x": np.arange(70, dtype=np.int32), "w": np.zeros(70, np.int32)}, ["z"])
+    assert shape(phases(program.emitted())[1]) == "w:load wait y:load z:store"
+    program.check(4)
+
+
 def test_ragged_ranges_wait(tilec, tmp_path):
     """A range that loads what the phase before wrote."""
     program = Program(tilec, tmp_path, """

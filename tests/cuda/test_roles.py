@@ -249,6 +249,8 @@ WRONG = {
               "chunk D |>sizes(32);  #! chunk D: in a program with roles it is not lowered to CUDA yet"),
     "programs": ("    roles { role a { s[d +: 64] = w[d +: 64]; } }",
                  "grid persistent;  pipeline programs |>stages(2);  #! the programs have roles"),
+    "tma": ("    roles { role a { s[d +: 64] = w[d +: 64]; } }",
+            "load w via |>tma;  #! load w via tma: not in a program with roles yet"),
     "many": ("    |>roles { role a warps(32) { s[d +: 64] = fill(0.0, 64); } role b { y[0, d] = 1.0; } }  "
              "#! the roles take more than 32 warps", ""),
 }

@@ -317,6 +317,9 @@ def sinkhorns():
                    "sinkhorn_bwd", settings, make, ["gx"], few=n == 31)
     yield Case("sinkhorn", "sinkhorn 65600 R=2", KERNELS + "mhc/sinkhorn.tile", "sinkhorn",
                {"eps": 1e-6, "R": 2}, lambda r: {"x": f32(r, 65600, 4, 4, scale=2)}, ["y"])
+    yield Case("sinkhorn_bwd", "sinkhorn_bwd 65600 R=2", KERNELS + "mhc/sinkhorn_bwd.tile", "sinkhorn_bwd",
+               {"eps": 1e-6, "R": 2},
+               lambda r: {"x": f32(r, 65600, 4, 4, scale=2), "gy": f32(r, 65600, 4, 4)}, ["gx"])
 
 
 def multilayers():

@@ -59,7 +59,8 @@ TILE_KERNEL(tk_transpose, tk_transpose_args, 256, 0)
     }
     else {
         tile_sync();
-        for (int q = warp * 32 + lane; q < 2048; q += 256) {
+        TILE_EACH(o, 8) {
+            const int q = o * 256 + warp * 32 + lane;
             const int i = q / 16, at = q % 16;
             uint16_t *const row = a.y + ((int64_t)(b) * a.y_stride0 + (int64_t)(n + i) * M + m);
             const int room = (int)tile_min_i64(128, M - (m));
@@ -72,16 +73,17 @@ TILE_KERNEL(tk_transpose, tk_transpose_args, 256, 0)
                 tile_global_write(row + low + skip, piece, 16, TILE_PLAIN);
             }
         }
-        for (int q = warp * 32 + lane; q < 1024; q += 256) {
+        TILE_EACH(o, 4) {
+            const int q = o * 256 + warp * 32 + lane;
             const int i = q / 8, at = q % 8;
             uint16_t *const row = a.y + ((int64_t)(b) * a.y_stride0 + (int64_t)(n + i) * M + m);
             const int room = (int)tile_min_i64(128, M - (m));
             const int skip = tile_elements_short(row);
             if (!(tile_inside(b, B) && tile_inside(n + i, N))) continue;
             const int head = tile_min_i32(skip, room), rest = (room - head) & 7;
-            for (int e = at; e < head + rest; e += 8) {
-                const int x = e < head ? e : room - rest + e - head;
-                tile_store_u16(row + x, tile_shared_load_u16(turn + ((x ^ (i >> 3 & 7) * 8) + i * 128)), true, TILE_PLAIN);
+            TILE_EACH(k, 2) {
+                const int e = at + k * 8, x = e < head ? e : room - rest + e - head;
+                if (e < head + rest) tile_store_u16(row + x, tile_shared_load_u16(turn + ((x ^ (i >> 3 & 7) * 8) + i * 128)), true, TILE_PLAIN);
             }
         }
     }
