@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "compiler/directives.h"
+#include "compiler/roles.h"
 
 typedef struct Finder {
     Lowered *low;
@@ -106,7 +107,9 @@ static void look(Finder *f, const Region *r)
         for (int i = 0; i < op->nargs; i++) {
             if (op->args[i] != f->local->results[0] || op->code == OP_BIND)
                 continue;
-            if (op->code == OP_LOAD || op->code == OP_STORE)
+            if (role_at(f->plan, op) != role_at(f->plan, f->local))
+                refuse(f, op, "a role takes it here, and the whole program elsewhere");
+            else if (op->code == OP_LOAD || op->code == OP_STORE)
                 look_at_access(f, op);
             else
                 refuse(f, op, "it is not just loaded and stored here");
@@ -252,7 +255,7 @@ static bool settle(Lowered *low, const PhasePlan *plan, Cells *c)
                           "%d",
                           c->local->name, (long long)cells_bytes(c), MOST_REGISTERS * REGISTER);
     c->registers = regs || (!smem && few);
-    c->shared = !c->registers && (c->copied || is_lean(c, plan->unit));
+    c->shared = !c->registers && (c->copied || is_lean(c, unit_at(plan, c->local)));
     return true;
 }
 

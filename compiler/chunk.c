@@ -121,6 +121,10 @@ static bool chunk_directive(void *context, const Directive *d)
         return diag_error(ch->low->diag, ch->word->pos, "leave it out",
                           "chunk %s: no tile has an axis of %s = %lld", ch->dim, ch->dim,
                           (long long)ch->size);
+    if (ch->plan->nroles && !cuts_nothing(ch))
+        return diag_error(
+            ch->low->diag, ch->word->pos, "the interpreter runs it; its lowering comes later",
+            "chunk %s: in a program with roles it is not lowered to CUDA yet", ch->dim);
     directive_honour(ch->low, ch->plan, ch->word);
     if (ch->piece == ch->size)
         return true;

@@ -394,14 +394,15 @@ static bool emit_phase(Cuda *c, FILE *out, int indent, const char *block)
     memset(c->packed, 0, sizeof *c->packed * ids);
     memset(c->partial, 0, sizeof *c->partial * ids);
     names_start(c);
-    c->conversions.count = c->censuses.count = c->shared.count = 0;
+    c->pipes.count = c->conversions.count = c->censuses.count = c->shared.count = 0;
     c->counting = asserts_word(c->low, c->plan, "bank_conflicts");
     c->line = 0;
     c->guard = "";
     find_live(c, c->plan->par);
     find_seen_nans(c, c->plan->par);
     print_unit(c, block);
-    if (!emit_header(c) || !(c->plan->ragged ? emit_ragged(c) : emit_programs(c)))
+    if (!emit_header(c) || !begin_pipes(c, c->plan->par) ||
+        !(c->plan->ragged ? emit_ragged(c) : emit_programs(c)))
         return false;
     print_statements(c, out, indent);
     return check_asserts(c) && directives_done(&(Presence){c->low, c->plan, c->live});
@@ -530,7 +531,11 @@ char *emit_cuda(Lowered *low, const char *target, Host **host)
     if (!c.failed) {
         char *args = host_struct(c.host, arena_format(low->arena, "tk_%s_args", low->kernel->name));
         text = arena_format(low->arena, "// %s, %s\n#include \"runtime/device/%s.h\"\n\n%s%s",
-                            target, low->kernel->variant, c.copies ? "copies" : "tile", args, body);
+                            target, low->kernel->variant,
+                            c.copies  ? "copies"
+                            : c.async ? "async"
+                                      : "tile",
+                            args, body);
     }
     free(body);
     return text;

@@ -59,8 +59,9 @@ typedef struct Turn {
     Buffer *buffer;
 } Turn;
 
-typedef struct BoxRing BoxRing; /* cuda_tensor.c */
-typedef struct Partial Partial; /* of a reduction, in shared memory */
+typedef struct BoxRing BoxRing;   /* cuda_tensor.c */
+typedef struct CudaPipe CudaPipe; /* cuda_roles.c */
+typedef struct Partial Partial;   /* of a reduction, in shared memory */
 
 typedef struct Cuda {
     Lowered *low;
@@ -93,8 +94,13 @@ typedef struct Cuda {
         Census *items;
         int count, capacity;
     } censuses;
-    bool indexed;        /* some value is held as DT_INDEX: dims have to be small */
-    const char *guard;   /* condition on every access: lanes whose program there is not; "" */
+    bool indexed;      /* some value is held as DT_INDEX: dims have to be small */
+    const char *guard; /* condition on every access: lanes whose program there is not; "" */
+    struct {
+        CudaPipe *items;
+        int count, capacity;
+    } pipes;             /* of the phase */
+    bool async;          /* has mbarriers */
     bool copies;         /* something is copied to shared memory beside the threads */
     bool rounds;         /* programs are rounds of a loop, not blocks */
     int blocks;          /* node: how many the phase has; -1: only the kernel knows */
@@ -184,6 +190,9 @@ bool goes_through_shared(Cuda *, const Layout *from, const Layout *to);
 Turn put_in_shared(Cuda *, const Value *arg, const char *name, const Layout *from,
                    const Layout *to);
 const char *take_from_shared(Cuda *, const Turn *, const Layout *to);
+/* Vectors of the registers `name`, in layout `l`, go to or come from the place at `pointer`. */
+void move_vectors(Cuda *, const SharedPlace *, const Layout *l, const Vectors *,
+                  const char *pointer, DType, const char *name, bool write);
 /* Registers `name` of a layout, to or from the tile at `at` in the buffer, in vectors `get`. */
 void move_turn(Cuda *, const Turn *, const char *at, const Layout *, const char *name, bool write);
 /* The tile, row-major, in a buffer: the buffer's name. */
@@ -240,6 +249,18 @@ bool emit_operation(Cuda *, const Op *);
 
 /* ---- cuda_control.c: IF, FOR, CONTINUE ---- */
 bool emit_control(Cuda *, const Op *);
+/* The results' variables get what the operation begins with; `from`: its first carried arg,
+ * `at`: that of its region. */
+void begin_carried(Cuda *, const Op *, int from, int at);
+/* What the region yields goes to the results' variables. */
+void give_yield(Cuda *, const Region *, const Op *);
+
+/* ---- cuda_roles.c ---- */
+/* Rings and barriers of the phase's pipes, before all programs. */
+bool begin_pipes(Cuda *, const Op *par);
+bool cuda_roles(Cuda *, const Op *);
+bool cuda_put(Cuda *, const Op *);
+bool cuda_get(Cuda *, const Op *);
 
 /* ---- cuda_cells.c: local tensors that threads keep for themselves ---- */
 bool is_in_cells(const Cuda *, const Value *tensor);

@@ -51,11 +51,24 @@ static void assign_all(Cuda *c, Value *const *to, Value *const *from, int n)
             c->name[from[k]->id] = kept[k];
 }
 
-/* Ends a region: what it yields goes to the op's results. */
-static void give_yield(Cuda *c, const Region *r, Value *const *to, int n)
+void give_yield(Cuda *c, const Region *r, const Op *op)
 {
     if (r->last && r->last->code == OP_YIELD)
-        assign_all(c, to, r->last->args, n);
+        assign_all(c, op->results, r->last->args, op->nresults);
+}
+
+void begin_carried(Cuda *c, const Op *op, int from, int at)
+{
+    const Region *body = op->regions[0];
+    for (int k = 0; k < op->nresults; k++) {
+        const Value *arg = body->args[at + k];
+        declare_variable(c, op->results[k]);
+        assign(c, op->results[k], op->args[from + k]);
+        c->name[arg->id] = c_name(c, op->results[k]);
+        /* The variable has the result's layout. */
+        if (!is_uniform(op->results[k]))
+            c->low->layout[arg->id] = *layout_of(c, op->results[k]);
+    }
 }
 
 static bool emit_if(Cuda *c, const Op *op)
@@ -66,13 +79,13 @@ static bool emit_if(Cuda *c, const Op *op)
         declare_variable(c, op->results[k]);
     open_block(c, STATEMENT_THEN, "if (%s)", c_name(c, op->args[0]));
     emit_region_ops(c, op->regions[0]);
-    give_yield(c, op->regions[0], op->results, op->nresults);
+    give_yield(c, op->regions[0], op);
     close_block(c);
     if (!has_other)
         return !c->failed;
     open_block(c, STATEMENT_ELSE, "else");
     emit_region_ops(c, other);
-    give_yield(c, other, op->results, op->nresults);
+    give_yield(c, other, op);
     close_block(c);
     return !c->failed;
 }
@@ -127,14 +140,7 @@ static bool is_long(const Region *body)
 static bool emit_for(Cuda *c, const Op *op)
 {
     const Region *body = op->regions[0];
-    for (int k = 0; k < op->nresults; k++) {
-        declare_variable(c, op->results[k]);
-        assign(c, op->results[k], op->args[3 + k]);
-        c->name[body->args[1 + k]->id] = c_name(c, op->results[k]);
-        /* The variable has the result's layout. */
-        if (!is_uniform(op->results[k]))
-            c->low->layout[body->args[1 + k]->id] = *layout_of(c, op->results[k]);
-    }
+    begin_carried(c, op, 3, 1);
     const char *i = c_name(c, body->args[0]);
     if (unrolled_rounds(op) || indexes_registers(c, body, body->args[0]))
         line(c, "TILE_UNROLL");
@@ -145,7 +151,7 @@ static bool emit_for(Cuda *c, const Op *op)
     for (int k = 0; k < op->nresults; k++)
         load_into_variable(c, op, k);
     emit_region_ops(c, body);
-    give_yield(c, body, op->results, op->nresults);
+    give_yield(c, body, op);
     close_block(c);
     return !c->failed;
 }

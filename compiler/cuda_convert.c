@@ -307,14 +307,12 @@ static char *place_of(Cuda *c, const SharedPlace *p, const Layout *l, const char
                        (long long)p->mask, (long long)p->chunk, n, (long long)width);
 }
 
-/* One side: vectors of the registers of `l` go to or come from `at` in the buffer. */
-static void move(Cuda *c, const SharedPlace *p, const Layout *l, const Vectors *v, Buffer *b,
-                 const char *at, DType t, const char *name, bool write)
+void move_vectors(Cuda *c, const SharedPlace *p, const Layout *l, const Vectors *v,
+                  const char *pointer, DType t, const char *name, bool write)
 {
     const char *suffix = carrier(t);
     note_shared(c, name, l, v, p);
     char *holder = write ? one_holder(c, l) : format_text(c, "%s", "");
-    (write ? buffer_write : buffer_read)(c, b);
     open_block(c, STATEMENT_BLOCK, "%s%s%sTILE_EACH(o, %lld)", *holder ? "if (" : "", holder,
                *holder ? ") " : "", (long long)v->count);
     line(c, "const int r = %s;", vector_register(c, l, v, "o"));
@@ -323,29 +321,39 @@ static void move(Cuda *c, const SharedPlace *p, const Layout *l, const Vectors *
         open_block(c, STATEMENT_BLOCK, "if (%s)", held_by);
     int64_t step = vector_step(l, v);
     if (v->n == 1 && write)
-        line(c, "tile_shared_store_%s(%s + %s, %s[r]);", suffix, at, place, name);
+        line(c, "tile_shared_store_%s(%s + %s, %s[r]);", suffix, pointer, place, name);
     else if (v->n == 1)
-        line(c, "%s[r] = tile_shared_load_%s(%s + %s);", name, suffix, at, place);
+        line(c, "%s[r] = tile_shared_load_%s(%s + %s);", name, suffix, pointer, place);
     else if (v->leading && write)
-        line(c, "tile_shared_store_%lld_%s(%s + %s, &%s[r]);", (long long)v->n, suffix, at, place,
-             name);
+        line(c, "tile_shared_store_%lld_%s(%s + %s, &%s[r]);", (long long)v->n, suffix, pointer,
+             place, name);
     else if (v->leading)
-        line(c, "tile_shared_load_%lld_%s(&%s[r], %s + %s);", (long long)v->n, suffix, name, at,
-             place);
+        line(c, "tile_shared_load_%lld_%s(&%s[r], %s + %s);", (long long)v->n, suffix, name,
+             pointer, place);
     else if (write) {
         line(c, "%s piece[%lld];", c_type(t), (long long)v->n);
         line(c, "TILE_EACH(i, %lld) piece[i] = %s[r + i * %lld];", (long long)v->n, name,
              (long long)step);
-        line(c, "tile_shared_store_%lld_%s(%s + %s, piece);", (long long)v->n, suffix, at, place);
+        line(c, "tile_shared_store_%lld_%s(%s + %s, piece);", (long long)v->n, suffix, pointer,
+             place);
     } else {
         line(c, "%s piece[%lld];", c_type(t), (long long)v->n);
-        line(c, "tile_shared_load_%lld_%s(piece, %s + %s);", (long long)v->n, suffix, at, place);
+        line(c, "tile_shared_load_%lld_%s(piece, %s + %s);", (long long)v->n, suffix, pointer,
+             place);
         line(c, "TILE_EACH(i, %lld) %s[r + i * %lld] = piece[i];", (long long)v->n, name,
              (long long)step);
     }
     if (*held_by)
         close_block(c);
     close_block(c);
+}
+
+/* One side: vectors of the registers of `l` go to or come from `at` in the buffer. */
+static void move(Cuda *c, const SharedPlace *p, const Layout *l, const Vectors *v, Buffer *b,
+                 const char *at, DType t, const char *name, bool write)
+{
+    (write ? buffer_write : buffer_read)(c, b);
+    move_vectors(c, p, l, v, at, t, name, write);
 }
 
 Turn put_in_shared(Cuda *c, const Value *arg, const char *name, const Layout *from,

@@ -469,6 +469,14 @@ bool emit_operation(Cuda *c, const Op *op)
     case OP_FOR:
     case OP_CONTINUE:
         return emit_control(c, op);
+    case OP_PIPE:
+        return true; /* begin_pipes */
+    case OP_ROLES:
+        return cuda_roles(c, op);
+    case OP_PUT:
+        return cuda_put(c, op);
+    case OP_GET:
+        return cuda_get(c, op);
     case OP_SUM:
     case OP_SUM_PART:
     case OP_AMAX:

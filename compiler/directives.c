@@ -93,7 +93,7 @@ const Word *directive_take(const Lowered *low, const PhasePlan *plan, const char
 static bool is_honoured(const Lowered *low, const PhasePlan *plan, const Word *w)
 {
     for (int i = 0; i < low->honoured->count; i++)
-        if (low->honoured->items[i].word == w && low->honoured->items[i].plan == plan)
+        if (low->honoured->items[i].word == w && low->honoured->items[i].plan->par == plan->par)
             return true;
     return false;
 }
@@ -211,7 +211,7 @@ static bool check_directive(void *context, const Directive *d)
     const Presence *p = context;
     const char *verb = verb_of(d), *subject = subject_of(d);
     int first = d->kind == D_ROLE ? 0 : subject ? 2 : 1;
-    if (d->kind == D_ROLE)
+    if (d->kind == D_ROLE && (!p->plan->nroles || d->phrases.count))
         return diag_error(p->low->diag, d->pos, "the interpreter runs it; its lowering comes later",
                           "role %s: not lowered to CUDA yet", subject);
     if (!is_present(p, verb, subject))

@@ -16,7 +16,8 @@
 typedef struct Pass {
     Lowered *low;
     const PhasePlan *plan;
-    int widths[4]; /* bits of the elements that large tiles are loaded and stored with; 0 ends */
+    ThreadUnit unit; /* that runs what is looked at */
+    int widths[4];   /* bits of the elements that large tiles are loaded and stored with; 0 ends */
     bool changed;
 } Pass;
 
@@ -152,14 +153,14 @@ static void spread_concat(Pass *p, const Op *op)
             first = op->args[i];
     if (first && !known(p, first))
         return;
-    Layout l = concat_layout(op, first ? known(p, first) : NULL, p->plan->unit);
+    Layout l = concat_layout(op, first ? known(p, first) : NULL, p->unit);
     place(p, op->results[0], &l);
 }
 
 static void spread_order(Pass *p, const Op *op)
 {
     Layout l;
-    if (!known(p, op->args[0]) || !order_layout(op, known(p, op->args[0]), p->plan->unit, &l))
+    if (!known(p, op->args[0]) || !order_layout(op, known(p, op->args[0]), p->unit, &l))
         return;
     for (int i = 0; i < op->nresults; i++)
         place(p, op->results[i], &l);
@@ -237,6 +238,7 @@ static bool is_elementwise(const Op *op)
 
 static void spread_op(Pass *p, const Op *op)
 {
+    p->unit = unit_at(p->plan, op);
     if (op->nregions)
         spread_loop(p, op);
     else if (op->code == OP_RESHAPE)
@@ -331,7 +333,7 @@ static Layout spread_vectors(const Pass *p, const Type *t, int fast, int64_t few
             SpreadRequest q = {fast, v, -1, 1, masked};
             if (t->rank && t->dims[fast] % v)
                 continue;
-            Layout l = layout_spread(t, q, p->plan->unit);
+            Layout l = layout_spread(t, q, p->unit);
             int64_t cost = cost_of(p, t, &l, &q);
             if (least_cost >= 0 && cost >= least_cost)
                 continue;
@@ -377,7 +379,7 @@ static int store_axis(const Value *v, const Region *r, int fast)
  * along the other. */
 static Layout spread_square(const Pass *p, const Type *t, int fast, int other)
 {
-    ThreadUnit u = p->plan->unit;
+    ThreadUnit u = p->unit;
     int64_t v = 128 / dtype_info[t->dtype].bits;
     int64_t per = type_elements(t) / ((int64_t)u.lanes * u.warps), block = 1;
     while (2 * block <= v && 2 * block * v <= per && t->dims[other] % (2 * block) == 0)
@@ -490,7 +492,7 @@ static bool order_anchor(Pass *p, const Op *op, Layout *out)
 {
     const Type *t = &op->args[0]->type;
     int axis = op->code == OP_HISTOGRAM || op->code == OP_OCCURRENCE ? 0 : op->axis;
-    ThreadUnit u = p->plan->unit;
+    ThreadUnit u = p->unit;
     if (u.lanes == 1 || axis < 0)
         return false;
     if (op->code == OP_OCCURRENCE && op->bits && census_fits(u, (int64_t)op->bits))
@@ -528,7 +530,7 @@ static bool order_anchor(Pass *p, const Op *op, Layout *out)
 static bool classes_anchor(const Pass *p, const Op *op, Layout *out)
 {
     const Type *t = &op->results[0]->type;
-    ThreadUnit u = p->plan->unit;
+    ThreadUnit u = p->unit;
     if (t->rank > 2 || !class_layout(t->dims[t->rank - 1], t->rank - 1, u, out))
         return false;
     if (t->rank == 1) {
@@ -559,6 +561,7 @@ static void place_anchor(Pass *p, const Anchor *a)
     const Region *body = p->plan->par->regions[p->plan->par->nregions - 1];
     const Type *t = &a->value->type;
     Layout l;
+    p->unit = unit_at(p->plan, a->op);
     if (!a->op->access) {
         if (a->op->nresults && a->value == a->op->results[0]) {
             if (!classes_anchor(p, a->op, &l))
@@ -567,7 +570,7 @@ static void place_anchor(Pass *p, const Anchor *a)
             l = spread_over(p, t, a->op->axis);
         } else if (a->op->code == OP_SUM) {
             SpreadRequest q = {a->op->axis, t->dims[a->op->axis], -1, 1, false};
-            l = layout_spread(t, q, p->plan->unit);
+            l = layout_spread(t, q, p->unit);
         } else if (!order_anchor(p, a->op, &l)) {
             return;
         }
@@ -577,17 +580,27 @@ static void place_anchor(Pass *p, const Anchor *a)
     int fast = fast_axis(a->op, t);
     Path path = path_of(p->low, p->plan, a->op);
     bool asked = path.elements && t->dims[fast] % path.elements == 0;
-    if ((path.smem || path.tma) && p->plan->unit.lanes > 1 && !feeds_ring(p, a))
+    if ((path.smem || path.tma) && p->unit.lanes > 1 && !feeds_ring(p, a))
         return; /* from shared memory it comes in any layout */
     int other = a->op->code == OP_LOAD ? store_axis(a->value, a->op->parent, fast) : -1;
     if (type_elements(t) <= MOST_REPLICATED && is_indexed(a->value, body))
-        l = replicated(t, p->plan->unit);
+        l = replicated(t, p->unit);
     else if (asked && other < 0)
         l = spread_vectors(p, t, fast, path.elements, MOST_VECTOR);
     else
         l = other >= 0 ? spread_square(p, t, fast, other)
                        : spread_tile(p, t, fast, ends_anywhere(a->op) ? 1 : MOST_VECTOR);
     place(p, a->value, &l);
+}
+
+static bool place_plainly(Pass *p, const Op *op, const Value *v)
+{
+    if (v->type.kind != TY_TILE || is_uniform(v) || p->low->placed[v->id])
+        return false;
+    p->unit = unit_at(p->plan, op);
+    Layout l = spread_tile(p, &v->type, v->type.rank - 1, MOST_VECTOR);
+    place(p, v, &l);
+    return true;
 }
 
 /* The first tile that is still open gets a plain layout; true if there was one. */
@@ -597,14 +610,12 @@ static bool place_rest(Pass *p, const Region *r)
         for (int i = 0; i < op->nregions; i++)
             if (place_rest(p, op->regions[i]))
                 return true;
-        for (int i = 0; i < op->nresults; i++) {
-            const Value *v = op->results[i];
-            if (v->type.kind != TY_TILE || is_uniform(v) || p->low->placed[v->id])
-                continue;
-            Layout l = spread_tile(p, &v->type, v->type.rank - 1, MOST_VECTOR);
-            place(p, v, &l);
-            return true;
-        }
+        for (int i = 0; op->code == OP_GET && i < op->regions[0]->nargs; i++)
+            if (place_plainly(p, op, op->regions[0]->args[i]))
+                return true;
+        for (int i = 0; i < op->nresults; i++)
+            if (place_plainly(p, op, op->results[i]))
+                return true;
     }
     return false;
 }
@@ -623,6 +634,7 @@ static void ask_vectors(Pass *p, const Region *r)
         if (!path.elements || path.smem || fast < 0 || v->type.dims[fast] % path.elements ||
             vectors_along(&p->low->layout[v->id], fast, path.elements).n == path.elements)
             continue;
+        p->unit = unit_at(p->plan, op);
         p->low->layout[v->id] = spread_vectors(p, &v->type, fast, path.elements, MOST_VECTOR);
     }
 }

@@ -12,6 +12,8 @@ bool lower_kernel(Lowered *low)
             !place_named(low, &low->phases[i]) || !pipeline_loads(low, &low->phases[i]) ||
             !chunk_tiles(low, &low->phases[i]))
             return false;
+        else
+            hand_to_roles(low, &low->phases[i]);
     low->layouts = low->kernel->next_id;
     low->cells = NEW_ARRAY(low->arena, Cells *, low->layouts);
     low->layout = NEW_ARRAY(low->arena, Layout, low->layouts);

@@ -7,9 +7,13 @@
 #include "compiler/program.h"
 
 /* What the schedule says of one phase. */
+typedef struct RolePlan RolePlan; /* roles.h */
+
 typedef struct PhasePlan {
     const Op *par;
-    ThreadUnit unit;
+    ThreadUnit unit; /* of what stands outside of roles */
+    RolePlan *roles;
+    int nroles;
     int pack;     /* programs side by side in a block */
     int resident; /* registers are few enough for as many blocks an SM; 0: nothing is asked */
     int group;    /* so many numbers of the last but one range run together; 0: one */
@@ -91,6 +95,12 @@ bool lower_kernel(Lowered *);
 bool plan_phases(Lowered *);
 /* The first range that the host cannot count; the number of ranges if it can count all. */
 int ragged_from(const Op *par);
+/* roles.c: the warps of roles; with them the block's. After its unit. False after a message. */
+bool plan_roles(Lowered *, PhasePlan *);
+/* The threads that run the operation: of its role, if it has one. */
+ThreadUnit unit_at(const PhasePlan *, const Op *);
+/* Tiles that stand outside of roles which use them become local tensors. Before layouts. */
+void hand_to_roles(Lowered *, const PhasePlan *);
 /* pdl.c: which launches start early. After units and launches are known. False after a message. */
 bool plan_pdl(Lowered *);
 /* A load of the tensor waits for the launch ahead. */

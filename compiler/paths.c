@@ -126,6 +126,9 @@ static bool check_tma(const Check *c, const Directive *d, const Word *tma)
         return diag_error(c->low->diag, (vector ? vector : cache)->pos, "leave it out",
                           "%s %s via tma: %s is for what threads move", c->verb, c->tensor,
                           vector ? "vector" : "cache");
+    if (p->nroles)
+        return diag_error(c->low->diag, tma->pos, "write `via smem`, or leave it out",
+                          "%s %s via tma: not in a program with roles yet", c->verb, c->tensor);
     if (p->joins || (p + 1 < end && p[1].joins))
         return diag_error(c->low->diag, tma->pos, "write `via smem`, or leave it out",
                           "%s %s via tma: not where several phases are one launch yet", c->verb,

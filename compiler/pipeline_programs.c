@@ -130,6 +130,8 @@ bool loop_programs(Lowered *low, PhasePlan *plan)
         return true;
     if (plan->ragged)
         return refuse(low, w, NULL, "the ranges of this phase are not counted before it starts");
+    if (plan->nroles)
+        return refuse(low, w, NULL, "the programs have roles");
     if (plan->syncs || plan->joins)
         return refuse(low, w, NULL, "a phase that meets others in its launch takes one program");
     if (!plan->looped)

@@ -104,7 +104,7 @@ bool plan_phases(Lowered *low)
         *p = (PhasePlan){.par = op, .unit = {32, 4}};
         p->ragged = ragged_from(op) < op->nregions - 1;
         p->syncs = has_sync(op->regions[op->nregions - 1]);
-        if (!unit(low, p))
+        if (!unit(low, p) || !plan_roles(low, p))
             return false;
         if (p->pack == 0)
             p->pack = p->unit.warps > 1 || p->syncs || p->unit.lanes == 32 ? 1

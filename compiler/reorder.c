@@ -19,7 +19,7 @@ static bool crosses_warps(const Reorder *r, const Op *op)
 {
     bool reduces = op->code == OP_SUM || op->code == OP_AMAX || op->code == OP_AMIN ||
                    op->code == OP_ANY || op->code == OP_ALL;
-    if (!reduces || op->axis < 0 || is_uniform(op->args[0]) || r->plan->unit.warps == 1)
+    if (!reduces || op->axis < 0 || is_uniform(op->args[0]) || unit_at(r->plan, op).warps == 1)
         return false;
     if (op->code == OP_SUM && op->order != ORDER_DEFAULT)
         return false;

@@ -131,6 +131,12 @@ static void extend(Buffer *b, const Statement *use)
             first = p->number;
             last = last_number(p);
         }
+    /* Roles run beside each other: what one of them has is not another's meanwhile. */
+    for (const Statement *p = use->parent; p; p = p->parent)
+        if (p->kind == STATEMENT_ROLES) {
+            first = p->number < first ? p->number : first;
+            last = last_number(p) > last ? last_number(p) : last;
+        }
     b->first = first < b->first ? first : b->first;
     b->last = last > b->last ? last : b->last;
 }
@@ -197,22 +203,28 @@ static void place_buffers(Statements *s, size_t reuse)
 /* ---- barriers ---- */
 
 /* What was touched since the last barrier. */
-typedef struct Touched {
+struct Touched {
     const Effect **items;
     int count, capacity;
-} Touched;
+};
 
 typedef struct Order {
     Statements *all;
     Touched jumps; /* at `continue` of the innermost loop */
 } Order;
 
-static void touch(Order *o, Touched *t, const Effect *e)
+static bool is_touched(const Touched *t, const Effect *e)
 {
     for (int i = 0; i < t->count; i++)
         if (t->items[i] == e)
-            return;
-    PUSH(o->all->arena, t, e);
+            return true;
+    return false;
+}
+
+static void touch(Order *o, Touched *t, const Effect *e)
+{
+    if (!is_touched(t, e))
+        PUSH(o->all->arena, t, e);
 }
 
 static void join(Order *o, Touched *t, const Touched *other)
@@ -315,6 +327,63 @@ static void order_loop(Order *o, Statement *loop, Touched *t)
     o->jumps = outer;
 }
 
+static bool has_effect(const Statement *block, const Effect *e)
+{
+    for (const Statement *s = block->first; s; s = s->next) {
+        if (s->effects.count && e >= s->effects.items && e < s->effects.items + s->effects.count)
+            return true;
+        if (has_effect(s, e))
+            return true;
+    }
+    return false;
+}
+
+static bool conflicts_inside(const Touched *t, const Statement *block)
+{
+    for (const Statement *s = block->first; s; s = s->next)
+        if (conflicts(t, s) || conflicts_inside(t, s))
+            return true;
+    return false;
+}
+
+static void touch_inside(Order *o, Touched *t, const Statement *block)
+{
+    for (const Statement *s = block->first; s; s = s->next) {
+        for (int i = 0; i < s->effects.count; i++)
+            touch(o, t, &s->effects.items[i]);
+        touch_inside(o, t, s);
+    }
+}
+
+/* Roles are ordered by nothing but pipes, and what a role did in the round before by a barrier of
+ * its own threads. For the others it is as if there were none: they did not meet at it. */
+static void order_roles(Order *o, Statement *roles, Touched *t)
+{
+    bool meets = false;
+    for (const Statement *role = roles->first; role; role = role->next) {
+        Touched others = {0};
+        for (int i = 0; i < t->count; i++)
+            if (!has_effect(role, t->items[i]))
+                touch(o, &others, t->items[i]);
+        meets |= conflicts_inside(&others, role);
+    }
+    if (meets) {
+        if (!roles->prev || roles->prev->kind != STATEMENT_SYNC)
+            insert_sync(o, roles);
+        t->count = 0;
+    }
+    for (Statement *role = roles->first; role; role = role->next) {
+        Touched own = {0};
+        for (int i = 0; role->left && i < role->left->count; i++)
+            if (is_touched(t, role->left->items[i]))
+                touch(o, &own, role->left->items[i]);
+        order_block(o, role, &own);
+        role->left = NEW(o->all->arena, Touched);
+        *role->left = own;
+    }
+    touch_inside(o, t, roles);
+}
+
 static void order_statement(Order *o, Statement *s, Touched *t, Touched *branch)
 {
     bool synced = s->prev && s->prev->kind == STATEMENT_SYNC;
@@ -335,6 +404,9 @@ static void order_statement(Order *o, Statement *s, Touched *t, Touched *branch)
         break;
     case STATEMENT_LOOP:
         order_loop(o, s, t);
+        break;
+    case STATEMENT_ROLES:
+        order_roles(o, s, t);
         break;
     case STATEMENT_THEN:
         *branch = copy(o, t);
@@ -426,6 +498,10 @@ static void print_block(Printer *p, const Statement *block, int indent)
         if (s->optional && !is_mentioned(p->root, s, s->optional))
             continue;
         p->place = s->place ? s->place : p->place;
+        if (s->kind == STATEMENT_ROLES) {
+            print_block(p, s, indent);
+            continue;
+        }
         begin_line(p, indent);
         if (s->kind == STATEMENT_SYNC) {
             put_line(out, p->sync, "\n");
@@ -433,8 +509,11 @@ static void print_block(Printer *p, const Statement *block, int indent)
             fprintf(out, "%s *const %s = (%s *)(shared + %zu);\n", s->buffer->type, s->buffer->name,
                     s->buffer->type, s->buffer->offset);
         } else if (s->kind >= STATEMENT_BLOCK) {
+            const char *outer = p->sync;
             put_line(out, s->text, *s->text ? " {\n" : "{\n");
+            p->sync = s->sync ? s->sync : outer;
             print_block(p, s, indent + 1);
+            p->sync = outer;
             begin_line(p, indent);
             fputs("}\n", out);
         } else {

@@ -13,6 +13,7 @@
 #include "compiler/layout.h"
 
 typedef struct Statement Statement;
+typedef struct Touched Touched; /* statement.c */
 
 /* A piece of shared memory that is written and read between two of its statements. */
 typedef struct Buffer {
@@ -47,7 +48,8 @@ typedef enum StatementKind {
     STATEMENT_BLOCK,  /* header { body } */
     STATEMENT_THEN,
     STATEMENT_ELSE, /* follows a THEN */
-    STATEMENT_LOOP
+    STATEMENT_LOOP,
+    STATEMENT_ROLES /* blocks that parts of the threads run at the same time */
 } StatementKind;
 
 struct Statement {
@@ -57,6 +59,8 @@ struct Statement {
     const char *optional;   /* the variable it declares; printed if another text has it */
     bool jumps;             /* to the next round of the innermost loop, or out of the program */
     bool programs;          /* of a block: what a program does, under a condition or in a loop */
+    const char *sync;       /* of a role: the text of a barrier of its threads, */
+    Touched *left;          /* and what it has touched since its last one */
     const char *last_round; /* of such a loop: a condition that its last round fulfils */
     int number;
     Buffer *buffer;

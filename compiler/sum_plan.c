@@ -52,7 +52,7 @@ static const Layout *keep_layout(Lowered *low, const PhasePlan *plan, const Op *
     *kept = low->layout[op->args[0]->id];
     if (!is_plannable(kept, op->axis, t->dims[op->axis])) {
         SpreadRequest plain = {t->rank - 1, 4, -1, 1, false};
-        *kept = layout_spread(t, plain, plan->unit);
+        *kept = layout_spread(t, plain, unit_at(plan, op));
     }
     if (!low->summed)
         low->summed = NEW_ARRAY(low->arena, const Layout *, low->layouts);

@@ -11,6 +11,18 @@
 
 #include "runtime/device/tile.h"
 
+/* The place of an item in a ring, and the parity of the phase that it fills there. */
+typedef struct TileItem {
+    int slot;
+    uint32_t parity;
+} TileItem;
+TILE_FN TileItem tile_next_item(TileItem i, int slots)
+{
+    const bool end = i.slot == slots - 1;
+    const TileItem next = {end ? 0 : i.slot + 1, i.parity ^ (end ? 1u : 0u)};
+    return next;
+}
+
 #ifdef TILE_MACHINE
 #include "runtime/machine/device_async.h"
 #else

@@ -338,8 +338,20 @@ def multilayers():
                    few=n in (1, 3))
 
 
+def fusions():
+    """Sums over splits, roles; 128 and 40 are shorter than BD and its half."""
+    for n, splits, d, rounds, bd in ((5, 3, 4096, 10, 512), (3, 16, 7168, 20, 512), (2, 1, 128, 1, 512),
+                                     (33, 2, 40, 10, 16), (4, 0, 520, 3, 512), (0, 2, 64, 2, 16)):
+        def make(r, n=n, splits=splits, d=d):
+            return {"mul": f32(r, splits, n, 24), "sqr": np.abs(f32(r, splits, n, scale=4 * d)), "scale": f32(r, 3),
+                    "base": f32(r, 24), "res": bf16(r, n, 4, d)}
+        yield Case("pre_big_fuse", f"pre_big_fuse {n}x4x{d} S={splits} R={rounds}", KERNELS + "mhc/pre_big_fuse.tile",
+                   "pre_big_fuse", {"D": d, "R": rounds, "BD": bd, "rms_eps": 1e-6, "pre_eps": 1e-2, "sink_eps": 1e-6,
+                                    "post_mult": 2}, make, ["post", "comb", "y"], few=n in (2, 33))
+
+
 GROUPS = [casts, e5m6, swiglu, swiglu_backwards, transposes, gates, mappings, norms, engrams, sinkhorns,
-          multilayers]
+          multilayers, fusions]
 
 
 def all_cases(words=(), few=False):
