@@ -239,18 +239,6 @@ static const char *what(Trial *t)
                         variant_text(&t->plan.program, &t->plan.variant));
 }
 
-static bool has_mma(const Region *region)
-{
-    for (const Op *op = region->first; op; op = op->next) {
-        if (op->code == OP_MMA)
-            return true;
-        for (int i = 0; i < op->nregions; i++)
-            if (has_mma(op->regions[i]))
-                return true;
-    }
-    return false;
-}
-
 /* Bit for bit, but for what is @nondet. */
 static bool is_equal(Trial *t, char **expected)
 {
@@ -276,7 +264,7 @@ static bool is_equal(Trial *t, char **expected)
 
 static bool run_seeds(Trial *t, char **initial, char **expected)
 {
-    bool compare = !has_mma(t->plan.kernel->body), ok = true;
+    bool compare = !region_has(t->plan.kernel->body, OP_MMA), ok = true;
     uint64_t first = t->command.seed;
     for (int i = 0; i < t->seeds && ok; i++) {
         t->command.seed = first + (uint64_t)i;

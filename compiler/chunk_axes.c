@@ -284,7 +284,7 @@ bool chunk_reduces(const Chunk *ch, const Op *op)
            (op->axis < 0 || op->axis == chunk_cut(ch, op->args[0]).axis);
 }
 
-bool chunk_touches(const Chunk *ch, const Op *op)
+static bool takes_or_gives_cut(const Chunk *ch, const Op *op)
 {
     for (int i = 0; i < op->nargs; i++)
         if (is_cut(ch, op->args[i]))
@@ -292,6 +292,13 @@ bool chunk_touches(const Chunk *ch, const Op *op)
     for (int i = 0; i < op->nresults; i++)
         if (is_cut(ch, op->results[i]))
             return true;
+    return false;
+}
+
+bool chunk_touches(const Chunk *ch, const Op *op)
+{
+    if (takes_or_gives_cut(ch, op))
+        return true;
     for (int i = 0; i < op->nregions; i++)
         for (const Op *inner = op->regions[i]->first; inner; inner = inner->next)
             if (chunk_touches(ch, inner))
@@ -399,12 +406,8 @@ static bool check_along(Chunk *ch, const Op *op)
 /* Is something cut that the operation takes, gives, or hands to its regions? */
 static bool has_cut(const Chunk *ch, const Op *op)
 {
-    for (int i = 0; i < op->nargs; i++)
-        if (is_cut(ch, op->args[i]))
-            return true;
-    for (int i = 0; i < op->nresults; i++)
-        if (is_cut(ch, op->results[i]))
-            return true;
+    if (takes_or_gives_cut(ch, op))
+        return true;
     for (int i = 0; i < op->nregions; i++)
         for (int k = 0; k < op->regions[i]->nargs; k++)
             if (is_cut(ch, op->regions[i]->args[k]))

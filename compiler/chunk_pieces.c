@@ -5,24 +5,11 @@
 #include "compiler/counts.h"
 #include "compiler/locals.h"
 
-static const Region *home(const Value *v)
-{
-    return v->op ? v->op->parent : v->region;
-}
-
-static bool is_inside(const Region *r, const Op *loop)
-{
-    for (; r; r = r->parent ? r->parent->parent : NULL)
-        if (r->parent == loop)
-            return true;
-    return false;
-}
-
 /* The loop over pieces around what computes the value; NULL: none is. */
 static Op *loop_of(const Chunk *ch, const Value *v)
 {
     for (int i = 0; i < ch->loops.count; i++)
-        if (is_inside(home(v), ch->loops.items[i]))
+        if (is_below_op(value_region(v), ch->loops.items[i]))
             return ch->loops.items[i];
     return NULL;
 }
@@ -33,21 +20,6 @@ static Value *constant(Chunk *ch, Op *at, const Type *t, uint64_t bits)
 {
     Op *op = op_new(ch->kernel, OP_CONST, at->pos, 0, NULL, 1, t);
     op->bits = bits;
-    op_insert_before(at, op);
-    return op->results[0];
-}
-
-static Value *number(Chunk *ch, Op *at, int64_t n)
-{
-    Type t = scalar_type(DT_I64);
-    return constant(ch, at, &t, (uint64_t)n);
-}
-
-static Value *binary(Chunk *ch, Op *at, OpCode code, Value *a, Value *b)
-{
-    Type t = scalar_type(DT_I64);
-    Value *args[2] = {a, b};
-    Op *op = op_new(ch->kernel, code, at->pos, 2, args, 1, &t);
     op_insert_before(at, op);
     return op->results[0];
 }
@@ -67,9 +39,9 @@ Op *chunk_loop(Chunk *ch, Pos pos, Op *at, int carried, Value *const *start)
     Type *types = NEW_ARRAY(ch->low->arena, Type, 1 + carried);
     Value **args = NEW_ARRAY(ch->low->arena, Value *, 3 + carried);
     types[0] = scalar_type(DT_I64);
-    args[0] = number(ch, at, 0);
-    args[1] = number(ch, at, ch->size);
-    args[2] = number(ch, at, ch->piece);
+    args[0] = number_before(ch->kernel, at, 0);
+    args[1] = number_before(ch->kernel, at, ch->size);
+    args[2] = number_before(ch->kernel, at, ch->piece);
     for (int k = 0; k < carried; k++) {
         args[3 + k] = start[k];
         types[1 + k] = start[k]->type;
@@ -107,8 +79,10 @@ static Value *start_of(Chunk *ch, Op *loop, int64_t piece)
         return index;
     if (!(is = find_taken(ch, index, loop, piece))) {
         Op *at = loop->regions[0]->first;
-        Value *round = binary(ch, at, OP_FDIV, index, number(ch, at, ch->piece));
-        is = binary(ch, at, OP_MUL, round, number(ch, at, piece));
+        Value *round = binary_before(ch->kernel, at->pos, at, OP_FDIV, index,
+                                     number_before(ch->kernel, at, ch->piece));
+        is = binary_before(ch->kernel, at->pos, at, OP_MUL, round,
+                           number_before(ch->kernel, at, piece));
         note_taken(ch, index, loop, piece, is);
     }
     return is;
@@ -270,7 +244,8 @@ static void cut_access(Chunk *ch, Op *loop, Op *op, Cut c)
         arg += a->axis[i].kind != AX_FULL;
     Value *start = start_of(ch, loop, c.piece);
     if (kind == AX_SLICE) {
-        op->args[arg] = binary(ch, op, OP_ADD, widened(ch, op, op->args[arg]), start);
+        op->args[arg] = binary_before(ch->kernel, op->pos, op, OP_ADD,
+                                      widened(ch, op, op->args[arg]), start);
         return;
     }
     Value **args = NEW_ARRAY(ch->kernel->arena, Value *, op->nargs + 1);

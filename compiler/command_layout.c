@@ -149,18 +149,11 @@ static const Region *body_of(const PhasePlan *phase)
     return phase->par->regions[phase->par->nregions - 1];
 }
 
-static bool is_inside(const Region *r, const Region *body)
-{
-    while (r != body && r->parent)
-        r = r->parent->parent;
-    return r == body;
-}
-
 static const PhasePlan *phase_of(const Layouts *l, const Value *v)
 {
     const Region *r = v->op ? v->op->parent : v->region;
     for (int i = 0; i < l->low.nphases; i++)
-        if (is_inside(r, body_of(&l->low.phases[i])))
+        if (is_below_region(r, body_of(&l->low.phases[i])))
             return &l->low.phases[i];
     return &l->low.phases[0];
 }

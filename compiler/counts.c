@@ -22,19 +22,6 @@ static Atom *atom_new(Counts *c, const char *key, const char *text)
     return a;
 }
 
-static bool inside(const Region *r, const Op *ancestor)
-{
-    for (; r; r = r->parent ? r->parent->parent : NULL)
-        if (r->parent == ancestor)
-            return true;
-    return false;
-}
-
-static const Region *home(const Value *v)
-{
-    return v->op ? v->op->parent : v->region;
-}
-
 /* A value that is only equal to itself. */
 static Sum opaque(Counts *c, const Value *v)
 {
@@ -42,7 +29,7 @@ static Sum opaque(Counts *c, const Value *v)
     Atom *a = atom_new(c, arena_format(c->arena, "v%d", v->id),
                        name ? name : arena_format(c->arena, "value %d", v->id));
     a->is_condition = v->type.dtype == DT_BOOL && v->type.rank == 0;
-    a->is_opaque = inside(home(v), c->roles);
+    a->is_opaque = is_below_op(value_region(v), c->roles);
     return sum_of_atom(c, a);
 }
 
@@ -163,7 +150,7 @@ static bool stable_load(Counts *c, const Op *op)
         return false;
     if (root->op->tensor->dir == PARAM_IN)
         return true;
-    if (!inside(op->parent, c->roles))
+    if (!is_below_op(op->parent, c->roles))
         return false;
     for (int i = 0; i < c->roles->nregions; i++)
         if (stored_in(c->roles->regions[i], root))

@@ -6,18 +6,6 @@
  * again has seen every program publish to the other since, hence be done with reading. */
 #include "compiler/cuda_order.h"
 
-static bool has_exchange(const Region *r)
-{
-    for (const Op *op = r->first; op; op = op->next) {
-        if (op->code == OP_EXCHANGE)
-            return true;
-        for (int i = 0; i < op->nregions; i++)
-            if (has_exchange(op->regions[i]))
-                return true;
-    }
-    return false;
-}
-
 /* Barriers stand between reading the generation or words and the next publication, and before the
  * generation is written: all threads are done with reading then. Between a publication and the
  * wait for the others there is none, unless a loop brings it back. */
@@ -30,7 +18,7 @@ static void tell(Cuda *c, bool write, const Op *op)
 
 void begin_exchanges(Cuda *c, const Op *par)
 {
-    c->exchanging = has_exchange(par->regions[par->nregions - 1]) ? par : NULL;
+    c->exchanging = region_has(par->regions[par->nregions - 1], OP_EXCHANGE) ? par : NULL;
     if (!c->exchanging)
         return;
     const char *words = host_scratch(c->host, host_constant(c->host, EXCHANGE_AT), "uint64_t *",

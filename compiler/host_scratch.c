@@ -3,21 +3,9 @@
 
 enum { PART_BYTES = 256 };
 
-static bool has_syncs(const Region *r)
-{
-    for (const Op *op = r->first; op; op = op->next) {
-        if (op->code == OP_GRID_SYNC || op->code == OP_EXCHANGE)
-            return true;
-        for (int i = 0; i < op->nregions; i++)
-            if (has_syncs(op->regions[i]))
-                return true;
-    }
-    return false;
-}
-
 static bool has_barriers(const Host *h)
 {
-    return h->fused || has_syncs(h->kernel->body);
+    return h->fused || region_syncs(h->kernel->body);
 }
 
 int64_t exchange_words(const Region *r)
@@ -29,8 +17,10 @@ int64_t exchange_words(const Region *r)
             const Type *t = &op->results[0]->type;
             n = type_elements(t) * (dtype_info[t->dtype].bits > 32 ? 2 : 1);
         }
-        for (int i = 0; i < op->nregions; i++)
-            n = exchange_words(op->regions[i]) > n ? exchange_words(op->regions[i]) : n;
+        for (int i = 0; i < op->nregions; i++) {
+            int64_t inner = exchange_words(op->regions[i]);
+            n = inner > n ? inner : n;
+        }
         most = n > most ? n : most;
     }
     return (most + 31) / 32 * 32;

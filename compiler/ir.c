@@ -197,6 +197,59 @@ bool value_int(const Value *v, int64_t *out)
     return true;
 }
 
+const Region *value_region(const Value *v)
+{
+    return v->op ? v->op->parent : v->region;
+}
+
+static const Region *above(const Region *r)
+{
+    return r->parent ? r->parent->parent : NULL;
+}
+
+bool is_below_region(const Region *r, const Region *of)
+{
+    while (r && r != of)
+        r = above(r);
+    return r;
+}
+
+bool is_below_op(const Region *r, const Op *op)
+{
+    while (r && r->parent != op)
+        r = above(r);
+    return r;
+}
+
+bool region_has(const Region *r, OpCode code)
+{
+    for (const Op *op = r->first; op; op = op->next) {
+        if (op->code == code)
+            return true;
+        for (int i = 0; i < op->nregions; i++)
+            if (region_has(op->regions[i], code))
+                return true;
+    }
+    return false;
+}
+
+bool region_syncs(const Region *r)
+{
+    return region_has(r, OP_GRID_SYNC) || region_has(r, OP_EXCHANGE);
+}
+
+int count_uses(const Region *r, const Value *v)
+{
+    int n = 0;
+    for (const Op *op = r ? r->first : NULL; op; op = op->next) {
+        for (int i = 0; i < op->nargs; i++)
+            n += op->args[i] == v && op->code != OP_BIND;
+        for (int i = 0; i < op->nregions; i++)
+            n += count_uses(op->regions[i], v);
+    }
+    return n;
+}
+
 int access_args(const Access *a)
 {
     int n = 0;

@@ -174,6 +174,18 @@ Type access_type(DType t, const Access *, Value *const *index_args);
 /* How many args the access takes. */
 int access_args(const Access *);
 
+/* Where a value is made, or which region has it as an arg. */
+const Region *value_region(const Value *);
+/* The region is that one, or below it; it is a region of the op, or below one. */
+bool is_below_region(const Region *, const Region *);
+bool is_below_op(const Region *, const Op *);
+/* There is such an op in the region, or below. */
+bool region_has(const Region *, OpCode);
+/* All blocks wait for each other in it: `grid_sync` or an exchange. */
+bool region_syncs(const Region *);
+/* How often the region uses the value, and those below; names for people are no uses. */
+int count_uses(const Region *, const Value *);
+
 /* Every use of `old` in the region and below becomes one of `by`. */
 void replace_uses(Region *, const Value *old, Value *by);
 

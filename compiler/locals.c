@@ -55,16 +55,22 @@ Op *insert_after(Op *at, Op *op)
     return op;
 }
 
-int count_uses(const Region *r, const Value *v)
+Value *number_before(Kernel *k, Op *at, int64_t n)
 {
-    int n = 0;
-    for (const Op *op = r->first; op; op = op->next) {
-        for (int i = 0; i < op->nargs; i++)
-            n += op->args[i] == v && op->code != OP_BIND;
-        for (int i = 0; i < op->nregions; i++)
-            n += count_uses(op->regions[i], v);
-    }
-    return n;
+    Type t = scalar_type(DT_I64);
+    Op *op = op_new(k, OP_CONST, at->pos, 0, NULL, 1, &t);
+    op->bits = (uint64_t)n;
+    op_insert_before(at, op);
+    return op->results[0];
+}
+
+Value *binary_before(Kernel *k, Pos pos, Op *at, OpCode code, Value *a, Value *b)
+{
+    Type t = scalar_type(DT_I64);
+    Value *args[2] = {a, b};
+    Op *op = op_new(k, code, pos, 2, args, 1, &t);
+    op_insert_before(at, op);
+    return op->results[0];
 }
 
 static void drop_value(Value **list, int *count, int at)

@@ -1,4 +1,4 @@
-/* Passes that keep a tile in a local tensor: operations on it. */
+/* What passes build: operations on local tensors that keep a tile, arithmetic of indices. */
 #ifndef TILE_LOCALS_H
 #define TILE_LOCALS_H
 
@@ -14,8 +14,9 @@ Op *local_access(Kernel *, Pos, Value *local, int axis, int64_t extent, Value *s
 typedef void OpFn(void *context, Op *);
 void each_op(const Region *, OpFn *, void *context);
 Op *insert_after(Op *at, Op *); /* gives the second */
-/* How often the region uses the value, and those inside; names for people are no uses. */
-int count_uses(const Region *, const Value *);
+/* An i64, or an operation on two of them, in front of `at`. */
+Value *number_before(Kernel *, Op *at, int64_t);
+Value *binary_before(Kernel *, Pos, Op *at, OpCode, Value *, Value *);
 
 /* A loop's carried value k, or result k of an `if`, is taken away, and what yields give for it. It
  * has no uses any more. */

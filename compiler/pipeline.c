@@ -12,6 +12,7 @@
 
 #include "compiler/counts.h"
 #include "compiler/directives.h"
+#include "compiler/locals.h"
 #include "compiler/paths.h"
 
 /* ---- directives ---- */
@@ -66,24 +67,11 @@ static bool is_read_only(const Pipeline *p, const Value *tensor)
     return t->tensor && !is_written(par->regions[par->nregions - 1], t);
 }
 
-static bool is_inside(const Region *r, const Region *of)
-{
-    for (; r; r = r->parent ? r->parent->parent : NULL)
-        if (r == of)
-            return true;
-    return false;
-}
-
-static const Region *home(const Value *v)
-{
-    return v->op ? v->op->parent : v->region;
-}
-
 /* Known a round ahead: made of the loop's index and of what does not change in the loop. */
 static bool is_predictable(const Pipeline *p, const Value *v)
 {
     const Region *body = p->loop->regions[0];
-    if (!is_inside(home(v), body))
+    if (!is_below_region(value_region(v), body))
         return true;
     if (!v->op)
         return v == body->args[0];
@@ -137,7 +125,7 @@ static Value *copy_value(Pipeline *p, Copies *c, Op *before, Value *v)
     for (int i = 0; i < c->count; i++)
         if (c->items[i].from == v)
             return c->items[i].to;
-    if (!is_inside(home(v), body))
+    if (!is_below_region(value_region(v), body))
         return v;
     Op *op = v->op, *copy;
     Value **args = NEW_ARRAY(p->low->arena, Value *, op->nargs);
@@ -155,13 +143,6 @@ static Value *copy_value(Pipeline *p, Copies *c, Op *before, Value *v)
     op_insert_before(before, copy);
     PUSH(p->low->arena, c, ((__typeof__(*c->items)){v, result}));
     return result;
-}
-
-static Op *binary(Pipeline *p, OpCode code, Value *a, Value *b)
-{
-    Type t = scalar_type(DT_I64);
-    Value *args[2] = {a, b};
-    return op_new(p->kernel, code, p->loop->pos, 2, args, 1, &t);
 }
 
 /* The copy of a load for round `index`, put before `at`. */
@@ -219,14 +200,7 @@ void yield_value(Pipeline *p, Value *v)
 
 static bool has_mma(const Region *r)
 {
-    for (const Op *op = r->first; op; op = op->next) {
-        if (op->code == OP_MMA || op->code == OP_MMA_SCALED)
-            return true;
-        for (int i = 0; i < op->nregions; i++)
-            if (has_mma(op->regions[i]))
-                return true;
-    }
-    return false;
+    return region_has(r, OP_MMA) || region_has(r, OP_MMA_SCALED);
 }
 
 bool asks_table(const Op *load)
@@ -241,17 +215,11 @@ bool asks_table(const Op *load)
 Value *later(Pipeline *p, Value *index, int k, bool last, Op *at)
 {
     Value *step = p->loop->args[2], *next = index;
-    for (int i = 0; i < k; i++) {
-        Op *add = binary(p, OP_ADD, next, step);
-        op_insert_before(at, add);
-        next = add->results[0];
-    }
+    for (int i = 0; i < k; i++)
+        next = binary_before(p->kernel, p->loop->pos, at, OP_ADD, next, step);
     if (last) {
-        Op *end = binary(p, OP_SUB, p->loop->args[1], step);
-        op_insert_before(at, end);
-        Op *less = binary(p, OP_MIN, next, end->results[0]);
-        op_insert_before(at, less);
-        next = less->results[0];
+        Value *end = binary_before(p->kernel, p->loop->pos, at, OP_SUB, p->loop->args[1], step);
+        next = binary_before(p->kernel, p->loop->pos, at, OP_MIN, next, end);
     }
     return next;
 }

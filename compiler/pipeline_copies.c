@@ -13,35 +13,20 @@
 #include "compiler/paths.h"
 #include "compiler/pipeline.h"
 
-static Value *number(Pipeline *p, int64_t n, Op *at)
-{
-    Type t = scalar_type(DT_I64);
-    Op *op = op_new(p->kernel, OP_CONST, p->loop->pos, 0, NULL, 1, &t);
-    op->bits = (uint64_t)n;
-    op_insert_before(at, op);
-    return op->results[0];
-}
-
 /* (slot + n) % stages */
 static Value *slot_after(Pipeline *p, Value *slot, int64_t n, Op *at)
 {
-    Type t = scalar_type(DT_I64);
-    if (n) {
-        Value *sum[2] = {slot, number(p, n, at)};
-        Op *add = op_new(p->kernel, OP_ADD, p->loop->pos, 2, sum, 1, &t);
-        op_insert_before(at, add);
-        slot = add->results[0];
-    }
-    Value *args[2] = {slot, number(p, p->stages, at)};
-    Op *rest = op_new(p->kernel, OP_MOD, p->loop->pos, 2, args, 1, &t);
-    op_insert_before(at, rest);
-    return rest->results[0];
+    if (n)
+        slot = binary_before(p->kernel, p->loop->pos, at, OP_ADD, slot,
+                             number_before(p->kernel, at, n));
+    return binary_before(p->kernel, p->loop->pos, at, OP_MOD, slot,
+                         number_before(p->kernel, at, p->stages));
 }
 
 /* A new group begins; all but the last n are there. */
 static Op *end_group(Pipeline *p, int n, Op *at)
 {
-    Value *groups = number(p, n, at);
+    Value *groups = number_before(p->kernel, at, n);
     Op *op = op_new(p->kernel, OP_COPIES, p->loop->pos, 1, &groups, 0, NULL);
     op_insert_before(at, op);
     return op;
@@ -108,7 +93,8 @@ static void copy_first(Pipeline *p, Op *load, Value *ring, int k)
 {
     bool last = asks_table(load);
     Op *at = last ? if_any_round(p) : p->loop;
-    copy_round(p, load, ring, later(p, p->loop->args[0], k, last, at), number(p, k, at), at);
+    copy_round(p, load, ring, later(p, p->loop->args[0], k, last, at),
+               number_before(p->kernel, at, k), at);
 }
 
 static bool check_load(const Pipeline *p, const Op *load, const Word *word)
@@ -154,7 +140,7 @@ bool copy_ahead(Pipeline *p, Op *const *loads, int count, const Word *word)
             copy_first(p, loads[i], rings[i], k);
         end_group(p, p->stages, p->loop);
     }
-    Value *slot = carry_value(p, number(p, 0, p->loop));
+    Value *slot = carry_value(p, number_before(p->kernel, p->loop, 0));
     slot->name = "slot";
     Op *first = body->first;
     Value *read = slot_after(p, slot, 0, first), *write = slot_after(p, slot, ahead, first);
@@ -214,7 +200,7 @@ bool boxes_ahead(Pipeline *p, Op **loads, int count)
     for (int k = 0; k < ahead; k++)
         for (int i = 0; i < count; i++)
             copy_first(p, loads[i], b.rings[i], k);
-    b.slot = carry_value(p, number(p, 0, p->loop));
+    b.slot = carry_value(p, number_before(p->kernel, p->loop, 0));
     b.slot->name = "slot";
     b.end = p->loop->results[p->loop->nresults - 1];
     Op *first = body->first;

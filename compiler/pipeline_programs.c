@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "compiler/directives.h"
+#include "compiler/locals.h"
 
 typedef struct Programs {
     Lowered *low;
@@ -19,22 +20,9 @@ typedef struct Programs {
     Value *from[MAX_RANK], *step[MAX_RANK];
 } Programs;
 
-static Value *number(Programs *p, int64_t n, Op *at)
-{
-    Type t = scalar_type(DT_I64);
-    Op *op = op_new(p->kernel, OP_CONST, p->par->pos, 0, NULL, 1, &t);
-    op->bits = (uint64_t)n;
-    op_insert_before(at, op);
-    return op->results[0];
-}
-
 static Value *binary(Programs *p, OpCode code, Value *a, Value *b, Op *at)
 {
-    Type t = scalar_type(DT_I64);
-    Value *args[2] = {a, b};
-    Op *op = op_new(p->kernel, code, p->par->pos, 2, args, 1, &t);
-    op_insert_before(at, op);
-    return op->results[0];
+    return binary_before(p->kernel, p->par->pos, at, code, a, b);
 }
 
 static Region *new_region(Programs *p, Op *parent, int indices)
@@ -57,11 +45,11 @@ static void take_range(Programs *p, int k, Region *range)
     p->from[k] = yield->args[0];
     p->step[k] = yield->args[2];
     Value *length = binary(p, OP_SUB, yield->args[1], p->from[k], p->end);
-    Value *rest = binary(p, OP_SUB, p->step[k], number(p, 1, p->end), p->end);
+    Value *rest = binary(p, OP_SUB, p->step[k], number_before(p->kernel, p->end, 1), p->end);
     Value *up = binary(p, OP_ADD, length, rest, p->end);
     Value *points = binary(p, OP_FDIV, up, p->step[k], p->end);
-    p->count[k] = binary(p, OP_MAX, points, number(p, 0, p->end), p->end);
-    p->divisor[k] = binary(p, OP_MAX, points, number(p, 1, p->end), p->end);
+    p->count[k] = binary(p, OP_MAX, points, number_before(p->kernel, p->end, 0), p->end);
+    p->divisor[k] = binary(p, OP_MAX, points, number_before(p->kernel, p->end, 1), p->end);
 }
 
 /* The indices of program n; the last runs fastest. */
@@ -108,7 +96,8 @@ static void build(Programs *p, Value *resident)
         op_remove(op);
         region_append(round, op);
     }
-    Value *range[3] = {number(p, 0, bounds->last), resident, number(p, 1, bounds->last)};
+    Value *range[3] = {number_before(p->kernel, bounds->last, 0), resident,
+                       number_before(p->kernel, bounds->last, 1)};
     op_remove(bounds->last);
     region_append(bounds, op_new(p->kernel, OP_YIELD, par->pos, 3, range, 0, NULL));
     par->nregions = 0;

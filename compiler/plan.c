@@ -51,18 +51,6 @@ int ragged_from(const Op *par)
     return par->nregions - 1;
 }
 
-static bool has_sync(const Region *r)
-{
-    for (const Op *op = r->first; op; op = op->next) {
-        if (op->code == OP_GRID_SYNC || op->code == OP_EXCHANGE)
-            return true;
-        for (int i = 0; i < op->nregions; i++)
-            if (has_sync(op->regions[i]))
-                return true;
-    }
-    return false;
-}
-
 static int threads_of(const PhasePlan *p)
 {
     return p->unit.lanes * p->unit.warps * p->pack;
@@ -103,7 +91,7 @@ bool plan_phases(Lowered *low)
         PhasePlan *p = &low->phases[low->nphases++];
         *p = (PhasePlan){.par = op, .unit = {32, 4}};
         p->ragged = ragged_from(op) < op->nregions - 1;
-        p->syncs = has_sync(op->regions[op->nregions - 1]);
+        p->syncs = region_syncs(op->regions[op->nregions - 1]);
         if (!unit(low, p) || !plan_roles(low, p))
             return false;
         if (p->pack == 0)

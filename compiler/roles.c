@@ -130,21 +130,13 @@ typedef struct Hand {
     } values;
 } Hand;
 
-static bool is_inside(const Op *roles, const Value *v)
-{
-    for (const Region *r = v->op ? v->op->parent : v->region; r && r->parent; r = r->parent->parent)
-        if (r->parent == roles)
-            return true;
-    return false;
-}
-
 static void find_values(void *context, Op *op)
 {
     Hand *h = context;
     for (int i = 0; i < op->nargs; i++) {
         Value *v = op->args[i];
         bool known = v->type.kind != TY_TILE || is_uniform(v) || type_elements(&v->type) == 0 ||
-                     op->code == OP_BIND || is_inside(h->roles, v);
+                     op->code == OP_BIND || is_below_op(value_region(v), h->roles);
         for (int k = 0; k < h->values.count; k++)
             known |= h->values.items[k] == v;
         if (!known)

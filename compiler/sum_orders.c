@@ -104,18 +104,11 @@ static bool is_exact(OpCode code)
     }
 }
 
-static bool is_inside(const Region *r, const Region *body)
-{
-    while (r != body && r && r->parent)
-        r = r->parent->parent;
-    return r == body;
-}
-
 /* Does the value depend on one that the loop carries, through an operation that rounds? */
 static bool rounds(const Region *body, const Value *v, bool rounded, int *budget)
 {
     const Op *op = v->op ? v->op : v->region->parent;
-    if (!is_inside(v->op ? op->parent : v->region, body))
+    if (!is_below_region(value_region(v), body))
         return false;
     if (--*budget < 0)
         return true;

@@ -51,19 +51,6 @@ static bool verify_digits(Verifier *v, const Op *op)
                        (long long)n, op->axis);
 }
 
-/* Names for people are no uses. */
-static int uses(const Region *r, const Value *value)
-{
-    int n = 0;
-    for (const Op *op = r ? r->first : NULL; op; op = op->next) {
-        for (int a = 0; a < op->nargs; a++)
-            n += op->args[a] == value && op->code != OP_BIND;
-        for (int i = 0; i < op->nregions; i++)
-            n += uses(op->regions[i], value);
-    }
-    return n;
-}
-
 static bool verify_fused(Verifier *v, const Op *op)
 {
     const Value *product = op->args[0];
@@ -71,7 +58,7 @@ static bool verify_fused(Verifier *v, const Op *op)
         return verify_fail(v, op, "fused: the arg is no product of f32");
     if (product->op->parent != op->parent)
         return verify_fail(v, op, "fused: the product stands in another region");
-    return uses(op->parent, product) == 1 ||
+    return count_uses(op->parent, product) == 1 ||
            verify_fail(v, op, "fused: the product has another use");
 }
 

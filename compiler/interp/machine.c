@@ -135,18 +135,6 @@ static bool bind_memories(Machine *m)
 
 /* ---- a run ---- */
 
-static bool region_has(const Region *r, OpCode code)
-{
-    for (const Op *op = r->first; op; op = op->next) {
-        if (op->code == code)
-            return true;
-        for (int i = 0; i < op->nregions; i++)
-            if (region_has(op->regions[i], code))
-                return true;
-    }
-    return false;
-}
-
 static bool run_once(Machine *m)
 {
     Worker w;
