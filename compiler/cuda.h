@@ -75,6 +75,7 @@ typedef struct Cuda {
     CudaView **view;     /* by Value.id, of tensors */
     bool *declared;      /* by Value.id: its variable is another's */
     const Op **deferred; /* by Value.id: written where it is used */
+    const char **fit;    /* of the first of two quotients: the name of "its operands fit" */
     const Op **user;     /* by Value.id: the last that uses it, */
     int *uses;           /* and how many do */
     Partial **partial;   /* by Value.id: a reduction's result that is not fetched yet */
@@ -344,6 +345,11 @@ void finish_reduction(Cuda *, const Value *);
 /* Over lanes and warps along the axis: `name`[0 .. n - 1], `f` joins two of type `t`. */
 void reduce_across(Cuda *, const Layout *, int axis, const char *f, const char *name, int64_t n,
                    DType t);
+
+/* ---- cuda_quotient.c ---- */
+/* f32 quotients of a thread; args: the texts of element r of the operands, `plain`: of the
+ * division. */
+bool emit_quotients(Cuda *, const Op *, char **args, const char *plain);
 
 /* ---- cuda_order.c ---- */
 bool emit_axis_op(Cuda *, const Op *);

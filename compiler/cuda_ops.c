@@ -302,21 +302,6 @@ static bool can_defer(Cuda *c, const Op *op)
 
 enum { LONGEST_DEFERRED = 160 };
 
-/* Several divisions of a thread without a branch each; odd operands are divided again. */
-static bool emit_divisions(Cuda *c, const Op *op, char **args)
-{
-    const Value *r = op->results[0];
-    long long n = registers(c, r);
-    const char *odd = new_temp(c, "odd"), *name = c_name(c, r);
-    line(c, "uint32_t %s = 0;", odd);
-    line(c, "TILE_EACH(r, %lld) %s = tile_max_u32(%s, tile_oddness(%s));", n, odd, odd, args[0]);
-    line(c, "TILE_EACH(r, %lld) %s = tile_max_u32(%s, tile_oddness(%s));", n, odd, odd, args[1]);
-    line(c, "TILE_EACH(r, %lld) %s[r] = tile_quotient(%s, %s);", n, name, args[0], args[1]);
-    line(c, "if (%s > TILE_ODD) TILE_EACH(r, %lld) %s[r] = %s;", odd, n, name,
-         elementwise_text(c, op, args));
-    return true;
-}
-
 enum { FEW_DIVISIONS = 4 };
 
 static bool emit_elementwise(Cuda *c, const Op *op)
@@ -345,7 +330,7 @@ static bool emit_elementwise(Cuda *c, const Op *op)
     declare(c, r);
     long long n = registers(c, r);
     if (op->code == OP_DIV && r->type.dtype == DT_F32 && n >= FEW_DIVISIONS)
-        return emit_divisions(c, op, args);
+        return emit_quotients(c, op, args, text);
     if (pair && n % 2 == 0)
         line(c, "TILE_STEP(r, %lld, 2) tile_split_%s(&%s[r], tile_f32_to_%s%s_pair(%s, %s));", n,
              pair, c_name(c, r), dtype_info[r->type.dtype].name,

@@ -310,26 +310,51 @@ TILE_FN int32_t tile_modulo_i32(int32_t n, TileDivisor d)
     return (int32_t)((uint32_t)n - (uint32_t)tile_divide_i32(n, d) * (uint32_t)d.divisor);
 }
 
-/* a / b, rounded as `/` rounds, without a branch: quotients of several elements overlap. It is
- * nothing where a or b is too large, too small, 0, inf or NaN: where tile_oddness of one is above
- * TILE_ODD. The caller takes the largest of many, and divides again if it is.
+/* a / b, rounded as `/` rounds, without a branch: quotients of several elements overlap. For b in
+ * [2^-60, 2^60] and a = 0 or |a| in [2^-60, 2^60]; for others it gives something else.
  *
  * One step of Newton's from the approximate reciprocal gives 1 / b to the nearest, except for a
  * fraction of all ones, whose reciprocal is known; then one correction of the quotient rounds it
- * rightly (Markstein, 1990), as nothing under- or overflows in [2^-60, 2^60]. */
-#define TILE_ODD (120u << 24)
-TILE_FN uint32_t tile_oddness(float x)
-{
-    return tile_bits(x) * 2u - (67u << 24);
-}
+ * rightly (Markstein, 1990), as nothing under- or overflows there. Of a = -0 the remainder b q - a
+ * is +0, and -y (+0) + q is -0 again. */
 TILE_FN float tile_quotient(float a, float b)
 {
     const uint32_t u = tile_bits(b);
     float y = tile_rcp_approx(b);
     y = TILE_FMA(y, TILE_FMA(-b, y, 1.0f), y);
-    y = (u & 0x7FFFFFu) == 0x7FFFFFu ? tile_float(0x7F000000u - u) : y;
+    y = (~u & 0x7FFFFFu) == 0 ? tile_float(0x7F000000u - u) : y;
     const float q = a * y;
-    return TILE_FMA(y, TILE_FMA(-b, q, a), q);
+    return TILE_FMA(-y, TILE_FMA(b, q, -a), q);
+}
+
+/* The operands of many quotients, gathered to ask once whether they fit: divisors, and numerators
+ * of one sign, by their bits, and other numerators, of which 0 fits too. */
+typedef struct TileOperands {
+    uint32_t low, high; /* of bits */
+    uint32_t least;     /* of 2 |bits| - 1, where 0 is the largest */
+    float top;          /* of |a| */
+} TileOperands;
+#define TILE_OPERANDS                      \
+    {                                      \
+        0xFFFFFFFFu, 0u, 0xFFFFFFFFu, 0.0f \
+    }
+TILE_FN void tile_gather_positive(TileOperands *o, float x)
+{
+    o->low = tile_min_u32(o->low, tile_bits(x));
+    o->high = tile_max_u32(o->high, tile_bits(x));
+}
+TILE_FN void tile_gather_numerator(TileOperands *o, float a)
+{
+    o->least = tile_min_u32(o->least, tile_bits(a) * 2u - 1u);
+    o->top = tile_max_abs_f32(o->top, a);
+}
+/* All within 2^-exponent and 2^exponent: for one quotient 60, and 40 where the first's are the
+ * numerators of a second. */
+enum { TILE_WIDE = 60, TILE_NEAR = 40 };
+TILE_FN bool tile_fit(TileOperands o, int exponent)
+{
+    const uint32_t low = (uint32_t)(127 - exponent) << 23, high = (uint32_t)(127 + exponent) << 23;
+    return o.low >= low && o.high <= high && o.least >= low * 2u - 1u && o.top <= tile_float(high);
 }
 
 /* 1 / x for x a power of two, 0, inf or NaN. */

@@ -342,17 +342,21 @@ static bool copies(void (*kernel)(Args), const Box &b, bool add)
             n = added(b.type, n, number(y, (size_t)at, size));
         memcpy(&y[(size_t)at], &n, size);
     });
-    return got == want && got_y == y;
+    if (got != want)
+        throw std::runtime_error("other bytes in shared memory");
+    if (got_y != y)
+        throw std::runtime_error("other bytes in the tensor");
+    return true;
 }
 
 // An error of the device is the end of a process: each tensor test has one of its own.
-static int only = -1;
+static int only = -1, tensor_tests;
 
 template <class Args>
 static void test_tensor(const char *name, void (*kernel)(Args), const Box &b, bool add)
 {
-    static int number;
-    if (only >= 0 && number++ != only)
+    const int number = tensor_tests++;
+    if (only >= 0 && number != only)
         return;
     test(std::string(name) + " " + std::to_string(tile_tensor_type_bytes(b.type)) + " bytes, swizzle " +
              std::to_string(b.swizzle) + (add ? ", add" : ""),
@@ -377,6 +381,35 @@ static void test_tensors()
                      swizzle};
             test_tensor("tensor 2d", tensor_2d_kernel::tensor_2d, b, false);
         }
+    }
+    // Where a box may begin and end, one thing at a time.
+    for (tile_tensor_type t : {TILE_TENSOR_U8, TILE_TENSOR_F32}) {
+        const int size = tile_tensor_type_bytes(t), n = 128 / size, piece = 16 / size;
+        const uint32_t inner = (uint32_t)n;
+        const struct {
+            const char *what;
+            uint64_t extent;
+            int from[2], to[2];
+        } rows[] = {{"inside", 2 * inner, {0, 0}, {0, 0}},
+                    {"inside, from 16 bytes on", 2 * inner, {piece, 2}, {piece, 2}},
+                    {"rows that do not end at 16 bytes", 2 * inner - 3, {0, 0}, {0, 0}},
+                    {"read beyond the last row", 2 * inner, {0, 30}, {0, 0}},
+                    {"read before the first row", 2 * inner, {0, -3}, {0, 0}},
+                    {"read beyond the end", 2 * inner, {n + piece, 0}, {0, 0}},
+                    {"read beyond an end at no 16 bytes", 2 * inner - 3, {n + piece, 0}, {0, 0}},
+                    {"read before the beginning", 2 * inner, {-piece, 0}, {0, 0}},
+                    {"read from 1 on", 2 * inner, {1, 0}, {0, 0}},
+                    {"written beyond the last row", 2 * inner, {0, 0}, {0, 30}},
+                    {"written before the first row", 2 * inner, {0, 0}, {0, -3}},
+                    {"written beyond the end", 2 * inner, {0, 0}, {n + piece, 0}},
+                    {"written beyond an end at no 16 bytes", 2 * inner - 3, {0, 0}, {n + piece, 0}},
+                    {"written before the beginning", 2 * inner, {0, 0}, {-piece, 0}},
+                    {"written from 1 on", 2 * inner, {0, 0}, {1, 0}}};
+        for (const auto &r : rows)
+            for (int swizzle : {0, 128})
+                test_tensor((std::string("tensor 2d, ") + r.what + ",").c_str(), tensor_2d_kernel::tensor_2d,
+                            {t, 2, {r.extent, 40}, {inner, 32}, {1, 1}, {r.from[0], r.from[1]}, {r.to[0], r.to[1]}, swizzle},
+                            false);
     }
     for (tile_tensor_type t : {TILE_TENSOR_U32, TILE_TENSOR_I32, TILE_TENSOR_U64, TILE_TENSOR_F32}) {
         const uint32_t inner = 128 / (uint32_t)tile_tensor_type_bytes(t);
@@ -818,7 +851,7 @@ int main(int argc, char **argv)
                   {"grid", test_grid},   {"pdl", test_pdl},              {"warp", test_warp},
                   {"wgmma", test_wgmmas}, {"gemm", test_gemm}};
     setvbuf(stdout, nullptr, _IOLBF, 0);
-    const int tensors = 28;
+    const int tensors = 88;
     for (const auto &group : groups) {
         const std::string name = group.name;
         for (int i = 0; argc < 2 && i < (name == "tensor" ? tensors : 1); i++)
