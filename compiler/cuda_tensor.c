@@ -78,6 +78,21 @@ static bool need_extent(Cuda *c, const Op *op, const Number *n, const Word *w)
     return true;
 }
 
+/* A store writes whole chunks, also where the row ends within one. */
+static bool need_whole_chunks(Cuda *c, const Op *op, const Number *n, int64_t size, const Word *w)
+{
+    int64_t each = CHUNK / size;
+    if (n->known && n->value % each)
+        return refuse(c, op, w, NULL,
+                      format_text(c,
+                                  "via tma: rows of %lld bytes are no multiple of 16, and a tensor "
+                                  "copy would overwrite what lies behind them",
+                                  (long long)(n->value * size)));
+    if (!n->known)
+        host_need_aligned(c->host, host_is_multiple(c->host, n->node, each));
+    return true;
+}
+
 static bool need_stride(Cuda *c, const Op *op, const Number *n, int64_t size, const Word *w)
 {
     int64_t each = CHUNK / size;
@@ -117,6 +132,8 @@ static bool add_dim(Cuda *c, const Op *op, Box *b, int axis, const Value *first,
         return refuse(c, op, w, "write the index as a multiple, or `via smem`",
                       "via tma: its tiles need not begin at a multiple of 16 bytes of a row");
     if (!need_extent(c, op, &b->view->extent[axis], w) ||
+        (at == 0 && op->code == OP_STORE &&
+         !need_whole_chunks(c, op, &b->view->extent[axis], size, w)) ||
         (at && !need_stride(c, op, &b->view->stride[axis], size, w)))
         return false;
     b->map.box[at] = (uint16_t)n;
@@ -459,6 +476,16 @@ static const char *memory_elements(Cuda *c, const Box *b, const Layout *l, const
     return out;
 }
 
+/* " && .." for each index that may be negative: a tensor copy must not begin before the tensor. */
+static char *begins_inside(Cuda *c, const Box *b)
+{
+    char *text = format_text(c, "%s", "");
+    for (int i = 0; i < b->map.rank; i++)
+        if (b->first[i] && c->ranges.of[b->first[i]->id].lo < 0)
+            text = format_text(c, "%s && %s >= 0", text, c_name(c, b->first[i]));
+    return text;
+}
+
 /* The thread that asks waits until the tile is written: what comes behind a barrier may read it. */
 bool tensor_store(Cuda *c, const Op *op, const Layout *l, const char *name, const Word *w)
 {
@@ -467,7 +494,7 @@ bool tensor_store(Cuda *c, const Op *op, const Layout *l, const char *name, cons
         return false;
     const char *elements = memory_elements(c, &b, l, name);
     new_buffer(c, &b, 1);
-    open_block(c, STATEMENT_THEN, "if (TILE_ALIGNED)");
+    open_block(c, STATEMENT_THEN, "if (TILE_ALIGNED%s)", begins_inside(c, &b));
     move_turn(c, &b.turn, b.turn.buffer->name, l, elements, true);
     line(c, "tile_fence_proxy_async();");
     char *coordinates = coordinates_text(c, &b);

@@ -178,6 +178,27 @@ static void check_coordinates(Thread *t, const tile_tensor_map_spec *s, const in
                at[0], (long long)bytes);
 }
 
+/* A store does not begin before the tensor, or a GPU ends the kernel likewise; and at the end of a
+ * row it writes whole pieces of 16 bytes: what lies behind an extent of no multiple of 16 bytes is
+ * overwritten. The PTX ISA says neither; an H100 does both (tests/machine/gpu_main.cu). */
+static void check_store(Thread *t, const tile_tensor_map_spec *s, const int32_t *at)
+{
+    for (int i = 0; i < s->rank; i++)
+        if (at[i] < 0)
+            breach(t->machine, TILE_FAULT_BOUNDS, t, t->place,
+                   "the tensor store begins at coordinate %d of dim %d, before the tensor", at[i],
+                   i);
+    const uint64_t size = (uint64_t)tile_tensor_type_bytes(s->type),
+                   over = s->extent[0] * size % 16;
+    const uint64_t end = (uint64_t)at[0] + s->box[0];
+    if (over && (uint64_t)at[0] < s->extent[0] && end > s->extent[0])
+        breach(
+            t->machine, TILE_FAULT_BOUNDS, t, t->place,
+            "the tensor store overwrites %llu bytes behind dim 0, whose %llu bytes are no multiple "
+            "of 16",
+            (unsigned long long)(16 - over), (unsigned long long)(s->extent[0] * size));
+}
+
 /* Visits the global memory of the box, chunk by chunk, and the shared memory. */
 static void stamp_global(Thread *t, const AsyncOp *op, Access *a)
 {
@@ -320,6 +341,7 @@ void machine_tensor_store(const void *map, int rank, const int32_t *at, const vo
     tile_tensor_map_spec s;
     read_map(t, map, rank, &s);
     check_coordinates(t, &s, at);
+    check_store(t, &s, at);
     Region *from = shared_find(t, shared, box_bytes(&s), SHARED_ALIGNMENT, false, "copies from");
     if (add && !addable(s.type))
         breach(t->machine, TILE_FAULT_TENSOR_MAP, t, t->place,

@@ -83,6 +83,31 @@ def test_where_rows_are_not_aligned(tilec, tmp_path, shape):
     p.check_values(want, seeds=2)
 
 
+def test_a_row_that_ends_within_16_bytes(tilec, tmp_path):
+    """A tensor copy would overwrite what lies behind it: threads store it."""
+    x = numbers((203,))
+    p = Program(tilec, tmp_path, """
+kernel row[N: dim](x: in f32[N], y: out f32[N]) { par (n in 0..N by 64) { y[n +: 64] = x[n +: 64]; } }
+schedule row for sm90 { unit warp;  store y via tma; }
+""", {"x": x}, ["y"])
+    p.check_values({"y": x}, seeds=2)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_tiles_that_begin_before_the_tensor(tilec, tmp_path, unit):
+    """A tensor copy loads such, but does not store them: threads do."""
+    x = numbers((21, 64))
+    p = Program(tilec, tmp_path, """
+kernel before[N: dim](x: in f32[N, 64], y: out f32[N, 64])
+{
+  par (n in 0..N + 5 by 8) { y[n - 5 +: 8, :] = x[n - 5 +: 8, :]; }
+}
+schedule before for sm90 { %s  load x via tma;  store y via tma; }
+""" % unit, {"x": x}, ["y"])
+    assert "tile_tensor_store_2d" in p.emitted()
+    p.check_values({"y": x}, seeds=4)
+
+
 RANKS = {
     1: ("x: in f32[N]", "y: out f32[N]", "n in 0..N by 64", "[n +: 64]", (200,)),
     2: ("x: in f32[A, N]", "y: out f32[A, N]", "a in 0..A, n in 0..N by 64", "[a, n +: 64]", (3, 200)),
@@ -315,7 +340,8 @@ schedule empty for sm90 { load x via tma;  store y via tma; }
 WRONG_KERNEL = """
 kernel wrong[N: dim, K: dim, C: int = 512]
   (x: in f32[N, 64], u: in f32[N, K], o: in f32[N, 6], y: out f32[N, 64], h: in e2m1[N, 64],
-                             i: in i64[1], io: inout f32[N, 64], sf: in f32[N, 4], big: in f32[N, 512], t: out f32[N])
+                             i: in i64[1], io: inout f32[N, 64], sf: in f32[N, 4], big: in f32[N, 512], t: out f32[N],
+                             r: out f32[6])
                 scratch (s: inout f32[N, 64])
 {
   view up = upsample(sf, 1, 16);
@@ -337,6 +363,8 @@ WRONG = {
              "load o: via tma: rows of its tiles have 24 bytes, no multiple of 16"),
     "apart": ("y[n +: 8, 0 +: 4] = o[n +: 8, 0 +: 4];", "load o via |>tma;",
               "load o: via tma: neighbours along an axis are 24 bytes apart, no multiple of 16"),
+    "ends": ("if n == 0 { r[0 +: 8] = x[n, 0 +: 8]; }", "store r via |>tma;",
+             "store r: via tma: rows of 24 bytes are no multiple of 16, and a tensor copy would overwrite"),
     "begins": ("y[n +: 8, 0 +: 8] = x[n +: 8, i[0] +: 8];", "load x via |>tma;",
                "load x: via tma: its tiles need not begin at a multiple of 16 bytes of a row"),
     "wide": ("t[n +: 8] = squeeze(sum(big[n +: 8, :], 1));", "load big via |>tma;",

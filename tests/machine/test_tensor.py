@@ -88,17 +88,19 @@ def cases():
         for swizzle, span in inner.items():
             n = span // size
             yield Case(type, [2 * n, 40], [n, 4096 // span], [0, 0], [n, 0], swizzle)
-            yield Case(type, [2 * n - 3, 37], [n, 4096 // span], [n - 16 // size, 30], [-16 // size, -3], swizzle)
-        yield Case(type, [512 // size + 3], [2048 // size // 8], [32 // size], [-48 // size])
-        yield Case(type, [64 // size + 2, 9, 5], [64 // size, 8, 4], [16 // size, 1, 2], [-32 // size, -1, -2], pad=16)
-    yield Case("u16", [32, 7, 5, 3], [16, 4, 4, 4], [8, 4, 2, -1], [-8, 0, 1, 0])
-    yield Case("u32", [12, 5, 4, 3, 3], [8, 4, 4, 2, 2], [4, 2, 1, 2, 1], [0, 0, -1, 0, 1], 32)
+            yield Case(type, [2 * n - 3, 37], [n, 4096 // span], [n - 16 // size, 30], [0, 20], swizzle)
+        yield Case(type, [512 // size + 3], [2048 // size // 8], [32 // size], [48 // size])
+        yield Case(type, [512 // size], [256 // size], [-32 // size], [320 // size])
+        yield Case(type, [64 // size + 2, 9, 5], [64 // size, 8, 4], [16 // size, 1, 2], [0, 2, 3], pad=16)
+        yield Case(type, [64 // size + 16 // size, 9, 5], [64 // size, 8, 4], [-16 // size, -1, -2], [32 // size, 2, 3])
+    yield Case("u16", [32, 7, 5, 3], [16, 4, 4, 4], [8, 4, 2, -1], [24, 0, 1, 0])
+    yield Case("u32", [12, 5, 4, 3, 3], [8, 4, 4, 2, 2], [4, 2, -1, 2, 1], [0, 0, 2, 0, 1], 32)
     yield Case("u8", [128, 20, 9], [128, 4, 4], [0, 18, 7], [0, 0, 0], 128)
     yield Case("u16", [64, 40, 6], [64, 16, 4], [0, 3, 1], [0, 0, 0], 128, [1, 2, 2])
     yield Case("u32", [16, 50], [16, 256], [0, -20], [0, 1], 64, [1, 8])
     for type in ("u32", "i32", "u64", "f32", "f16"):
-        yield Case(type, [128 // SIZES[type] - 1, 20], [128 // SIZES[type], 16], [0, 0], [0, 7], 128,
-                   add=True)
+        piece = 16 // SIZES[type]
+        yield Case(type, [9 * piece, 20], [8 * piece, 16], [0, 0], [3 * piece, 7], 128, add=True)
 
 
 def any_case(size, swizzle, number):
@@ -120,9 +122,12 @@ def any_case(size, swizzle, number):
             box[i] *= steps[i]
     extents = [int(n) for n in random.integers(8, 20, dims)]
     extents[0] = int(random.integers(1, 3 * inner // size))
-    starts = [[int(random.integers(-b, n + 1)) for b, n in zip(box, extents)] for _ in range(2)]
+    starts = [[int(random.integers(low, n + 1)) for low, n in zip(lows, extents)]
+              for lows in ([-b for b in box], [0] * dims)]      # a store does not begin before the tensor
     for at in starts:
         at[0] -= at[0] % (16 // size)
+    if starts[1][0] + box[0] > extents[0]:      # nor end within 16 bytes
+        extents[0] += -extents[0] % (16 // size)
     return Case(str(type), extents, box, *starts, swizzle, steps, pad=16 * int(random.integers(0, 3)))
 
 
@@ -261,3 +266,17 @@ def test_a_map_must_fit_its_buffer():
     with pytest.raises(Fault, match="the tensor copy reads .*outside of its 3968 bytes"):
         Kernel("tensor", options=["-DDIMS=2", "-DBYTES=4096"]).run(
             Launch("tensor", 1, 128, shared=4104), {"x": x, "y": y, "raw": raw}, args)
+
+
+@pytest.mark.parametrize("extent, to, text", [
+    (32, (0, -1), "begins at coordinate -1 of dim 1, before the tensor"),
+    (32, (-4, 0), "begins at coordinate -4 of dim 0, before the tensor"),
+    (30, (4, 0), "overwrites 8 bytes behind dim 0, whose 120 bytes are no multiple of 16")])
+def test_where_stores_must_not_go(extent, to, text):
+    """What an H100 does there: gpu_main.cu."""
+    x, y, raw = (np.zeros(n, np.uint32) for n in (40 * 32, 40 * 32, 2048))
+    args = [Map(name, "u32", [extent, 40], [128], [32, 32]) for name in "xy"]
+    numbers = [np.int32(n) for n in (0, 0, 0, 0, 0, *to, 0, 0, 0)]
+    with pytest.raises(Fault, match=text):
+        Kernel("tensor", options=["-DDIMS=2", "-DBYTES=4096"]).run(
+            Launch("tensor", 1, 128, shared=4104), {"x": x, "y": y, "raw": raw}, [*args, Pointer("raw"), *numbers])
