@@ -82,7 +82,7 @@ bool cuda_fail(Cuda *c, const Op *op, const char *format, ...)
                       "%s: not lowered to CUDA yet", text);
 }
 
-static bool says_nothing(OpCode code)
+bool says_nothing(OpCode code)
 {
     return code == OP_YIELD || code == OP_BIND || code == OP_CONST || code == OP_ASSERT ||
            code == OP_ASSUME || code == OP_PRINT;
@@ -100,6 +100,8 @@ bool emit_region_ops(Cuda *c, const Region *r)
         int before = c->line;
         const char *place = c->out.place;
         c->at = op->pos;
+        if (op == c->again.until)
+            quotients_settle(c);
         if (!says_nothing(op->code))
             mark_line(c, op->pos);
         Statement *mark = c->out.block->last;
@@ -229,7 +231,9 @@ static bool emit_programs(Cuda *c)
     if (!cuda_split_number(c, "program", 0, count, true))
         return false;
     begin_exchanges(c, p->par);
+    quotients_begin(c, p->par);
     bool good = emit_region_ops(c, p->par->regions[p->par->nregions - 1]);
+    quotients_end(c);
     end_exchanges(c);
     if (p->looped || (p->pack > 1 && whole))
         close_block(c);
@@ -399,6 +403,7 @@ static bool emit_phase(Cuda *c, FILE *out, int indent, const char *block)
     c->counting = asserts_word(c->low, c->plan, "bank_conflicts");
     c->line = 0;
     c->guard = "";
+    c->again.until = NULL;
     find_live(c, c->plan->par);
     find_seen_nans(c, c->plan->par);
     print_unit(c, block);

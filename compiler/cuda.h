@@ -76,13 +76,17 @@ typedef struct Cuda {
     bool *declared;      /* by Value.id: its variable is another's */
     const Op **deferred; /* by Value.id: written where it is used */
     const char **fit;    /* of the first of two quotients: the name of "its operands fit" */
-    const Op **user;     /* by Value.id: the last that uses it, */
-    int *uses;           /* and how many do */
-    Partial **partial;   /* by Value.id: a reduction's result that is not fetched yet */
-    BoxRing **boxes;     /* by Value.id: of a local tensor that stands for one */
-    bool *live;          /* by Value.id: an effect of the phase needs it */
-    bool *packed;        /* by Value.id: its registers are bf16, in cuda_packed.c's sense */
-    bool *nan;           /* by Value.id: which NaN it is may be seen */
+    struct {
+        const Op *until; /* the program begins again before that, NULL: it does not */
+        const char *exact, *wide, *near;
+    } again;           /* cuda_quotient.c */
+    const Op **user;   /* by Value.id: the last that uses it, */
+    int *uses;         /* and how many do */
+    Partial **partial; /* by Value.id: a reduction's result that is not fetched yet */
+    BoxRing **boxes;   /* by Value.id: of a local tensor that stands for one */
+    bool *live;        /* by Value.id: an effect of the phase needs it */
+    bool *packed;      /* by Value.id: its registers are bf16, in cuda_packed.c's sense */
+    bool *nan;         /* by Value.id: which NaN it is may be seen */
     struct {
         UsedName *items; /* a hash table */
         int count, size;
@@ -125,6 +129,8 @@ void close_block(Cuda *);
 bool cuda_fail(Cuda *, const Op *, const char *format, ...) __attribute__((format(printf, 3, 4)));
 char *format_text(Cuda *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool emit_region_ops(Cuda *, const Region *);
+/* Has the operation no statement of its own? */
+bool says_nothing(OpCode);
 
 /* ---- cuda_raster.c: the order of programs ---- */
 /* The type of a program's number: a block has one of less than 2^31. */
@@ -350,6 +356,11 @@ void reduce_across(Cuda *, const Layout *, int axis, const char *f, const char *
 /* f32 quotients of a thread; args: the texts of element r of the operands, `plain`: of the
  * division. */
 bool emit_quotients(Cuda *, const Op *, char **args, const char *plain);
+enum { FEW_QUOTIENTS = 4 }; /* a thread that has fewer divides */
+/* Around a program's operations, and before `again.until`. */
+void quotients_begin(Cuda *, const Op *par);
+void quotients_settle(Cuda *);
+void quotients_end(Cuda *);
 
 /* ---- cuda_order.c ---- */
 bool emit_axis_op(Cuda *, const Op *);

@@ -302,8 +302,6 @@ static bool can_defer(Cuda *c, const Op *op)
 
 enum { LONGEST_DEFERRED = 160 };
 
-enum { FEW_DIVISIONS = 4 };
-
 static bool emit_elementwise(Cuda *c, const Op *op)
 {
     const Value *r = op->results[0];
@@ -329,7 +327,7 @@ static bool emit_elementwise(Cuda *c, const Op *op)
     }
     declare(c, r);
     long long n = registers(c, r);
-    if (op->code == OP_DIV && r->type.dtype == DT_F32 && n >= FEW_DIVISIONS)
+    if (op->code == OP_DIV && r->type.dtype == DT_F32 && n >= FEW_QUOTIENTS)
         return emit_quotients(c, op, args, text);
     if (pair && n % 2 == 0)
         line(c, "TILE_STEP(r, %lld, 2) tile_split_%s(&%s[r], tile_f32_to_%s%s_pair(%s, %s));", n,

@@ -55,6 +55,12 @@ TILE_FN int64_t tile_wide(tile_index x)
     return (int64_t)(tile_unsigned_index)x;
 }
 
+/* Of all lanes of the warp, which come together. */
+TILE_FN bool tile_every_lane(bool x)
+{
+    return tile_ballot(x) == 0xFFFFFFFFu;
+}
+
 /* ---- another lane's element: from a lane, and from the one that differs in the bits of a mask
  * ---- */
 

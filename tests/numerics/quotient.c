@@ -1,6 +1,6 @@
-/* tile_quotient against the CPU's division, with reciprocals that are off by one in the last place as
- * a GPU's may be: where tile_fit says yes, every bit is the same; and it says yes where it should.
- * Arguments: how many random pairs. Prints what differs; exit code 1 if anything does. */
+/* tile_quotient against the CPU's division, with reciprocals that are off by one in the last place
+ * as a GPU's may be: where tile_fit says yes, every bit is the same; and it says yes where it
+ * should. Arguments: how many random pairs. Prints what differs; exit code 1 if anything does. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +28,8 @@ static int wrong;
 static void differs(const char *what, float a, float b, float q)
 {
     if (wrong++ < 20)
-        printf("%s: %a / %a gives %a, not %a\n", what, (double)a, (double)b, (double)q, (double)(a / b));
+        printf("%s: %a / %a gives %a, not %a\n", what, (double)a, (double)b, (double)q,
+               (double)(a / b));
 }
 
 static bool fits(float a, float b, int exponent, bool positive)
@@ -69,12 +70,16 @@ static void check(float a, float b)
 int main(int argc, char **argv)
 {
     long n = argc > 1 ? atol(argv[1]) : 1000000;
-    const uint32_t fractions[] = {0, 1, 2, 0x3FFFFF, 0x400000, 0x400001, 0x7FFFFD, 0x7FFFFE, 0x7FFFFF};
-    const uint32_t exponents[] = {0, 1, 66, 67, 68, 86, 87, 88, 126, 127, 128, 166, 167, 168, 186, 187, 188, 254, 255};
+    const uint32_t fractions[] = {0,        1,        2,        0x3FFFFF, 0x400000,
+                                  0x400001, 0x7FFFFD, 0x7FFFFE, 0x7FFFFF};
+    const uint32_t exponents[] = {0,   1,   66,  67,  68,  86,  87,  88,  126, 127,
+                                  128, 166, 167, 168, 186, 187, 188, 254, 255};
     for (int i = 0; i < 19 * 9 * 2; i++)
         for (int j = 0; j < 19 * 9 * 2; j++)
-            check(tile_float(exponents[i / 18] << 23 | fractions[i % 9] | (uint32_t)(i / 9 % 2) << 31),
-                  tile_float(exponents[j / 18] << 23 | fractions[j % 9] | (uint32_t)(j / 9 % 2) << 31));
+            check(tile_float(exponents[i / 18] << 23 | fractions[i % 9] |
+                             (uint32_t)(i / 9 % 2) << 31),
+                  tile_float(exponents[j / 18] << 23 | fractions[j % 9] |
+                             (uint32_t)(j / 9 % 2) << 31));
     for (long i = 0; i < n; i++) {
         const uint32_t a = random_bits(), b = random_bits(), e = random_bits();
         const uint32_t f = e & 1 ? 0x7FFFFFu - (e >> 1 & 3) : b;
