@@ -411,9 +411,14 @@ static bool emit_phase(Cuda *c, FILE *out, int indent, const char *block)
 /* What happens between the phases of one launch. */
 static void print_between(Cuda *c, FILE *out, const PhasePlan *p)
 {
-    if (p->fused)
-        fprintf(out, "    tile_grid_sync(%s);\n",
-                host_scratch(c->host, host_constant(c->host, 0), "uint32_t *", "grid_barrier"));
+    if (!p->fused)
+        return;
+    int at, column;
+    pos_line(p->par->pos, &at, &column);
+    /* Also for threads that had no program. */
+    fprintf(out, "    TILE_LINE(%d)\n", at);
+    fprintf(out, "    tile_grid_sync(%s);\n",
+            host_scratch(c->host, host_constant(c->host, 0), "uint32_t *", "grid_barrier"));
 }
 
 /* The phases of one launch: `first` and those that join it. */

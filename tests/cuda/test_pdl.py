@@ -65,8 +65,8 @@ def test_what_loads_nothing_lets_the_next_start_at_once(tilec, tmp_path):
     p = Program(tilec, tmp_path, """
 kernel fills[N: dim](x: in f32[N], y: out f32[N], z: out f32[N])
 {
-  par (n in 0..N by 128) { y[n +: 128] = 1.0; }
-  par (n in 0..N by 128) { z[n +: 128] = y[n +: 128] + x[n +: 128]; }
+  par (n in 0..N by 128) { y[n +: 128] = f32(n + iota(128)); }
+  par (n in 0..N by 128) { z[n +: 128] = x[n +: 128] + y[n +: 128]; }
 }
 """, {"x": np.arange(300, dtype=np.float32)}, ["y", "z"])
     assert [shape(text) for text in phases(p.emitted())] == ["launch y:store", "x:load wait y:load z:store"]

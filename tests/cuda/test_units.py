@@ -1,5 +1,5 @@
-"""Operations along an axis and elements of tiles, in units of all sizes: a part of a warp has the
-lanes that it has, and threads share no tile."""
+"""Operations along an axis, elements of tiles and fused phases, in units of all sizes: a part of a warp
+has the lanes that it has, and threads share no tile."""
 import numpy as np
 import pytest
 
@@ -35,3 +35,33 @@ def test_units_of_all_sizes(tilec, tmp_path, body):
     x = (np.random.default_rng(2).normal(size=(70, 96)) * 9).astype(np.float32)
     for unit in UNITS:
         Program(tilec, tmp_path, KERNEL % (BODIES[body], unit), {"x": x}, ["y"]).check(3)
+
+
+PHASES = """
+kernel k[N: dim](x: in f32[N, 64], y: out f32[N, 64]) scratch (z: inout f32[N, 64])
+{
+  @a par (n in 0..N by 2) { z[n +: 2, :] = x[n +: 2, :] * 2.0; }
+  @b par (n in 0..N) { y[n, :] = z[N - 1 - n, :] + sum(z[n, :], 0, order = tree); }
+}
+schedule k for sm90, sm100 { grid fuse;  %s }
+"""
+
+
+@pytest.mark.parametrize("units", ["unit warp pack(4);", "unit thread;", "unit thread pack(32);  phase a { unit warp; }",
+                                   "phase b { unit thread pack(128); }", "phase a { unit warp pack(4); }"])
+def test_fused_phases(tilec, tmp_path, units):
+    x = (np.random.default_rng(2).normal(size=(300, 64)) * 9).astype(np.float32)
+    Program(tilec, tmp_path, PHASES % units, {"x": x}, ["y"]).check(4)
+
+
+@pytest.mark.parametrize("unit", ["warp pack(2)", "lanes(4)", "thread"])
+def test_grid_sync_has_one_program_a_block(tilec, tmp_path, unit):
+    (tmp_path / "t.tile").write_text("""
+kernel k(y: inout f32[3])
+{
+  par (p in 0..3) { y[p] = 1.0;  grid_sync();  y[p] = y[2 - p]; }
+}
+schedule k { unit %s; }
+""" % unit)
+    done = tilec("emit", tmp_path / "t.tile", "--arch", "sm90", "-o", tmp_path / "out")
+    assert done.returncode == 1 and "t.tile:4:3: error: a phase with grid_sync or exchange has one program a block\n" in done.stderr
