@@ -78,7 +78,9 @@ bool cuda_fail(Cuda *c, const Op *op, const char *format, ...)
     if (c->failed)
         return false;
     c->failed = true;
-    return diag_error(c->low->diag, op->pos, "the interpreter runs it; its lowering comes later",
+    bool ranks = op->code == OP_SIGNAL || op->code == OP_WAIT; /* R26: nothing runs them yet */
+    return diag_error(c->low->diag, op->pos,
+                      ranks ? NULL : "the interpreter runs it; its lowering comes later",
                       "%s: not lowered to CUDA yet", text);
 }
 
