@@ -407,7 +407,8 @@ static bool emit_phase(Cuda *c, FILE *out, int indent, const char *block)
         !(c->plan->ragged ? emit_ragged(c) : emit_programs(c)))
         return false;
     print_statements(c, out, indent);
-    return check_asserts(c) && directives_done(&(Presence){c->low, c->plan, c->live});
+    return check_lanes(c) && check_asserts(c) &&
+           directives_done(&(Presence){c->low, c->plan, c->live});
 }
 
 /* What happens between the phases of one launch. */

@@ -251,6 +251,8 @@ bool emit_operation(Cuda *, const Op *);
 
 /* ---- cuda_control.c: IF, FOR, CONTINUE ---- */
 bool emit_control(Cuda *, const Op *);
+/* False after a message: programs that share a warp come apart where its lanes meet. */
+bool check_lanes(Cuda *);
 /* The results' variables get what the operation begins with; `from`: its first carried arg,
  * `at`: that of its region. */
 void begin_carried(Cuda *, const Op *, int from, int at);

@@ -69,3 +69,27 @@ schedule k { unit %s; }
     done = tilec("emit", tmp_path / "t.tile", "--arch", "sm90", "-o", tmp_path / "out")
     assert done.returncode == 1
     assert "t.tile:4:3: error: a phase with grid_sync or exchange has one program a block\n" in done.stderr
+
+
+@pytest.mark.parametrize("text", [
+    "if v[0] > 0.0 { continue; }\n      y[n, k +: 32] = v - amax(v, 0);",
+    "if v[0] > 0.0 { y[n, k +: 32] = v - amax(v, 0); }"])
+def test_programs_of_a_warp_come_apart(tilec, tmp_path, text):
+    """A shuffle that some of them skip and that others wait at, while those are elsewhere."""
+    kernel = """
+kernel k[N: dim](x: in f32[N, 96], y: inout f32[N, 96])
+{
+  par (n in 0..N) {
+    for k in 0..96 by 32 {
+      let v = x[n, k +: 32];
+      %s
+    }
+  }
+}
+schedule k { unit %s; }
+"""
+    x = np.random.default_rng(2).normal(size=(40, 96)).astype(np.float32)
+    Program(tilec, tmp_path, kernel % (text, "warp"), {"x": x, "y": x}, ["y"]).check(2)
+    (tmp_path / "t.tile").write_text(kernel % (text, "lanes(8)"))
+    done = tilec("emit", tmp_path / "t.tile", "--arch", "sm90", "-o", tmp_path / "out")
+    assert done.returncode == 1 and "t.tile:7:7: error: unit lanes(8): programs of one warp may differ" in done.stderr
