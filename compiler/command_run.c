@@ -188,16 +188,33 @@ static void tell(RunPlan *plan)
     printf("  %.6f s\n", plan->seconds);
 }
 
+/* Options that mean nothing beside the others. */
+static const char *wrong_options(const Command *c, bool cuda)
+{
+    if (c->machine && c->device)
+        return "either --device or --machine";
+    if (!c->machine && c->timeline)
+        return "--timeline needs --machine";
+    if (c->block && !c->timeline)
+        return "--block needs --timeline";
+    if (!cuda && c->times)
+        return "--time needs --device cuda";
+    if (!cuda && !c->machine && c->pitches.count + c->offsets.count)
+        return "--pitch and --offset need --device cuda or --machine";
+    if ((cuda || c->machine) && c->plan)
+        return "--plan is for the interpreter: a target's threads have their own order";
+    return NULL;
+}
+
 int command_run(Command *c)
 {
     RunPlan plan;
     if (c->batch)
         return command_batch(c);
     bool cuda = c->device && strcmp(c->device, "cuda") == 0;
-    if (!c->machine && c->timeline)
-        return usage_error(c, "--timeline needs --machine");
-    if (!cuda && !c->machine && c->pitches.count + c->offsets.count)
-        return usage_error(c, "--pitch and --offset need --device cuda or --machine");
+    const char *wrong = wrong_options(c, cuda);
+    if (wrong)
+        return usage_error(c, "%s", wrong);
     RunOptions options = run_options(c);
     int code = run_prepare(&plan, c);
     if (!code && (cuda || c->machine))

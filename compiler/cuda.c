@@ -78,7 +78,9 @@ bool cuda_fail(Cuda *c, const Op *op, const char *format, ...)
     if (c->failed)
         return false;
     c->failed = true;
-    return diag_error(c->low->diag, op->pos, "the interpreter runs it; its lowering comes later",
+    bool ranks = op->code == OP_SIGNAL || op->code == OP_WAIT; /* R26: nothing runs them yet */
+    return diag_error(c->low->diag, op->pos,
+                      ranks ? NULL : "the interpreter runs it; its lowering comes later",
                       "%s: not lowered to CUDA yet", text);
 }
 
@@ -411,15 +413,21 @@ static bool emit_phase(Cuda *c, FILE *out, int indent, const char *block)
         !(c->plan->ragged ? emit_ragged(c) : emit_programs(c)))
         return false;
     print_statements(c, out, indent);
-    return check_asserts(c) && directives_done(&(Presence){c->low, c->plan, c->live});
+    return check_lanes(c) && check_asserts(c) &&
+           directives_done(&(Presence){c->low, c->plan, c->live});
 }
 
 /* What happens between the phases of one launch. */
 static void print_between(Cuda *c, FILE *out, const PhasePlan *p)
 {
-    if (p->fused)
-        fprintf(out, "    tile_grid_sync(%s);\n",
-                host_scratch(c->host, host_constant(c->host, 0), "uint32_t *", "grid_barrier"));
+    if (!p->fused)
+        return;
+    int at, column;
+    pos_line(p->par->pos, &at, &column);
+    /* Also for threads that had no program. */
+    fprintf(out, "    TILE_LINE(%d)\n", at);
+    fprintf(out, "    tile_grid_sync(%s);\n",
+            host_scratch(c->host, host_constant(c->host, 0), "uint32_t *", "grid_barrier"));
 }
 
 /* The phases of one launch: `first` and those that join it. */

@@ -202,8 +202,10 @@ void move_vectors(Cuda *, const SharedPlace *, const Layout *l, const Vectors *,
                   const char *pointer, DType, const char *name, bool write);
 /* Registers `name` of a layout, to or from the tile at `at` in the buffer, in vectors `get`. */
 void move_turn(Cuda *, const Turn *, const char *at, const Layout *, const char *name, bool write);
-/* The tile, row-major, in a buffer: the buffer's name. */
+/* The tile, row-major, in a buffer; its element number `at` is at laid_place. A unit of one thread
+ * has its elements a block's width apart, so that threads do not meet in a bank. */
 Buffer *laid_down(Cuda *, const Value *);
+char *laid_place(Cuda *, const char *at);
 /* The row-major place of register r of this thread in a tile. */
 char *place_text(Cuda *, const Type *, const Layout *);
 void buffer_write(Cuda *, Buffer *);
@@ -256,6 +258,8 @@ bool emit_operation(Cuda *, const Op *);
 
 /* ---- cuda_control.c: IF, FOR, CONTINUE ---- */
 bool emit_control(Cuda *, const Op *);
+/* False after a message: programs that share a warp come apart where its lanes meet. */
+bool check_lanes(Cuda *);
 /* The results' variables get what the operation begins with; `from`: its first carried arg,
  * `at`: that of its region. */
 void begin_carried(Cuda *, const Op *, int from, int at);

@@ -71,19 +71,129 @@ void begin_carried(Cuda *c, const Op *op, int from, int at)
     }
 }
 
+/* ---- programs that share a warp ---- */
+
+/* Every program has the same value. */
+static bool is_common(Cuda *c, const Value *v)
+{
+    if (!v->op) {
+        const Op *loop = v->region->parent;
+        return loop && loop->code == OP_FOR && v->index == 0 && is_common(c, loop->args[0]) &&
+               is_common(c, loop->args[1]) && is_common(c, loop->args[2]);
+    }
+    if (v->op->code == OP_CONST || host_value(c->host, v) >= 0)
+        return true;
+    bool common = v->op->nargs > 0 && v->op->nregions == 0 && v->op->code != OP_LOAD &&
+                  v->op->code != OP_ATOMIC_ADD && v->op->code != OP_EXTRACT;
+    for (int i = 0; common && i < v->op->nargs; i++)
+        common = is_common(c, v->op->args[i]);
+    return common;
+}
+
+/* What all lanes of a warp do together, in a range of statements. */
+typedef struct Meetings {
+    int shuffles, syncs;
+} Meetings;
+
+static void number_all(Statement *block, int *n)
+{
+    for (Statement *s = block->first; s; s = s->next) {
+        s->number = (*n)++;
+        number_all(s, n);
+    }
+}
+
+static int last_number(const Statement *s)
+{
+    while (s->last)
+        s = s->last;
+    return s->number;
+}
+
+static bool has_text(const Statement *s, const char *word)
+{
+    return s->text && strstr(s->text, word);
+}
+
+/* Of statements from `from` on, those in [a, b] excepted or, with `inside`, alone. */
+static void find_meetings(const Statement *block, int from, int a, int b, bool inside, Meetings *m)
+{
+    for (const Statement *s = block->first; s; s = s->next) {
+        bool in = s->number >= a && s->number <= b;
+        if (s->number >= from && in == inside) {
+            m->syncs += s->kind == STATEMENT_SYNC;
+            m->shuffles += has_text(s, "tile_shuffle") || has_text(s, "tile_first_lanes") ||
+                           has_text(s, "tile_scan_");
+        }
+        find_meetings(s, from, a, b, inside, m);
+    }
+}
+
+static bool goes_on(const Statement *block)
+{
+    for (const Statement *s = block->first; s; s = s->next)
+        if ((s->jumps && strcmp(s->text, "continue;") == 0) ||
+            (s->kind != STATEMENT_LOOP && goes_on(s)))
+            return true;
+    return false;
+}
+
+/* Those that do not come to this block, or have left its loop's round, meet the others elsewhere:
+ * behind it, or anywhere in the loops around it. */
+static bool comes_apart(const Statement *root, const Statement *s)
+{
+    const Statement *outer = NULL, *inner = NULL;
+    for (const Statement *p = s->parent; p; p = p->parent)
+        if (p->kind == STATEMENT_LOOP)
+            outer = p, inner = inner ? inner : p;
+    int end = last_number(goes_on(s) && inner ? inner : s);
+    Meetings own = {0}, others = {0};
+    find_meetings(root, 0, s->number, end, true, &own);
+    find_meetings(root, outer ? outer->number : end, s->number, end, false, &others);
+    return (own.shuffles && (others.shuffles || others.syncs)) || (own.syncs && others.shuffles);
+}
+
+static const Op *find_apart(const Statement *root, const Statement *block)
+{
+    const Op *found = NULL;
+    for (const Statement *s = block->first; s && !found; s = s->next)
+        found = s->apart && comes_apart(root, s) ? s->apart : find_apart(root, s);
+    return found;
+}
+
+/* A shuffle takes all lanes of the warp that have not ended: programs that share one come to it
+ * together. */
+bool check_lanes(Cuda *c)
+{
+    ThreadUnit u = c->plan->unit;
+    int n = 0;
+    if (u.lanes == 1 || u.lanes == 32)
+        return true;
+    number_all(c->out.root, &n);
+    const Op *op = find_apart(c->out.root, c->out.root);
+    if (!op)
+        return true;
+    c->failed = true;
+    return diag_error(c->low->diag, op->pos, "write unit warp",
+                      "unit lanes(%d): programs of one warp may differ here, and what they do then "
+                      "takes all of its lanes",
+                      u.lanes);
+}
+
 static bool emit_if(Cuda *c, const Op *op)
 {
     const Region *other = op->regions[1];
     bool has_other = (other->first && other->first->code != OP_YIELD) || op->nresults;
     for (int k = 0; k < op->nresults; k++)
         declare_variable(c, op->results[k]);
-    open_block(c, STATEMENT_THEN, "if (%s)", c_name(c, op->args[0]));
+    const Op *apart = is_common(c, op->args[0]) ? NULL : op;
+    open_block(c, STATEMENT_THEN, "if (%s)", c_name(c, op->args[0]))->apart = apart;
     emit_region_ops(c, op->regions[0]);
     give_yield(c, op->regions[0], op);
     close_block(c);
     if (!has_other)
         return !c->failed;
-    open_block(c, STATEMENT_ELSE, "else");
+    open_block(c, STATEMENT_ELSE, "else")->apart = apart;
     emit_region_ops(c, other);
     give_yield(c, other, op);
     close_block(c);

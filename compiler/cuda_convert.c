@@ -507,15 +507,24 @@ char *place_text(Cuda *c, const Type *t, const Layout *l)
     return sum;
 }
 
+char *laid_place(Cuda *c, const char *at)
+{
+    if (c->plan->unit.lanes > 1)
+        return format_text(c, "%s", at);
+    return format_text(c, "(%s) * %d + tile_thread()", at, c->plan->pack);
+}
+
 Buffer *laid_down(Cuda *c, const Value *v)
 {
     const Type *t = &v->type;
+    bool thread = c->plan->unit.lanes == 1;
     DType type = held(c, v);
     SpreadRequest plain = {.fast = t->rank - 1, .vector = 1, .block_axis = -1};
     Layout spread = layout_spread(t, plain, c->plan->unit);
     const Layout *l = is_uniform(v) ? &spread : layout_of(c, v);
     Buffer *b = statement_buffer(&c->out, new_temp(c, "tile"), c_type(type),
-                                 (size_t)type_elements(t) * dtype_info[type].size);
+                                 (size_t)(type_elements(t) * (thread ? c->plan->pack : 1)) *
+                                     dtype_info[type].size);
     SharedPlace p = {.type = *t, .fast = t->rank - 1, .chunk = t->dims[t->rank - 1], .chunks = 1};
     Vectors one = {1, layout_span(l, OWN_REG), -1, true};
     const char *name = c_name(c, v);
@@ -530,6 +539,15 @@ Buffer *laid_down(Cuda *c, const Value *v)
             most /= 2;
         one = vectors_along(l, t->rank - 1, most);
     }
-    move(c, &p, l, &one, b, b->name, type, name, true);
+    if (!thread) {
+        move(c, &p, l, &one, b, b->name, type, name, true);
+        return b;
+    }
+    /* Nothing orders the threads: places of another buffer could be other threads' here. */
+    b->fixed = true;
+    buffer_write(c, b);
+    line(c, "TILE_EACH(r, %lld) tile_shared_store_%s(%s + (%s), %s[r]);",
+         (long long)layout_span(l, OWN_REG), carrier(type), b->name,
+         laid_place(c, place_text(c, t, l)), name);
     return b;
 }

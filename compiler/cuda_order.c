@@ -252,7 +252,7 @@ static void keep_slot(Cuda *c, const SharedSlots *b, DType t, const char *place,
         line(c, "tile_shared_store_i32(%s + %s, found);", b->index->name, place);
 }
 
-/* Few slots: a warp finds them one after the other. */
+/* Few slots: a whole warp finds them one after the other. */
 static void find_slots(Cuda *c, const Op *op, const Held *h, const Slots *s, const SharedSlots *b)
 {
     Rows rows = rows_of(&h->type, op->axis);
@@ -318,7 +318,8 @@ static void slots_in_shared(Cuda *c, const Op *op, const Held *h, Slots *s)
         buffer_write(c, b.value);
     if (b.index)
         buffer_write(c, b.index);
-    (s->count > MOST_SLOTS ? fill_slots : find_slots)(c, op, h, s, &b);
+    bool few = s->count <= MOST_SLOTS && c->plan->unit.lanes == 32;
+    (few ? find_slots : fill_slots)(c, op, h, s, &b);
     for (int i = 0; i < 2; i++)
         if (out[i]) {
             shared_get(c, &got[i], i ? b.index : b.value);

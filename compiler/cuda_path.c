@@ -50,23 +50,20 @@ bool phase_moves_by_warp(const Cuda *c, const Op *par)
     return region_moves_by_warp(c, par->regions[par->nregions - 1]);
 }
 
-static bool has_continue(const Op *op)
+static bool leaves(const Op *op)
 {
-    if (op->code == OP_CONTINUE)
-        return true;
     bool loop = op->code == OP_FOR || op->code == OP_SHARE;
     for (int i = 0; i < op->nregions && !loop; i++)
-        for (const Op *inner = op->regions[i]->first; inner; inner = inner->next)
-            if (has_continue(inner))
-                return true;
-    return false;
+        if (region_continues(op->regions[i]))
+            return true;
+    return op->code == OP_CONTINUE;
 }
 
 /* All programs come to the access, and none has ended before. */
 static bool all_come(const Op *op)
 {
     for (const Op *before = op; before; before = before->prev)
-        if (has_continue(before))
+        if (leaves(before))
             return false;
     return op->parent->parent->code == OP_PAR;
 }

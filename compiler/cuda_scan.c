@@ -153,9 +153,9 @@ static void scan_in_shared(Cuda *c, const Scan *s)
     } else {
         open_block(c, STATEMENT_BLOCK, "for (int row = warp; row < %lld; row += %d)",
                    (long long)rows.count, u.warps);
-        line(c, "tile_scan_row_%s_%s(%s + %s, %lld, %lld, lane);", s->join,
+        line(c, "tile_scan_row_%s_%s(%s + %s, %lld, %lld, lane, %d);", s->join,
              dtype_info[s->type].name, b->name, row_start(c, &rows, rows.n), (long long)rows.n,
-             (long long)rows.stride);
+             (long long)rows.stride, u.lanes);
     }
     close_block(c);
     shared_get(c, &(Held){h->type, h->layout, s->to}, b);
@@ -299,8 +299,9 @@ static void tree_shared(Cuda *c, Held *h, int axis)
     buffer_write(c, b);
     open_block(c, STATEMENT_BLOCK, "for (int row = warp; row < %lld; row += %d)",
                (long long)rows.count, c->plan->unit.warps);
-    line(c, "tile_tree_row_f32(%s + %s, %lld, %lld, lane);", b->name, row_start(c, &rows, rows.n),
-         (long long)rows.n, (long long)rows.stride);
+    line(c, "tile_tree_row_f32(%s + %s, %lld, %lld, lane, %d);", b->name,
+         row_start(c, &rows, rows.n), (long long)rows.n, (long long)rows.stride,
+         c->plan->unit.lanes);
     close_block(c);
     shared_get(c, &sum, b);
     *h = sum;

@@ -291,7 +291,8 @@ static bool extract_shared(Cuda *c, const Op *op)
     Buffer *b = laid_down(c, a);
     if (l)
         inside = both(c, inside, holds_text(c, l, "r"));
-    char *load = format_text(c, "tile_shared_load_%s(%s + (%s))", carrier(t), b->name, at);
+    char *load = format_text(c, "tile_shared_load_%s(%s + (%s))", carrier(t), b->name,
+                             laid_place(c, at));
     char *value = *inside ? format_text(c, "%s ? %s : %s", inside, load, c_literal(c, to, op->bits))
                           : load;
     if (!is_uniform(r))

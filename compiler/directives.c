@@ -206,6 +206,16 @@ static bool is_present(const Presence *p, const char *verb, const char *subject)
     return has_one(p, p->plan->par->regions[p->plan->par->nregions - 1], verb, subject);
 }
 
+/* How threads move a tile. */
+static bool is_path(const char *word)
+{
+    static const char *const path[] = {"smem", "regs", "vector", "cache"};
+    for (size_t i = 0; i < sizeof path / sizeof *path; i++)
+        if (strcmp(path[i], word) == 0)
+            return true;
+    return false;
+}
+
 static bool check_directive(void *context, const Directive *d)
 {
     const Presence *p = context;
@@ -220,6 +230,11 @@ static bool check_directive(void *context, const Directive *d)
         const Word *w = &d->words.items[i];
         if (!w->name || strcmp(w->name, "via") == 0 || is_honoured(p->low, p->plan, w))
             continue;
+        if ((strcmp(verb, "load") == 0 || strcmp(verb, "store") == 0) && is_path(w->name))
+            return diag_error(p->low->diag, w->pos, "leave it out",
+                              "%s %s: %s is about tiles; here are only single elements, tiles of "
+                              "one value, and additions",
+                              verb, subject, w->name);
         return diag_error(p->low->diag, w->pos, "the interpreter runs it; its lowering comes later",
                           "%s%s%s: %s is not lowered to CUDA yet", verb, subject ? " " : "",
                           subject ? subject : "", w->name);

@@ -273,3 +273,15 @@ Type access_type(DType dtype, const Access *a, Value *const *index_args)
     }
     return t;
 }
+
+bool region_continues(const Region *r)
+{
+    for (const Op *op = r->first; op; op = op->next) {
+        if (op->code == OP_CONTINUE)
+            return true;
+        for (int i = 0; op->code != OP_FOR && op->code != OP_SHARE && i < op->nregions; i++)
+            if (region_continues(op->regions[i]))
+                return true;
+    }
+    return false;
+}

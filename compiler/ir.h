@@ -187,6 +187,8 @@ bool region_syncs(const Region *);
 int count_uses(const Region *, const Value *);
 
 /* Every use of `old` in the region and below becomes one of `by`. */
+/* It has a `continue` of the loop or program that it belongs to. */
+bool region_continues(const Region *);
 void replace_uses(Region *, const Value *old, Value *by);
 
 /* ir_print.c, ir_read.c: one text form. Reading reports to `diag` and gives NULL after an error. */

@@ -5,6 +5,7 @@
 bool lower_kernel(Lowered *low)
 {
     drop_empty(low->kernel);
+    open_shares(low->kernel);
     if (!plan_phases(low))
         return false;
     for (int i = 0; i < low->nphases; i++)

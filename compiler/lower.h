@@ -146,6 +146,9 @@ void lowered_grow(Lowered *);
 void order_reductions(Lowered *, const PhasePlan *);
 /* empty.c: no operation gives or writes a tile without elements, but constants. First of all. */
 void drop_empty(Kernel *);
+/* shares.c: `for .. of` becomes loops; there is no OP_SHARE any more. Before all that looks at
+ * loops. */
+void open_shares(Kernel *);
 /* sink.c: casts of narrow floats to f32 stand where they are first used. */
 void sink_casts(const PhasePlan *);
 

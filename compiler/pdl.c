@@ -173,14 +173,12 @@ static void find_last(Pdl *p, Statement *block, const Statement *except)
 }
 
 /* Behind the last load, and outside of what not every block comes to; in a loop of programs in the
- * last round. */
+ * last round. Where nothing is loaded, at once. */
 static void trigger(Pdl *p)
 {
     static const char *const launch = "tile_pdl_launch();";
     Statements *out = &p->c->out;
-    Statement *s = p->last;
-    if (!s)
-        return;
+    Statement *s = p->last ? p->last : p->c->prologue;
     while (s->parent != out->root && !s->parent->programs)
         s = s->parent;
     while (s->parent != out->root && s->parent->kind == STATEMENT_LOOP && !s->parent->last_round)

@@ -30,19 +30,6 @@ static bool any_varied(const Uniform *u, int n, Value *const *v)
     return false;
 }
 
-/* Does a `continue` in the region leave it? */
-static bool continues(const Region *r)
-{
-    for (const Op *op = r->first; op; op = op->next) {
-        if (op->code == OP_CONTINUE)
-            return true;
-        for (int i = 0; op->code != OP_FOR && op->code != OP_SHARE && i < op->nregions; i++)
-            if (continues(op->regions[i]))
-                return true;
-    }
-    return false;
-}
-
 /* Walks a region whose flow diverges by `by` (NULL: it does not). Gives what makes the flow diverge
  * behind it, which is more than `by` where some programs have left by `continue`. */
 static const Op *walk(Uniform *u, const Region *r, const Op *by);
@@ -53,7 +40,7 @@ static const Op *visit_if(Uniform *u, const Op *op, const Op *by)
     const Op *inner = by ? by : own ? op : NULL, *behind = by;
     for (int i = 0; i < op->nregions; i++) {
         const Op *end = walk(u, op->regions[i], inner);
-        if (!behind && end && (end != inner || continues(op->regions[i])))
+        if (!behind && end && (end != inner || region_continues(op->regions[i])))
             behind = end;
         const Op *last = op->regions[i]->last;
         for (int k = 0; last && last->code == OP_YIELD && k < op->nresults; k++)

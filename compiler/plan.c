@@ -91,12 +91,15 @@ bool plan_phases(Lowered *low)
         PhasePlan *p = &low->phases[low->nphases++];
         *p = (PhasePlan){.par = op, .unit = {32, 4}};
         p->ragged = ragged_from(op) < op->nregions - 1;
-        p->syncs = region_syncs(op->regions[op->nregions - 1]);
+        bool meets = p->syncs = region_syncs(op->regions[op->nregions - 1]);
         if (!unit(low, p) || !plan_roles(low, p))
             return false;
         if (p->pack == 0)
             p->pack = p->unit.warps > 1 || p->syncs || p->unit.lanes == 32 ? 1
                                                                            : BLOCK / p->unit.lanes;
+        if (meets && (p->unit.lanes < 32 || p->pack > 1))
+            return diag_error(low->diag, op->pos, "write unit block warps(n)",
+                              "a phase with grid_sync or exchange has one program a block");
         int threads = threads_of(p);
         if (threads > 1024 || (p->unit.lanes < 32 && threads % 32))
             return diag_error(low->diag, op->pos, "write another pack(n)",
@@ -117,10 +120,6 @@ bool plan_phases(Lowered *low)
             return false;
         p->looped = directive_take(low, p, "grid", NULL, "persistent") && !p->ragged;
         join_phases(low, p);
-        bool whole = p->unit.lanes == 32 && p->pack == 1;
-        if (p->syncs && !whole)
-            return diag_error(low->diag, op->pos, "write unit block warps(n)",
-                              "a phase with grid_sync or exchange has one program a block");
     }
     return plan_pdl(low);
 }

@@ -1,4 +1,5 @@
 /* tilec run --machine: the same run as --device cuda, on the machine model. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,7 +78,9 @@ bool run_machine(RunPlan *plan)
         cuda_failed(&r);
     }
     if (c->timeline && !tile_machine_timeline(r.machine, c->timeline))
-        good = user_error("%s: cannot be written", c->timeline);
+        good = user_error("%s: cannot be written: %s", c->timeline, strerror(errno));
+    if (good && c->timeline && !tile_machine_traced(r.machine))
+        good = user_error("--block %" PRIu64 ": no launch has such a block", c->block);
     if (good && c->verbose)
         print_counts(r.machine);
     tile_machine_free(r.machine);

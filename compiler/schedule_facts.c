@@ -6,6 +6,7 @@
 #include "dsl/builtins.h"
 
 static void scan_stmts(KernelFacts *f, const StmtList *list, int phase);
+static void scan_place(KernelFacts *f, const Expr *x, int phase);
 
 Name phase_name(const Stmt *par)
 {
@@ -64,6 +65,12 @@ static bool calls(const Expr *x, const char *name)
     return x->kind == E_CALL && x->a->kind == E_NAME && strcmp(x->a->name, name) == 0;
 }
 
+/* Stores to its first argument, and loads nothing by that. */
+static bool adds(const Expr *x)
+{
+    return calls(x, "atomic_add") || calls(x, "signal");
+}
+
 static void scan_expr(KernelFacts *f, const Expr *x, int phase)
 {
     if (!x)
@@ -73,17 +80,16 @@ static void scan_expr(KernelFacts *f, const Expr *x, int phase)
     if (x->kind == E_CALL && !calls(x, "has") && !calls(x, "size"))
         for (int i = 0; i < x->args.count; i++) {
             const Expr *a = x->args.items[i];
-            bool atomic = i == 0 && (calls(x, "atomic_add") || calls(x, "signal"));
             if (a->kind == E_NAME) /* a function may do anything with a tensor */
                 use(f, root_of(f, a), phase, true, true);
-            else if (atomic)
-                use(f, root_of(f, a), phase, true, true);
+            else if (i == 0 && adds(x))
+                use(f, root_of(f, a), phase, false, true);
         }
     scan_expr(f, x->a, phase);
     scan_expr(f, x->b, phase);
     scan_expr(f, x->c, phase);
     for (int i = 0; i < x->args.count; i++)
-        scan_expr(f, x->args.items[i], phase);
+        (i == 0 && adds(x) ? scan_place : scan_expr)(f, x->args.items[i], phase);
 }
 
 /* Only the indices and bounds inside an expression that is a tensor itself. */

@@ -58,6 +58,7 @@ struct Statement {
     const char *text;       /* without indentation and newline; of blocks: the header */
     const char *optional;   /* the variable it declares; printed if another text has it */
     bool jumps;             /* to the next round of the innermost loop, or out of the program */
+    const Op *apart;        /* of a block: a condition that programs of one warp may differ in */
     bool programs;          /* of a block: what a program does, under a condition or in a loop */
     const char *sync;       /* of a role: the text of a barrier of its threads, */
     Touched *left;          /* and what it has touched since its last one */

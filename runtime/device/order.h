@@ -228,11 +228,12 @@ TILE_FN void tile_scan_row_in_order_f32(float *s, int n, int stride, bool exclus
     }
 }
 
-/* The whole warp: neighbours first, as if padded with zeros to a power of two; s[0] is the sum. */
-TILE_FN void tile_tree_row_f32(float *s, int n, int stride, int lane)
+/* All lanes of the unit: neighbours first, as if padded with zeros to a power of two; s[0] is the
+ * sum. */
+TILE_FN void tile_tree_row_f32(float *s, int n, int stride, int lane, int lanes)
 {
     for (int half = 1; half < n; half *= 2) {
-        for (int i = lane * 2 * half; i < n; i += 64 * half)
+        for (int i = lane * 2 * half; i < n; i += 2 * lanes * half)
             tile_shared_store_f32(
                 s + i * stride,
                 tile_shared_load_f32(s + i * stride) +
@@ -242,31 +243,31 @@ TILE_FN void tile_tree_row_f32(float *s, int n, int stride, int lane)
 }
 
 /* tile_scan_lanes: inclusive, over n lanes that are `step` apart; `digit` counts them.
- * tile_scan_row: the whole warp. For what may be joined in any order. */
-#define SCAN(T, name, join)                                                              \
-    TILE_FN T tile_scan_lanes_##join##_##name(T x, int digit, int step, int n)           \
-    {                                                                                    \
-        TILE_EACH(i, 5)                                                                  \
-        {                                                                                \
-            if (1 << i < n) {                                                            \
-                const T before = tile_shuffle_##name(x, tile_lane() - (step << i) & 31); \
-                x = digit >= 1 << i ? tile_##join##_##name(before, x) : x;               \
-            }                                                                            \
-        }                                                                                \
-        return x;                                                                        \
-    }                                                                                    \
-    TILE_FN void tile_scan_row_##join##_##name(T *s, int n, int stride, int lane)        \
-    {                                                                                    \
-        T carry = 0;                                                                     \
-        for (int first = 0; first < n; first += 32) {                                    \
-            const int i = first + lane;                                                  \
-            T x = i < n ? tile_shared_load_##name(s + i * stride) : (T)0;                \
-            x = tile_scan_lanes_##join##_##name(x, lane, 1, 32);                         \
-            x = first ? tile_##join##_##name(carry, x) : x;                              \
-            if (i < n)                                                                   \
-                tile_shared_store_##name(s + i * stride, x);                             \
-            carry = tile_shuffle_##name(x, 31);                                          \
-        }                                                                                \
+ * tile_scan_row: all lanes of the unit. For what may be joined in any order. */
+#define SCAN(T, name, join)                                                                  \
+    TILE_FN T tile_scan_lanes_##join##_##name(T x, int digit, int step, int n)               \
+    {                                                                                        \
+        TILE_EACH(i, 5)                                                                      \
+        {                                                                                    \
+            if (1 << i < n) {                                                                \
+                const T before = tile_shuffle_##name(x, tile_lane() - (step << i) & 31);     \
+                x = digit >= 1 << i ? tile_##join##_##name(before, x) : x;                   \
+            }                                                                                \
+        }                                                                                    \
+        return x;                                                                            \
+    }                                                                                        \
+    TILE_FN void tile_scan_row_##join##_##name(T *s, int n, int stride, int lane, int lanes) \
+    {                                                                                        \
+        T carry = 0;                                                                         \
+        for (int first = 0; first < n; first += lanes) {                                     \
+            const int i = first + lane;                                                      \
+            T x = i < n ? tile_shared_load_##name(s + i * stride) : (T)0;                    \
+            x = tile_scan_lanes_##join##_##name(x, lane, 1, lanes);                          \
+            x = first ? tile_##join##_##name(carry, x) : x;                                  \
+            if (i < n)                                                                       \
+                tile_shared_store_##name(s + i * stride, x);                                 \
+            carry = tile_shuffle_##name(x, tile_lane() | (lanes - 1));                       \
+        }                                                                                    \
     }
 #define SCANS(T, name) SCAN(T, name, add) SCAN(T, name, max)
 SCANS(uint8_t, u8)

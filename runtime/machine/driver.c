@@ -10,7 +10,8 @@
 #include "runtime/runtime.h"
 
 /* What both targets have, as an H100 has it: the occupancy that it allows, registers aside. */
-enum { MULTIPROCESSORS = 132, THREADS = 2048, BLOCKS = 32, SHARED = 233472, SHARED_SYSTEM = 1024 };
+/* Few multiprocessors: a grid that fills them runs together, thread by thread. */
+enum { MULTIPROCESSORS = 8, THREADS = 2048, BLOCKS = 32, SHARED = 233472, SHARED_SYSTEM = 1024 };
 
 struct CuFunction {
     tile_machine_code *code;

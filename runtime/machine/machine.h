@@ -74,6 +74,8 @@ tile_status tile_machine_context(tile_machine *, tile_context **context);
 /* Records what this block of every launch from now on does, in the model's time. False: no memory.
  */
 bool tile_machine_trace(tile_machine *, int64_t block);
+/* What the record has: nothing if no launch had that block. */
+int64_t tile_machine_traced(const tile_machine *);
 /* Draws the record as SVG: warps, engines, stages of rings, who waits. False: it cannot be written.
  */
 bool tile_machine_timeline(tile_machine *, const char *path);

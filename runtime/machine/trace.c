@@ -29,6 +29,11 @@ bool tile_machine_trace(tile_machine *machine, int64_t block)
     return true;
 }
 
+int64_t tile_machine_traced(const tile_machine *machine)
+{
+    return machine->machine.trace ? machine->machine.trace->count : 0;
+}
+
 void trace_free(Machine *m)
 {
     if (m->trace)

@@ -42,6 +42,11 @@ SCALE = "scale.tile scale -s a=2 -i x=x.npy -o y=y.npy"
     ("check scale.tile --plan sm90", ["tilec check takes no --plan"]),
     ("run scale.ir --plan sm90", ["--plan takes a .tile file"]),
     ("debug scale.ir --plan sm90", ["--plan takes a .tile file"]),
+    ("run scale.tile --plan sm90 --machine sm90", ["--plan is for the interpreter"]),
+    ("run scale.tile --machine sm90 --device cuda", ["either --device or --machine"]),
+    ("run scale.tile --machine sm90 --block 1", ["--block needs --timeline"]),
+    ("run scale.tile --time 5", ["--time needs --device cuda"]),
+    ("run scale.tile --pitch x=8", ["--pitch and --offset need --device cuda or --machine"]),
 ])
 def test_wrong_command_lines(shell, arguments, texts):
     shell.fails(arguments, *texts, code=2)

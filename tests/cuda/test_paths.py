@@ -165,3 +165,27 @@ schedule f for sm90 {{
  {schedule}  #! {error}
 }}
 """)
+
+
+ADDS = """
+kernel adds[N: dim, D: int = 64](x: in i32[N, D], y: inout i32[N, D], z: out f32[N, D])
+{
+  par (n in 0..N by 4) {
+    atomic_add(y[n +: 4, :], x[n +: 4, :]);
+    z[n +: 4, :] = fill(1.0, 4, D);
+  }
+}
+schedule adds for sm90, sm100 { %s }
+"""
+
+
+@pytest.mark.parametrize("asked, error", [
+    ("load y vector(16);", "kernel adds does not load y"),
+    ("store y cache(stream);", "store y: cache is about tiles; here are only single elements, tiles of one value, "
+     "and additions"),
+    ("store z via smem;", "store z: smem is about tiles; here are only single elements, tiles of one value, "
+     "and additions")])
+def test_additions_and_single_values(tilec, tmp_path, asked, error):
+    (tmp_path / "t.tile").write_text(ADDS % asked)
+    done = tilec("emit", tmp_path / "t.tile", "--arch", "sm90", "-o", tmp_path / "out")
+    assert done.returncode == 1 and f"error: {error}\n" in done.stderr, done.stderr

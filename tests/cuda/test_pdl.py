@@ -61,6 +61,18 @@ def test_phases_are_chained(tilec, tmp_path):
         ("tk_two_rows", ""), ("tk_two_sums", ".pdl = true")]
 
 
+def test_what_loads_nothing_lets_the_next_start_at_once(tilec, tmp_path):
+    p = Program(tilec, tmp_path, """
+kernel fills[N: dim](x: in f32[N], y: out f32[N], z: out f32[N])
+{
+  par (n in 0..N by 128) { y[n +: 128] = f32(n + iota(128)); }
+  par (n in 0..N by 128) { z[n +: 128] = x[n +: 128] + y[n +: 128]; }
+}
+""", {"x": np.arange(300, dtype=np.float32)}, ["y", "z"])
+    assert [shape(text) for text in phases(p.emitted())] == ["launch y:store", "x:load wait y:load z:store"]
+    p.check(6)
+
+
 @pytest.mark.parametrize("schedule, want", [
     ("pdl wait(load) trigger(last_load);", ["wait x:load launch y:store", "wait w:load y:load launch z:store"]),
     ("phase rows { pdl wait(x); }", ["wait x:load launch y:store", "w:load wait y:load z:store"]),

@@ -32,3 +32,20 @@ def test_least_blocks_of_an_sm(tilec, tmp_path, schedule, blocks):
     "grid resident(|>33);  #! resident(33): from 1 to 32 is possible"])
 def test_wrong(tilec, tmp_path, wrong):
     test_directives.check_wrong(tilec, tmp_path, TEXT % f"\n {wrong}\n")
+
+
+def test_programs_that_fill_the_machine(tilec, tmp_path):
+    p = Program(tilec, tmp_path, """
+kernel counts[N: dim, P: dim](x: in i32[N], y: out i32[N]) scratch (part: inout i32[P])
+{
+  par (p in 0..P) {
+    part[p] = i32(1);
+    grid_sync();
+    var all = i64(0);
+    for q in 0..P { all = all + part[q]; }
+    for n in p..N by P { y[n] = i32(x[n] + all - P); }
+  }
+}
+schedule counts { let P = grid.resident; }
+""", {"x": np.arange(500, dtype=np.int32)}, ["y"])
+    p.check_values({"y": np.arange(500, dtype=np.int32)}, seeds=1)

@@ -86,6 +86,8 @@ def test_run(tilec, tmp_path):
     assert {e.place for e in rows["warp 0"]} <= {"transpose.tile:6"}
     done = tilec(*arguments[:-4], "--machine", "sm90", "-v")
     assert re.match(r"\d+ steps, 2048 passes over shared memory, 0 more by bank conflicts\n", done.stdout)
+    done = tilec(*arguments[:-1], "999", "--machine", "sm90")
+    assert done.returncode == 1 and done.stderr == "tilec: --block 999: no launch has such a block\n"
     done = tilec(*arguments)
     assert done.returncode == 2 and "--timeline needs --machine" in done.stderr
 
