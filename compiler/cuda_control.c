@@ -123,7 +123,7 @@ static void find_meetings(const Statement *block, int from, int a, int b, bool i
         if (s->number >= from && in == inside) {
             m->syncs += s->kind == STATEMENT_SYNC;
             m->shuffles += has_text(s, "tile_shuffle") || has_text(s, "tile_first_lanes") ||
-                           has_text(s, "tile_scan_");
+                           has_text(s, "tile_scan_") || has_text(s, "tile_every_lane");
         }
         find_meetings(s, from, a, b, inside, m);
     }
@@ -146,7 +146,8 @@ static bool comes_apart(const Statement *root, const Statement *s)
     for (const Statement *p = s->parent; p; p = p->parent)
         if (p->kind == STATEMENT_LOOP)
             outer = p, inner = inner ? inner : p;
-    int end = last_number(goes_on(s) && inner ? inner : s);
+    bool leaves = s->kind != STATEMENT_LOOP && goes_on(s) && inner;
+    int end = last_number(leaves ? inner : s);
     Meetings own = {0}, others = {0};
     find_meetings(root, 0, s->number, end, true, &own);
     find_meetings(root, outer ? outer->number : end, s->number, end, false, &others);
@@ -256,8 +257,10 @@ static bool emit_for(Cuda *c, const Op *op)
         line(c, "TILE_UNROLL");
     else if (is_long(body))
         line(c, "TILE_ROLLED");
-    open_block(c, STATEMENT_LOOP, "for (%s %s = %s; %s < %s; %s += %s)", counter_type(c, op), i,
-               c_name(c, op->args[0]), i, c_name(c, op->args[1]), i, c_name(c, op->args[2]));
+    Statement *loop = open_block(c, STATEMENT_LOOP, "for (%s %s = %s; %s < %s; %s += %s)",
+                                 counter_type(c, op), i, c_name(c, op->args[0]), i,
+                                 c_name(c, op->args[1]), i, c_name(c, op->args[2]));
+    loop->apart = is_common(c, body->args[0]) ? NULL : op;
     for (int k = 0; k < op->nresults; k++)
         load_into_variable(c, op, k);
     emit_region_ops(c, body);

@@ -93,3 +93,26 @@ schedule k { unit %s; }
     (tmp_path / "t.tile").write_text(kernel % (text, "lanes(8)"))
     done = tilec("emit", tmp_path / "t.tile", "--arch", "sm90", "-o", tmp_path / "out")
     assert done.returncode == 1 and "t.tile:7:7: error: unit lanes(8): programs of one warp may differ" in done.stderr
+
+
+@pytest.mark.parametrize("behind, wrong", [("a + squeeze(amax(x[n, :], 0))", True), ("a", False)])
+def test_programs_of_a_warp_differ_in_rounds(tilec, tmp_path, behind, wrong):
+    """Those that are through wait at another shuffle; where there is none, they have ended."""
+    kernel = """
+kernel k[N: dim](x: in f32[N, 96], c: in i32[N], y: out f32[N])
+{
+  par (n in 0..N) {
+    var a = 0.0;
+    for k in 0..c[n] { a = a + squeeze(sum(x[n, 32 * k +: 32], 0)); }
+    y[n] = %s;
+  }
+}
+schedule k { unit %s; }
+""" % (behind, "%s")
+    x = np.random.default_rng(2).normal(size=(40, 96)).astype(np.float32)
+    rounds = (np.arange(40) % 4).astype(np.int32)
+    Program(tilec, tmp_path, kernel % "warp", {"x": x, "c": rounds}, ["y"]).check(2)
+    (tmp_path / "t.tile").write_text(kernel % "lanes(8)")
+    done = tilec("emit", tmp_path / "t.tile", "--arch", "sm90", "-o", tmp_path / "out")
+    assert (done.returncode == 1) == wrong
+    assert ("t.tile:6:5: error: unit lanes(8): programs of one warp may differ" in done.stderr) == wrong
