@@ -672,18 +672,6 @@ SEVERAL_1(int8_t, i8)
 SEVERAL_1(uint8_t, u8)
 SEVERAL_1(bool, bool)
 
-/* How many elements an address is short of a multiple of 16 bytes. */
-#define tile_elements_short(p) ((int)(-((uint64_t)(p) / sizeof(*(p))) & (16 / sizeof(*(p)) - 1)))
-/* 16 of the 32 bytes at low and high, from byte skip < 16 on. */
-TILE_FN void tile_shared_read_across(uint32_t *w, const void *low, const void *high, int skip)
-{
-    uint32_t x[8];
-    tile_shared_read(x, low, 16), tile_shared_read(x + 4, high, 16);
-    TILE_EACH(i, 6) x[i] = skip & 8 ? x[i + 2] : x[i];
-    TILE_EACH(i, 5) x[i] = skip & 4 ? x[i + 1] : x[i];
-    TILE_EACH(i, 4) w[i] = tile_byte_perm(x[i], x[i + 1], 0x3210u + 0x1111u * (uint32_t)(skip & 3));
-}
-
 #define UNPACK_64(T, name, n, x, w) \
     TILE_EACH(i, n) x[i] = (T)((uint64_t)w[2 * i + 1] << 32 | w[2 * i])
 #define PACK_64(T, name, n, w, x) \
@@ -837,6 +825,7 @@ CONVERTING_E2M1(16, uint16_t, bf16, 0x5410u)
 CONVERTING_E2M1(32, uint16_t, bf16, 0x5410u)
 #undef CONVERTING_E2M1
 
+#include "runtime/device/rows.h"
 #include "runtime/device/order.h"
 
 #endif
