@@ -20,6 +20,7 @@ typedef struct Place {
     char *offset;        /* of register r */
     char *inside;        /* condition on all axes but the vector's; "" is true */
     char *first;         /* along the vector's axis, or NULL: known to be inside */
+    char *index;         /* the same, always; and the axis' extent */
     const char *extent;
 } Place;
 
@@ -288,9 +289,12 @@ static void place(Cuda *c, const Op *op, const CudaView *v, const Layout *l, boo
         dim += slice;
         add_part(c, v, k, &i, &base, &out->offset);
         char *inside = inside_text(c, op, v, k, &i);
-        if (k == vector_axis && *inside) {
-            out->first = whole_index(c, &i);
+        if (k == vector_axis) {
+            out->index = whole_index(c, &i);
             out->extent = v->extent[k].text;
+        }
+        if (k == vector_axis && *inside) {
+            out->first = out->index;
         } else {
             out->inside = both(c, out->inside, inside);
         }
@@ -394,27 +398,93 @@ static char *limits_text(Cuda *c, const Place *p, const char **at)
                     : format_text(c, ", %s", inside);
 }
 
-/* Vectors: whole ones in shared memory, since locals have known extents. */
-static void load_vectors(Cuda *c, const Op *op, const Place *p, const char *name, const char *pad)
+/* Vector "o" of a load. */
+static void load_vector(Cuda *c, const Op *op, const Place *p, const char *name, const char *pad)
 {
     DType t = op->results[0]->type.dtype;
     const Vectors *v = &p->vectors;
-    const char *hint = load_hint(c, op, p->view), *type = memory_type(t), *at;
+    const char *type = memory_type(t), *at;
     char *limits = limits_text(c, p, &at);
     const char *to = v->leading ? format_text(c, "&%s[r]", name) : "piece";
-    open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", (long long)v->count);
-    line(c, "const int r = %s;", vector_register(c, p->layout, v, "o"));
     if (!v->leading)
         line(c, "%s piece[%lld];", c_type(t), (long long)v->n);
     if (is_local(p->view))
         line(c, "tile_shared_load_%lld_%s(%s, %s);", (long long)v->n, type, to, pointer_text(c, p));
     else
         line(c, "tile_load_%lld_%s%s(%s, %s%s, %s, %s);", (long long)v->n, type, at, to,
-             pointer_text(c, p), limits, pad, hint);
+             pointer_text(c, p), limits, pad, load_hint(c, op, p->view));
     if (!v->leading)
         line(c, "TILE_EACH(i, %lld) %s[r + i * %lld] = piece[i];", (long long)v->n, name,
              (long long)vector_step(p->layout, v));
+}
+
+/* Does the tile go to memory as it is, or turned? */
+static bool is_only_moved(const Cuda *c, const Op *load)
+{
+    const Value *x = load->results[0];
+    while (c->uses[x->id] == 1 && c->user[x->id]->code == OP_TRANS)
+        x = c->user[x->id]->results[0];
+    return c->uses[x->id] == 1 && c->user[x->id]->code == OP_STORE;
+}
+
+/* Are its vectors asked for? Pieces take registers, which threads have that do nothing else. */
+static bool is_asked(const Cuda *c, const Op *op, const Place *p)
+{
+    int bits = dtype_info[op->results[0]->type.dtype].bits;
+    return !is_local(p->view) && !memory_of(c, op->args[0]) && p->vectors.leading &&
+           (bits == 8 || bits == 16) && p->vectors.n * bits == 128 && is_only_moved(c, op);
+}
+
+enum { ASKED_AT_ONCE = 4 };
+
+/* Where rows begin anywhere: what some vectors lie in is read before the first of them is taken.
+ * Those at the ends of rows come last. */
+static void ask_vectors(Cuda *c, const Op *op, const Place *p, const char *name, const char *pad)
+{
+    const char *type = memory_type(op->results[0]->type.dtype), *asked = new_temp(c, "asked");
+    const Vectors *v = &p->vectors;
+    char *inside = both(c, p->inside, holds_text(c, p->layout, "r"));
+    char *amid = format_text(c, "tile_amid(%s, %s - (%s), %lld)", p->index, p->extent, p->index,
+                             (long long)v->n);
+    char *vector = vector_register(c, p->layout, v, "(o + k)");
+    long long most = v->count < ASKED_AT_ONCE ? v->count : ASKED_AT_ONCE;
+    while (v->count % most)
+        most--;
+    open_block(c, STATEMENT_BLOCK, "TILE_STEP(o, %lld, %lld)", (long long)v->count, most);
+    line(c, "TileAsked %s[%lld];", asked, most);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(k, %lld)", most);
+    line(c, "const int r = %s;", vector);
+    line(c, "%s[k] = tile_ask(%s, %s, %s);", asked, pointer_text(c, p), both(c, inside, amid),
+         load_hint(c, op, p->view));
     close_block(c);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(k, %lld)", most);
+    line(c, "const int r = %s;", vector);
+    line(c, "tile_take_%lld_%s(&%s[r], &%s[k], %s);", (long long)v->n, type, name, asked, pad);
+    close_block(c);
+    close_block(c);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", (long long)v->count);
+    line(c, "const int r = %s;", vector_register(c, p->layout, v, "o"));
+    line(c, "if (%s) continue;", amid);
+    load_vector(c, op, p, name, pad);
+    close_block(c);
+}
+
+/* Vectors: whole ones in shared memory, since locals have known extents. */
+static void load_vectors(Cuda *c, const Op *op, const Place *p, const char *name, const char *pad)
+{
+    bool ask = is_asked(c, op, p);
+    if (ask)
+        open_block(c, STATEMENT_THEN, "if (TILE_ALIGNED)");
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", (long long)p->vectors.count);
+    line(c, "const int r = %s;", vector_register(c, p->layout, &p->vectors, "o"));
+    load_vector(c, op, p, name, pad);
+    close_block(c);
+    if (ask) {
+        close_block(c);
+        open_block(c, STATEMENT_ELSE, "else");
+        ask_vectors(c, op, p, name, pad);
+        close_block(c);
+    }
 }
 
 /* How many registers in a row have one element of an upsampled view, and are inside together. */

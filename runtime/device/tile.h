@@ -470,8 +470,8 @@ SINGLE_64(uint64_t, u64)
 
 /* A vector of `bytes` bytes (a constant) as words, of which the first `room` bytes are inside; what
  * is not reads as 0 or is dropped. Code for aligned tensors has a vector inside or not. Other code
- * moves the aligned words in it, and at its ends a byte and two, unless it lies well by chance;
- * `size`: an element's bytes. */
+ * moves the aligned words in it, and at its ends a byte and two, unless it lies well by chance or
+ * its elements are words. `size`: an element's bytes. */
 TILE_FN uint32_t tile_piece_read(const char *p, int bytes, int hint)
 {
     uint32_t w = 0;
@@ -540,7 +540,7 @@ TILE_FN void tile_vector_read(uint32_t *w, const void *p, int bytes, int size, b
             tile_global_read(w, p, bytes, hint);
     } else if (inside && room >= bytes && (uint64_t)p % (unsigned)bytes == 0) {
         tile_global_read(w, p, bytes, hint);
-    } else if (bytes >= 4 && inside && room >= bytes) {
+    } else if (bytes >= 4 && size < 4 && inside && room >= bytes) {
         tile_pieces_read(w, (const char *)p, bytes, hint);
     } else if (inside) {
         TILE_STEP(i, bytes, size)
@@ -554,6 +554,41 @@ TILE_FN void tile_vector_read(uint32_t *w, const void *p, int bytes, int size, b
         }
     }
 }
+/* A vector of 16 bytes that begins anywhere in a row, amid it, asked for some time before it is
+ * taken: the one or two pieces at multiples of 16 bytes in which it lies. Nobody writes the row;
+ * elements are less than a word. */
+typedef struct TileAsked {
+    bool inside;
+    int skip; /* where the vector begins in its pieces */
+    uint32_t x[8];
+} TileAsked;
+TILE_FN TileAsked tile_ask(const void *p, bool inside, int hint)
+{
+    const char *low = (const char *)((uint64_t)p & ~(uint64_t)15);
+    TileAsked a = {inside, inside ? (int)((uint64_t)p & 15u) : 0, {0, 0, 0, 0, 0, 0, 0, 0}};
+    if (inside)
+        tile_global_read(a.x, low, 16, hint);
+    if (a.skip)
+        tile_global_read(a.x + 4, low + 16, 16, hint);
+    return a;
+}
+TILE_FN void tile_take(uint32_t *w, const TileAsked *a)
+{
+    TILE_EACH(i, 4) w[i] = a->x[i];
+    if (a->skip) {
+        const uint32_t selector = 0x3210u + 0x1111u * (uint32_t)(a->skip & 3);
+        uint32_t x[6];
+        TILE_EACH(i, 6) x[i] = a->skip & 8 ? a->x[i + 2] : a->x[i];
+        TILE_EACH(i, 5) x[i] = a->skip & 4 ? x[i + 1] : x[i];
+        TILE_EACH(i, 4) w[i] = tile_byte_perm(x[i], x[i + 1], selector);
+    }
+}
+/* Does the row have the pieces of a vector of n, which lies `before` elements behind its first, and
+ * `room` in front of its end? */
+TILE_FN bool tile_amid(int64_t before, int64_t room, int n)
+{
+    return before >= n && room >= 2 * n;
+}
 TILE_FN void tile_vector_write(void *p, const uint32_t *w, int bytes, int size, bool inside,
                                int64_t room, int hint)
 {
@@ -562,7 +597,7 @@ TILE_FN void tile_vector_write(void *p, const uint32_t *w, int bytes, int size, 
             tile_global_write(p, w, bytes, hint);
     } else if (inside && room >= bytes && (uint64_t)p % (unsigned)bytes == 0) {
         tile_global_write(p, w, bytes, hint);
-    } else if (bytes >= 4 && inside && room >= bytes) {
+    } else if (bytes >= 4 && size < 4 && inside && room >= bytes) {
         tile_pieces_write((char *)p, w, bytes, hint);
     } else if (inside) {
         TILE_STEP(i, bytes, size)
@@ -634,6 +669,15 @@ TILE_FN void tile_warp_store(const char *stage, void *mine, bool inside, int n, 
     TILE_FN void tile_load_##n##_##name(T *x, const T *p, bool inside, T pad, int hint)          \
     {                                                                                            \
         tile_load_##n##_##name##_at(x, p, inside, n, pad, hint);                                 \
+    }                                                                                            \
+    TILE_FN void tile_take_##n##_##name(T *x, const TileAsked *a, T pad)                         \
+    {                                                                                            \
+        uint32_t w[4];                                                                           \
+        tile_take(w, a);                                                                         \
+        UNPACK(T, name, n, x, w);                                                                \
+        if (pad) {                                                                               \
+            TILE_EACH(i, n) x[i] = a->inside ? x[i] : pad;                                       \
+        }                                                                                        \
     }                                                                                            \
     TILE_FN void tile_store_##n##_##name##_at(T *p, const T *x, bool inside, int64_t room,       \
                                               int hint)                                          \

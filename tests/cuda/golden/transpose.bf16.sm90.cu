@@ -1,4 +1,4 @@
-// sm90, T=bf16 x=row y=row BM=128 BN=128
+// sm90, T=bf16 x=row y=row BM=128 BN=128 R=3
 #include "runtime/device/tile.h"
 
 typedef struct tk_transpose_args {
@@ -16,7 +16,7 @@ typedef struct tk_transpose_args {
 } tk_transpose_args;
 
 // transpose, kernels.tile/transpose/transpose.tile:5
-TILE_KERNEL(tk_transpose, tk_transpose_args, 256, 0)
+TILE_KERNEL(tk_transpose, tk_transpose_args, 256, 3)
 {
     char *const shared = tile_shared();
     const int lane = tile_lane(), warp = tile_warp();
@@ -33,9 +33,29 @@ TILE_KERNEL(tk_transpose, tk_transpose_args, 256, 0)
     TILE_LINE(6) // y[b, n +: BN, m +: BM] = trans(x[b, m +: BM, n +: BN]);
     const uint16_t *const x_at = a.x + (tile_wide(b) * a.x_stride0_1 + tile_wide(m + lane / 16 * 8 + warp * 16) * a.x_stride1 + n + lane % 16 * 8);
     uint16_t t[64];
-    TILE_EACH(o, 8) {
-        const int r = o * 8;
-        tile_load_8_u16_at(&t[r], x_at + (int64_t)(r / 8) * a.x_stride1 + r % 8, m + lane / 16 * 8 + warp * 16 + r / 8 < M, N - (n + lane % 16 * 8 + r % 8), 0u, TILE_CONSTANT);
+    if (TILE_ALIGNED) {
+        TILE_EACH(o, 8) {
+            const int r = o * 8;
+            tile_load_8_u16_at(&t[r], x_at + (int64_t)(r / 8) * a.x_stride1 + r % 8, m + lane / 16 * 8 + warp * 16 + r / 8 < M, N - (n + lane % 16 * 8 + r % 8), 0u, TILE_CONSTANT);
+        }
+    }
+    else {
+        TILE_STEP(o, 8, 4) {
+            TileAsked asked[4];
+            TILE_EACH(k, 4) {
+                const int r = (o + k) * 8;
+                asked[k] = tile_ask(x_at + (int64_t)(r / 8) * a.x_stride1 + r % 8, m + lane / 16 * 8 + warp * 16 + r / 8 < M && tile_amid(n + lane % 16 * 8 + r % 8, N - (n + lane % 16 * 8 + r % 8), 8), TILE_CONSTANT);
+            }
+            TILE_EACH(k, 4) {
+                const int r = (o + k) * 8;
+                tile_take_8_u16(&t[r], &asked[k], 0u);
+            }
+        }
+        TILE_EACH(o, 8) {
+            const int r = o * 8;
+            if (tile_amid(n + lane % 16 * 8 + r % 8, N - (n + lane % 16 * 8 + r % 8), 8)) continue;
+            tile_load_8_u16_at(&t[r], x_at + (int64_t)(r / 8) * a.x_stride1 + r % 8, m + lane / 16 * 8 + warp * 16 + r / 8 < M, N - (n + lane % 16 * 8 + r % 8), 0u, TILE_CONSTANT);
+        }
     }
     uint16_t *const turn = (uint16_t *)(shared + 0);
     TILE_EACH(o, 8) {
