@@ -20,7 +20,7 @@ typedef struct Place {
     char *offset;        /* of register r */
     char *inside;        /* condition on all axes but the vector's; "" is true */
     char *first;         /* along the vector's axis, or NULL: known to be inside */
-    char *index;         /* the same, always; and the axis' extent */
+    int axis;            /* the vector's axis; -1: none */
     const char *extent;
 } Place;
 
@@ -266,6 +266,7 @@ static void place(Cuda *c, const Op *op, const CudaView *v, const Layout *l, boo
     out->vectors = l && vectors ? choose_vectors(c, op, v, l, &vector_axis)
                                 : (Vectors){1, l ? layout_span(l, OWN_REG) : 1, -1, true};
     out->several = out->vectors.n > 1;
+    out->axis = vector_axis;
     out->offset = format_text(c, "0");
     char *base = format_text(c, "%s", v->offset ? v->offset : "0");
     for (int k = 0; k < a->count; k++) {
@@ -289,12 +290,9 @@ static void place(Cuda *c, const Op *op, const CudaView *v, const Layout *l, boo
         dim += slice;
         add_part(c, v, k, &i, &base, &out->offset);
         char *inside = inside_text(c, op, v, k, &i);
-        if (k == vector_axis) {
-            out->index = whole_index(c, &i);
-            out->extent = v->extent[k].text;
-        }
         if (k == vector_axis && *inside) {
-            out->first = out->index;
+            out->first = whole_index(c, &i);
+            out->extent = v->extent[k].text;
         } else {
             out->inside = both(c, out->inside, inside);
         }
@@ -431,21 +429,45 @@ static bool is_only_moved(const Cuda *c, const Op *load)
 static bool is_asked(const Cuda *c, const Op *op, const Place *p)
 {
     int bits = dtype_info[op->results[0]->type.dtype].bits;
-    return !is_local(p->view) && !memory_of(c, op->args[0]) && p->vectors.leading &&
-           (bits == 8 || bits == 16) && p->vectors.n * bits == 128 && is_only_moved(c, op);
+    for (int k = 0; k < op->access->count; k++)
+        if (op->access->axis[k].kind == AX_TILE || op->access->axis[k].kind == AX_FULL)
+            return false;
+    return !is_local(p->view) && !memory_of(c, op->args[0]) && !layout_is_masked(p->layout) &&
+           p->vectors.leading && (bits == 8 || bits == 16) && p->vectors.n * bits == 128 &&
+           is_only_moved(c, op);
+}
+
+/* A condition under which the tile is inside, and its rows go on for a vector on both sides. */
+static char *amid_text(Cuda *c, const Op *op, const Place *p)
+{
+    const CudaView *v = p->view;
+    long long n = p->vectors.n;
+    char *amid = format_text(c, "%s", c->guard);
+    for (int k = 0; k < op->access->count; k++) {
+        const Value *x = index_value(op, k);
+        const char *index = c_name(c, x);
+        long long size = op->access->axis[k].extent;
+        bool natural = c->ranges.of[x->id].lo >= 0, along = k == p->axis;
+        if (op->access->axis[k].kind == AX_SCALAR) {
+            amid = both(c, amid, scalar_inside(c, op, v, k));
+            continue;
+        }
+        if (along || !natural)
+            amid = both(c, amid, format_text(c, "%s >= %lld", index, along ? n : 0));
+        amid = both(
+            c, amid,
+            format_text(c, "%s + %lld <= %s", index, along ? size + n : size, v->extent[k].text));
+    }
+    return amid;
 }
 
 enum { ASKED_AT_ONCE = 4 };
 
-/* Where rows begin anywhere: what some vectors lie in is read before the first of them is taken.
- * Those at the ends of rows come last. */
-static void ask_vectors(Cuda *c, const Op *op, const Place *p, const char *name, const char *pad)
+/* Where rows begin anywhere: what some vectors lie in is read before the first of them is taken. */
+static void ask_vectors(Cuda *c, const Op *op, const Place *p, const char *name)
 {
     const char *type = memory_type(op->results[0]->type.dtype), *asked = new_temp(c, "asked");
     const Vectors *v = &p->vectors;
-    char *inside = both(c, p->inside, holds_text(c, p->layout, "r"));
-    char *amid = format_text(c, "tile_amid(%s, %s - (%s), %lld)", p->index, p->extent, p->index,
-                             (long long)v->n);
     char *vector = vector_register(c, p->layout, v, "(o + k)");
     long long most = v->count < ASKED_AT_ONCE ? v->count : ASKED_AT_ONCE;
     while (v->count % most)
@@ -454,18 +476,12 @@ static void ask_vectors(Cuda *c, const Op *op, const Place *p, const char *name,
     line(c, "TileAsked %s[%lld];", asked, most);
     open_block(c, STATEMENT_BLOCK, "TILE_EACH(k, %lld)", most);
     line(c, "const int r = %s;", vector);
-    line(c, "%s[k] = tile_ask(%s, %s, %s);", asked, pointer_text(c, p), both(c, inside, amid),
-         load_hint(c, op, p->view));
+    line(c, "%s[k] = tile_ask(%s, %s);", asked, pointer_text(c, p), load_hint(c, op, p->view));
     close_block(c);
     open_block(c, STATEMENT_BLOCK, "TILE_EACH(k, %lld)", most);
     line(c, "const int r = %s;", vector);
-    line(c, "tile_take_%lld_%s(&%s[r], &%s[k], %s);", (long long)v->n, type, name, asked, pad);
+    line(c, "tile_take_%lld_%s(&%s[r], &%s[k]);", (long long)v->n, type, name, asked);
     close_block(c);
-    close_block(c);
-    open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", (long long)v->count);
-    line(c, "const int r = %s;", vector_register(c, p->layout, v, "o"));
-    line(c, "if (%s) continue;", amid);
-    load_vector(c, op, p, name, pad);
     close_block(c);
 }
 
@@ -474,7 +490,7 @@ static void load_vectors(Cuda *c, const Op *op, const Place *p, const char *name
 {
     bool ask = is_asked(c, op, p);
     if (ask)
-        open_block(c, STATEMENT_THEN, "if (TILE_ALIGNED)");
+        open_block(c, STATEMENT_THEN, "if (TILE_ALIGNED || !(%s))", amid_text(c, op, p));
     open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", (long long)p->vectors.count);
     line(c, "const int r = %s;", vector_register(c, p->layout, &p->vectors, "o"));
     load_vector(c, op, p, name, pad);
@@ -482,7 +498,7 @@ static void load_vectors(Cuda *c, const Op *op, const Place *p, const char *name
     if (ask) {
         close_block(c);
         open_block(c, STATEMENT_ELSE, "else");
-        ask_vectors(c, op, p, name, pad);
+        ask_vectors(c, op, p, name);
         close_block(c);
     }
 }

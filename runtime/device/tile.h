@@ -554,20 +554,18 @@ TILE_FN void tile_vector_read(uint32_t *w, const void *p, int bytes, int size, b
         }
     }
 }
-/* A vector of 16 bytes that begins anywhere in a row, amid it, asked for some time before it is
- * taken: the one or two pieces at multiples of 16 bytes in which it lies. Nobody writes the row;
- * elements are less than a word. */
+/* A vector of 16 bytes that begins anywhere, amid a row that nobody writes, asked for some time
+ * before it is taken: the one or two pieces at multiples of 16 bytes in which it lies. Elements are
+ * less than a word. */
 typedef struct TileAsked {
-    bool inside;
     int skip; /* where the vector begins in its pieces */
     uint32_t x[8];
 } TileAsked;
-TILE_FN TileAsked tile_ask(const void *p, bool inside, int hint)
+TILE_FN TileAsked tile_ask(const void *p, int hint)
 {
     const char *low = (const char *)((uint64_t)p & ~(uint64_t)15);
-    TileAsked a = {inside, inside ? (int)((uint64_t)p & 15u) : 0, {0, 0, 0, 0, 0, 0, 0, 0}};
-    if (inside)
-        tile_global_read(a.x, low, 16, hint);
+    TileAsked a = {(int)((uint64_t)p & 15u), {0, 0, 0, 0, 0, 0, 0, 0}};
+    tile_global_read(a.x, low, 16, hint);
     if (a.skip)
         tile_global_read(a.x + 4, low + 16, 16, hint);
     return a;
@@ -582,12 +580,6 @@ TILE_FN void tile_take(uint32_t *w, const TileAsked *a)
         TILE_EACH(i, 5) x[i] = a->skip & 4 ? x[i + 1] : x[i];
         TILE_EACH(i, 4) w[i] = tile_byte_perm(x[i], x[i + 1], selector);
     }
-}
-/* Does the row have the pieces of a vector of n, which lies `before` elements behind its first, and
- * `room` in front of its end? */
-TILE_FN bool tile_amid(int64_t before, int64_t room, int n)
-{
-    return before >= n && room >= 2 * n;
 }
 TILE_FN void tile_vector_write(void *p, const uint32_t *w, int bytes, int size, bool inside,
                                int64_t room, int hint)
@@ -670,14 +662,11 @@ TILE_FN void tile_warp_store(const char *stage, void *mine, bool inside, int n, 
     {                                                                                            \
         tile_load_##n##_##name##_at(x, p, inside, n, pad, hint);                                 \
     }                                                                                            \
-    TILE_FN void tile_take_##n##_##name(T *x, const TileAsked *a, T pad)                         \
+    TILE_FN void tile_take_##n##_##name(T *x, const TileAsked *a)                                \
     {                                                                                            \
         uint32_t w[4];                                                                           \
         tile_take(w, a);                                                                         \
         UNPACK(T, name, n, x, w);                                                                \
-        if (pad) {                                                                               \
-            TILE_EACH(i, n) x[i] = a->inside ? x[i] : pad;                                       \
-        }                                                                                        \
     }                                                                                            \
     TILE_FN void tile_store_##n##_##name##_at(T *p, const T *x, bool inside, int64_t room,       \
                                               int hint)                                          \

@@ -33,7 +33,7 @@ TILE_KERNEL(tk_transpose, tk_transpose_args, 256, 3)
     TILE_LINE(6) // y[b, n +: BN, m +: BM] = trans(x[b, m +: BM, n +: BN]);
     const uint16_t *const x_at = a.x + (tile_wide(b) * a.x_stride0_1 + tile_wide(m + lane / 16 * 8 + warp * 16) * a.x_stride1 + n + lane % 16 * 8);
     uint16_t t[64];
-    if (TILE_ALIGNED) {
+    if (TILE_ALIGNED || !(m + 128 <= M && n >= 8 && n + 136 <= N)) {
         TILE_EACH(o, 8) {
             const int r = o * 8;
             tile_load_8_u16_at(&t[r], x_at + (int64_t)(r / 8) * a.x_stride1 + r % 8, m + lane / 16 * 8 + warp * 16 + r / 8 < M, N - (n + lane % 16 * 8 + r % 8), 0u, TILE_CONSTANT);
@@ -44,17 +44,12 @@ TILE_KERNEL(tk_transpose, tk_transpose_args, 256, 3)
             TileAsked asked[4];
             TILE_EACH(k, 4) {
                 const int r = (o + k) * 8;
-                asked[k] = tile_ask(x_at + (int64_t)(r / 8) * a.x_stride1 + r % 8, m + lane / 16 * 8 + warp * 16 + r / 8 < M && tile_amid(n + lane % 16 * 8 + r % 8, N - (n + lane % 16 * 8 + r % 8), 8), TILE_CONSTANT);
+                asked[k] = tile_ask(x_at + (int64_t)(r / 8) * a.x_stride1 + r % 8, TILE_CONSTANT);
             }
             TILE_EACH(k, 4) {
                 const int r = (o + k) * 8;
-                tile_take_8_u16(&t[r], &asked[k], 0u);
+                tile_take_8_u16(&t[r], &asked[k]);
             }
-        }
-        TILE_EACH(o, 8) {
-            const int r = o * 8;
-            if (tile_amid(n + lane % 16 * 8 + r % 8, N - (n + lane % 16 * 8 + r % 8), 8)) continue;
-            tile_load_8_u16_at(&t[r], x_at + (int64_t)(r / 8) * a.x_stride1 + r % 8, m + lane / 16 * 8 + warp * 16 + r / 8 < M, N - (n + lane % 16 * 8 + r % 8), 0u, TILE_CONSTANT);
         }
     }
     uint16_t *const turn = (uint16_t *)(shared + 0);
