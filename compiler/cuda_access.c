@@ -20,6 +20,7 @@ typedef struct Place {
     char *offset;        /* of register r */
     char *inside;        /* condition on all axes but the vector's; "" is true */
     char *first;         /* along the vector's axis, or NULL: known to be inside */
+    char *index;         /* the same, always */
     int axis;            /* the vector's axis; -1: none */
     const char *extent;
 } Place;
@@ -290,9 +291,12 @@ static void place(Cuda *c, const Op *op, const CudaView *v, const Layout *l, boo
         dim += slice;
         add_part(c, v, k, &i, &base, &out->offset);
         char *inside = inside_text(c, op, v, k, &i);
-        if (k == vector_axis && *inside) {
-            out->first = whole_index(c, &i);
+        if (k == vector_axis) {
+            out->index = whole_index(c, &i);
             out->extent = v->extent[k].text;
+        }
+        if (k == vector_axis && *inside) {
+            out->first = out->index;
         } else {
             out->inside = both(c, out->inside, inside);
         }
@@ -396,26 +400,6 @@ static char *limits_text(Cuda *c, const Place *p, const char **at)
                     : format_text(c, ", %s", inside);
 }
 
-/* Vector "o" of a load. */
-static void load_vector(Cuda *c, const Op *op, const Place *p, const char *name, const char *pad)
-{
-    DType t = op->results[0]->type.dtype;
-    const Vectors *v = &p->vectors;
-    const char *type = memory_type(t), *at;
-    char *limits = limits_text(c, p, &at);
-    const char *to = v->leading ? format_text(c, "&%s[r]", name) : "piece";
-    if (!v->leading)
-        line(c, "%s piece[%lld];", c_type(t), (long long)v->n);
-    if (is_local(p->view))
-        line(c, "tile_shared_load_%lld_%s(%s, %s);", (long long)v->n, type, to, pointer_text(c, p));
-    else
-        line(c, "tile_load_%lld_%s%s(%s, %s%s, %s, %s);", (long long)v->n, type, at, to,
-             pointer_text(c, p), limits, pad, load_hint(c, op, p->view));
-    if (!v->leading)
-        line(c, "TILE_EACH(i, %lld) %s[r + i * %lld] = piece[i];", (long long)v->n, name,
-             (long long)vector_step(p->layout, v));
-}
-
 /* Does the tile go to memory as it is, or turned? */
 static bool is_only_moved(const Cuda *c, const Op *load)
 {
@@ -433,8 +417,8 @@ static bool is_asked(const Cuda *c, const Op *op, const Place *p)
         if (op->access->axis[k].kind == AX_TILE || op->access->axis[k].kind == AX_FULL)
             return false;
     return !is_local(p->view) && !memory_of(c, op->args[0]) && !layout_is_masked(p->layout) &&
-           p->vectors.leading && (bits == 8 || bits == 16) && p->vectors.n * bits == 128 &&
-           is_only_moved(c, op);
+           p->vectors.leading && (bits == 8 || bits == 16) && !op->bits &&
+           p->vectors.n * bits == 128 && is_only_moved(c, op);
 }
 
 /* A condition under which the tile is inside, and its rows go on for a vector on both sides. */
@@ -464,9 +448,9 @@ static char *amid_text(Cuda *c, const Op *op, const Place *p)
 enum { ASKED_AT_ONCE = 4 };
 
 /* Where rows begin anywhere: what some vectors lie in is read before the first of them is taken. */
-static void ask_vectors(Cuda *c, const Op *op, const Place *p, const char *name)
+static void ask_vectors(Cuda *c, const Op *op, const Place *p, const char *words)
 {
-    const char *type = memory_type(op->results[0]->type.dtype), *asked = new_temp(c, "asked");
+    const char *asked = new_temp(c, "asked");
     const Vectors *v = &p->vectors;
     char *vector = vector_register(c, p->layout, v, "(o + k)");
     long long most = v->count < ASKED_AT_ONCE ? v->count : ASKED_AT_ONCE;
@@ -478,29 +462,56 @@ static void ask_vectors(Cuda *c, const Op *op, const Place *p, const char *name)
     line(c, "const int r = %s;", vector);
     line(c, "%s[k] = tile_ask(%s, %s);", asked, pointer_text(c, p), load_hint(c, op, p->view));
     close_block(c);
-    open_block(c, STATEMENT_BLOCK, "TILE_EACH(k, %lld)", most);
-    line(c, "const int r = %s;", vector);
-    line(c, "tile_take_%lld_%s(&%s[r], &%s[k]);", (long long)v->n, type, name, asked);
+    line(c, "TILE_EACH(k, %lld) tile_take(%s[o + k], &%s[k]);", most, words, asked);
+    close_block(c);
+}
+
+/* Vectors that are asked for amid the tensor, of which elsewhere 0 stands for what is outside. */
+static void load_asked(Cuda *c, const Op *op, const Place *p, const char *name)
+{
+    DType t = op->results[0]->type.dtype;
+    int size = dtype_info[t].size;
+    const Vectors *v = &p->vectors;
+    const char *words = new_temp(c, "words");
+    char *r = vector_register(c, p->layout, v, "o");
+    line(c, "uint32_t %s[%lld][4];", words, (long long)v->count);
+    tell(c, op, p->view, p->layout, false);
+    open_block(c, STATEMENT_THEN, "if (TILE_ALIGNED || !(%s))", amid_text(c, op, p));
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", (long long)v->count);
+    line(c, "const int r = %s;", r);
+    line(c, "tile_vector_read(%s[o], %s, 16, %d, %s, (%s - (%s)) * %d, %s);", words,
+         pointer_text(c, p), size, *p->inside ? p->inside : "true", p->extent, p->index, size,
+         load_hint(c, op, p->view));
     close_block(c);
     close_block(c);
+    open_block(c, STATEMENT_ELSE, "else");
+    ask_vectors(c, op, p, words);
+    close_block(c);
+    line(c, "TILE_EACH(o, %lld) tile_unpack_%lld_%s(&%s[%s], %s[o]);", (long long)v->count,
+         (long long)v->n, memory_type(t), name, r, words);
 }
 
 /* Vectors: whole ones in shared memory, since locals have known extents. */
 static void load_vectors(Cuda *c, const Op *op, const Place *p, const char *name, const char *pad)
 {
-    bool ask = is_asked(c, op, p);
-    if (ask)
-        open_block(c, STATEMENT_THEN, "if (TILE_ALIGNED || !(%s))", amid_text(c, op, p));
-    open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", (long long)p->vectors.count);
-    line(c, "const int r = %s;", vector_register(c, p->layout, &p->vectors, "o"));
-    load_vector(c, op, p, name, pad);
+    DType t = op->results[0]->type.dtype;
+    const Vectors *v = &p->vectors;
+    const char *hint = load_hint(c, op, p->view), *type = memory_type(t), *at;
+    char *limits = limits_text(c, p, &at);
+    const char *to = v->leading ? format_text(c, "&%s[r]", name) : "piece";
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", (long long)v->count);
+    line(c, "const int r = %s;", vector_register(c, p->layout, v, "o"));
+    if (!v->leading)
+        line(c, "%s piece[%lld];", c_type(t), (long long)v->n);
+    if (is_local(p->view))
+        line(c, "tile_shared_load_%lld_%s(%s, %s);", (long long)v->n, type, to, pointer_text(c, p));
+    else
+        line(c, "tile_load_%lld_%s%s(%s, %s%s, %s, %s);", (long long)v->n, type, at, to,
+             pointer_text(c, p), limits, pad, hint);
+    if (!v->leading)
+        line(c, "TILE_EACH(i, %lld) %s[r + i * %lld] = piece[i];", (long long)v->n, name,
+             (long long)vector_step(p->layout, v));
     close_block(c);
-    if (ask) {
-        close_block(c);
-        open_block(c, STATEMENT_ELSE, "else");
-        ask_vectors(c, op, p, name);
-        close_block(c);
-    }
 }
 
 /* How many registers in a row have one element of an upsampled view, and are inside together. */
@@ -545,6 +556,10 @@ bool load_tile(Cuda *c, const Op *op, const CudaView *v, const Layout *l, const 
     bool checked = *p.inside || p.first || layout_is_masked(l);
     bool several = p.several && !(is_local(v) && checked);
     note_access(c, op, l, several ? &p.vectors : NULL);
+    if (several && is_asked(c, op, &p)) {
+        load_asked(c, op, &p, name);
+        return true;
+    }
     if (several) {
         tell(c, op, v, l, false);
         load_vectors(c, op, &p, name, pad);

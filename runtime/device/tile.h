@@ -662,10 +662,8 @@ TILE_FN void tile_warp_store(const char *stage, void *mine, bool inside, int n, 
     {                                                                                            \
         tile_load_##n##_##name##_at(x, p, inside, n, pad, hint);                                 \
     }                                                                                            \
-    TILE_FN void tile_take_##n##_##name(T *x, const TileAsked *a)                                \
+    TILE_FN void tile_unpack_##n##_##name(T *x, const uint32_t *w)                               \
     {                                                                                            \
-        uint32_t w[4];                                                                           \
-        tile_take(w, a);                                                                         \
         UNPACK(T, name, n, x, w);                                                                \
     }                                                                                            \
     TILE_FN void tile_store_##n##_##name##_at(T *p, const T *x, bool inside, int64_t room,       \
@@ -704,6 +702,26 @@ SEVERAL_2(uint16_t, u16)
 SEVERAL_1(int8_t, i8)
 SEVERAL_1(uint8_t, u8)
 SEVERAL_1(bool, bool)
+
+/* Four words of bytes, which begin `step` registers apart, to lines of shared memory: byte i of
+ * each to line i. */
+#define TURN(T, name)                                                                         \
+    TILE_FN void tile_shared_turn_4_##name(T *s, int line, const T *x, int step)              \
+    {                                                                                         \
+        uint32_t w[4] = {0, 0, 0, 0};                                                         \
+        TILE_EACH(j, 4) PACK(T, name, 4, (&w[j]), (x + j * step));                            \
+        const uint32_t a = tile_byte_perm(w[0], w[1], 0x5140u),                               \
+                       b = tile_byte_perm(w[2], w[3], 0x5140u),                               \
+                       c = tile_byte_perm(w[0], w[1], 0x7362u),                               \
+                       d = tile_byte_perm(w[2], w[3], 0x7362u);                               \
+        const uint32_t y[4] = {tile_byte_perm(a, b, 0x5410u), tile_byte_perm(a, b, 0x7632u),  \
+                               tile_byte_perm(c, d, 0x5410u), tile_byte_perm(c, d, 0x7632u)}; \
+        TILE_EACH(i, 4) tile_shared_write(s + i * line, &y[i], 4);                            \
+    }
+TURN(int8_t, i8)
+TURN(uint8_t, u8)
+TURN(bool, bool)
+#undef TURN
 
 #define UNPACK_64(T, name, n, x, w) \
     TILE_EACH(i, n) x[i] = (T)((uint64_t)w[2 * i + 1] << 32 | w[2 * i])

@@ -33,10 +33,11 @@ TILE_KERNEL(tk_transpose, tk_transpose_args, 256, 3)
     TILE_LINE(6) // y[b, n +: BN, m +: BM] = trans(x[b, m +: BM, n +: BN]);
     const uint16_t *const x_at = a.x + (tile_wide(b) * a.x_stride0_1 + tile_wide(m + lane / 16 * 8 + warp * 16) * a.x_stride1 + n + lane % 16 * 8);
     uint16_t t[64];
+    uint32_t words[8][4];
     if (TILE_ALIGNED || !(m + 128 <= M && n >= 8 && n + 136 <= N)) {
         TILE_EACH(o, 8) {
             const int r = o * 8;
-            tile_load_8_u16_at(&t[r], x_at + (int64_t)(r / 8) * a.x_stride1 + r % 8, m + lane / 16 * 8 + warp * 16 + r / 8 < M, N - (n + lane % 16 * 8 + r % 8), 0u, TILE_CONSTANT);
+            tile_vector_read(words[o], x_at + (int64_t)(r / 8) * a.x_stride1 + r % 8, 16, 2, m + lane / 16 * 8 + warp * 16 + r / 8 < M, (N - (n + lane % 16 * 8 + r % 8)) * 2, TILE_CONSTANT);
         }
     }
     else {
@@ -46,12 +47,10 @@ TILE_KERNEL(tk_transpose, tk_transpose_args, 256, 3)
                 const int r = (o + k) * 8;
                 asked[k] = tile_ask(x_at + (int64_t)(r / 8) * a.x_stride1 + r % 8, TILE_CONSTANT);
             }
-            TILE_EACH(k, 4) {
-                const int r = (o + k) * 8;
-                tile_take_8_u16(&t[r], &asked[k]);
-            }
+            TILE_EACH(k, 4) tile_take(words[o + k], &asked[k]);
         }
     }
+    TILE_EACH(o, 8) tile_unpack_8_u16(&t[o * 8], words[o]);
     uint16_t *const turn = (uint16_t *)(shared + 0);
     TILE_EACH(o, 8) {
         const int r = o / 8 * 64 + o % 8;
