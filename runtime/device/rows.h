@@ -1,9 +1,11 @@
 /* Tiles whose rows begin anywhere in global memory, not at multiples of 16 bytes.
  *
  * In shared memory such a tile lies in pieces of 16 bytes, piece p of row i at p ^ (i >> shift &
- * mask). In global memory a row's whole pieces begin where memory's do: a thread shifts one out of
- * two of shared memory. What a row has in front of its first whole piece and behind the last is
- * stored by neighbouring lanes, an element each: a sector of the L2 is touched once.
+ * mask). Pieces in global memory begin where memory's do: a thread shifts one out of two of shared
+ * memory. They are stored where their sector of the L2 is wholly in the row; what a row has in
+ * front of its whole sectors and behind them is stored by neighbouring lanes, an element each. So a
+ * tile touches a sector once, and each of them is one request: parts of a sector cost more than a
+ * whole.
  */
 #ifndef TILE_ROWS_H
 #define TILE_ROWS_H
@@ -21,18 +23,21 @@ typedef struct TileRowsAt {
     int from, end, room;
 } TileRowsAt;
 
+/* Bytes that are stored whole: 16, or the L2's sector. */
+enum { TILE_ROWS_WHOLE = 32 };
+
 /* Who stores what: a row has `each` items, the teams' threads take turns.
  *
- * Rows as many apart as 16 bytes have elements are short of a multiple of 16 bytes by the same,
- * whatever the pitch. A team takes them one behind the other: its threads shift alike, and each for
- * `run` turns in the same way, from rows that are `step` apart. */
+ * Rows as many apart as `whole` bytes have elements are short of a multiple of `whole` bytes by the
+ * same, whatever the pitch. A team takes them one behind the other: its threads shift alike, and
+ * each for `run` turns in the same way, from rows that are `step` apart. */
 typedef struct TileRowsWay {
     int each, team, turns, alike, run, step;
 } TileRowsWay;
-TILE_FN TileRowsWay tile_rows_way(TileRows t, int each)
+TILE_FN TileRowsWay tile_rows_way(TileRows t, int each, int whole)
 {
     TileRowsWay w = {each, t.threads < 32 ? t.threads : 32, 0, 1, 1, 0};
-    const int elements = 16 / t.size;
+    const int elements = whole / t.size;
     w.turns = (t.rows * each + t.threads - 1) / t.threads;
     if (t.rows % elements == 0)
         w.alike = t.rows / elements;
@@ -58,10 +63,11 @@ TILE_FN TileRowsItem tile_rows_item(TileRows t, TileRowsWay w, int thread, int t
     const TileRowsItem i = {(int)row, (int)(n % each), n >= (unsigned)(t.rows * w.each)};
     return i;
 }
-/* How many bytes the item's row is short of a multiple of 16 bytes. */
-TILE_FN int tile_rows_short(TileRowsAt a, TileRowsItem i)
+/* How many bytes the item's row is short of a multiple of `whole` bytes. */
+TILE_FN int tile_rows_short(TileRowsAt a, TileRowsItem i, int whole)
 {
-    return (int)(0u - ((uint32_t)(uint64_t)a.row + (uint32_t)i.row * (uint32_t)a.pitch) & 15u);
+    const uint32_t row = (uint32_t)(uint64_t)a.row + (uint32_t)i.row * (uint32_t)a.pitch;
+    return (int)(0u - row & (uint32_t)(whole - 1));
 }
 /* Where piece p of the row lies that is k steps below row i. The bits in which k counts are 0 in
  * the first row of a run. */
@@ -73,18 +79,22 @@ TILE_FN int tile_rows_place(TileRows t, TileRowsWay w, int i, int k, int p)
     return ((i + below) * t.pieces + (p ^ (i + below >> t.shift & t.mask))) * 16;
 }
 
-/* Whole pieces, a run from item `i` on. `words` is skip / 4, a constant. */
+/* Pieces of whole sectors, a run from item `i` on. `words` is skip / 4, a constant. */
 TILE_FN void tile_rows_run(const char *stage, TileRowsAt a, TileRows t, TileRowsWay w,
                            TileRowsItem i, int skip, int words, int hint)
 {
     const uint32_t selector = 0x3210u + 0x1111u * (uint32_t)(skip & 3);
-    const int end = !i.none && (i.at + 1) * 16 + skip <= a.room ? a.end : 0;
+    const int first = i.at * 16 + skip, left = i.none ? 0 : a.room - first;
+    /* Of a piece in the last 16 bytes of a whole, and of others. */
+    const int upper = left >= 16 && first >= TILE_ROWS_WHOLE - 16 ? a.end : 0,
+              lower = left >= TILE_ROWS_WHOLE ? a.end : 0;
     const int next = i.at + 1 < t.pieces ? i.at + 1 : i.at;
     const int64_t pitch = w.step * a.pitch;
-    char *to = a.row + i.row * a.pitch + (i.at * 16 + skip);
+    char *to = a.row + i.row * a.pitch + first;
     TILE_EACH(k, w.run)
     {
-        const int row = i.row + k * w.step;
+        const int row = i.row + k * w.step,
+                  end = (uint64_t)to & (TILE_ROWS_WHOLE - 16) ? upper : lower;
         uint32_t x[8], y[4];
         tile_shared_read(x, stage + tile_rows_place(t, w, i.row, k, i.at), 16);
         if (words || t.size < 4)
@@ -98,11 +108,11 @@ TILE_FN void tile_rows_run(const char *stage, TileRowsAt a, TileRows t, TileRows
 }
 TILE_FN void tile_rows_pieces(const char *stage, TileRowsAt a, TileRows t, int thread, int hint)
 {
-    const TileRowsWay w = tile_rows_way(t, t.pieces);
+    const TileRowsWay w = tile_rows_way(t, t.pieces, 16);
     TILE_STEP(turn, w.turns, w.run)
     {
         const TileRowsItem i = tile_rows_item(t, w, thread, turn);
-        const int skip = tile_rows_short(a, i);
+        const int skip = tile_rows_short(a, i, 16);
         if (skip < 4)
             tile_rows_run(stage, a, t, w, i, skip, 0, hint);
         else if (skip < 8)
@@ -114,17 +124,18 @@ TILE_FN void tile_rows_pieces(const char *stage, TileRowsAt a, TileRows t, int t
     }
 }
 
-/* What rows have in front of their whole pieces and behind: less than two pieces. */
+/* What rows have in front of their whole sectors and behind: less than two of them. */
 TILE_FN void tile_rows_ends(const char *stage, TileRowsAt a, TileRows t, int thread, int hint)
 {
-    const TileRowsWay w = tile_rows_way(t, 16 / t.size);
+    const TileRowsWay w = tile_rows_way(t, TILE_ROWS_WHOLE / t.size, TILE_ROWS_WHOLE);
     const int64_t pitch = w.step * a.pitch;
     TILE_STEP(turn, w.turns, w.run)
     {
         const TileRowsItem i = tile_rows_item(t, w, thread, turn);
-        const int skip = tile_rows_short(a, i), head = skip < a.room ? skip : a.room,
-                  tail = (a.room - head) & 15;
-        TILE_STEP(more, 32, 16)
+        const int skip = tile_rows_short(a, i, TILE_ROWS_WHOLE),
+                  head = skip < a.room ? skip : a.room,
+                  tail = (a.room - head) & (TILE_ROWS_WHOLE - 1);
+        TILE_STEP(more, 2 * TILE_ROWS_WHOLE, TILE_ROWS_WHOLE)
         {
             const int at = i.at * t.size + more, byte = at < head ? at : a.room - tail + at - head,
                       end = !i.none && at < head + tail ? a.end : 0;
