@@ -20,6 +20,8 @@ typedef struct Place {
     char *offset;        /* of register r */
     char *inside;        /* condition on all axes but the vector's; "" is true */
     char *first;         /* along the vector's axis, or NULL: known to be inside */
+    char *index;         /* the same, always */
+    int axis;            /* the vector's axis; -1: none */
     const char *extent;
 } Place;
 
@@ -265,6 +267,7 @@ static void place(Cuda *c, const Op *op, const CudaView *v, const Layout *l, boo
     out->vectors = l && vectors ? choose_vectors(c, op, v, l, &vector_axis)
                                 : (Vectors){1, l ? layout_span(l, OWN_REG) : 1, -1, true};
     out->several = out->vectors.n > 1;
+    out->axis = vector_axis;
     out->offset = format_text(c, "0");
     char *base = format_text(c, "%s", v->offset ? v->offset : "0");
     for (int k = 0; k < a->count; k++) {
@@ -288,9 +291,12 @@ static void place(Cuda *c, const Op *op, const CudaView *v, const Layout *l, boo
         dim += slice;
         add_part(c, v, k, &i, &base, &out->offset);
         char *inside = inside_text(c, op, v, k, &i);
-        if (k == vector_axis && *inside) {
-            out->first = whole_index(c, &i);
+        if (k == vector_axis) {
+            out->index = whole_index(c, &i);
             out->extent = v->extent[k].text;
+        }
+        if (k == vector_axis && *inside) {
+            out->first = out->index;
         } else {
             out->inside = both(c, out->inside, inside);
         }
@@ -394,6 +400,97 @@ static char *limits_text(Cuda *c, const Place *p, const char **at)
                     : format_text(c, ", %s", inside);
 }
 
+/* Does the tile go to memory as it is, or turned? */
+static bool is_only_moved(const Cuda *c, const Op *load)
+{
+    const Value *x = load->results[0];
+    while (c->uses[x->id] == 1 && c->user[x->id]->code == OP_TRANS)
+        x = c->user[x->id]->results[0];
+    return c->uses[x->id] == 1 && c->user[x->id]->code == OP_STORE;
+}
+
+/* Are its vectors asked for? Pieces take registers, which threads have that do nothing else. */
+static bool is_asked(const Cuda *c, const Op *op, const Place *p)
+{
+    int bits = dtype_info[op->results[0]->type.dtype].bits;
+    for (int k = 0; k < op->access->count; k++)
+        if (op->access->axis[k].kind == AX_TILE || op->access->axis[k].kind == AX_FULL)
+            return false;
+    return !is_local(p->view) && !memory_of(c, op->args[0]) && !layout_is_masked(p->layout) &&
+           p->vectors.leading && (bits == 8 || bits == 16) && !op->bits &&
+           p->vectors.n * bits == 128 && is_only_moved(c, op);
+}
+
+/* A condition under which the tile is inside, and its rows go on for a vector on both sides. */
+static char *amid_text(Cuda *c, const Op *op, const Place *p)
+{
+    const CudaView *v = p->view;
+    long long n = p->vectors.n;
+    char *amid = format_text(c, "%s", c->guard);
+    for (int k = 0; k < op->access->count; k++) {
+        const Value *x = index_value(op, k);
+        const char *index = c_name(c, x);
+        long long size = op->access->axis[k].extent;
+        bool natural = c->ranges.of[x->id].lo >= 0, along = k == p->axis;
+        if (op->access->axis[k].kind == AX_SCALAR) {
+            amid = both(c, amid, scalar_inside(c, op, v, k));
+            continue;
+        }
+        if (along || !natural)
+            amid = both(c, amid, format_text(c, "%s >= %lld", index, along ? n : 0));
+        amid = both(
+            c, amid,
+            format_text(c, "%s + %lld <= %s", index, along ? size + n : size, v->extent[k].text));
+    }
+    return amid;
+}
+
+enum { ASKED_AT_ONCE = 4 };
+
+/* Where rows begin anywhere: what some vectors lie in is read before the first of them is taken. */
+static void ask_vectors(Cuda *c, const Op *op, const Place *p, const char *words)
+{
+    const char *asked = new_temp(c, "asked");
+    const Vectors *v = &p->vectors;
+    char *vector = vector_register(c, p->layout, v, "(o + k)");
+    long long most = v->count < ASKED_AT_ONCE ? v->count : ASKED_AT_ONCE;
+    while (v->count % most)
+        most--;
+    open_block(c, STATEMENT_BLOCK, "TILE_STEP(o, %lld, %lld)", (long long)v->count, most);
+    line(c, "TileAsked %s[%lld];", asked, most);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(k, %lld)", most);
+    line(c, "const int r = %s;", vector);
+    line(c, "%s[k] = tile_ask(%s, %s);", asked, pointer_text(c, p), load_hint(c, op, p->view));
+    close_block(c);
+    line(c, "TILE_EACH(k, %lld) tile_take(%s[o + k], &%s[k]);", most, words, asked);
+    close_block(c);
+}
+
+/* Vectors that are asked for amid the tensor, of which elsewhere 0 stands for what is outside. */
+static void load_asked(Cuda *c, const Op *op, const Place *p, const char *name)
+{
+    DType t = op->results[0]->type.dtype;
+    int size = dtype_info[t].size;
+    const Vectors *v = &p->vectors;
+    const char *words = new_temp(c, "words");
+    char *r = vector_register(c, p->layout, v, "o");
+    line(c, "uint32_t %s[%lld][4];", words, (long long)v->count);
+    tell(c, op, p->view, p->layout, false);
+    open_block(c, STATEMENT_THEN, "if (TILE_ALIGNED || !(%s))", amid_text(c, op, p));
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", (long long)v->count);
+    line(c, "const int r = %s;", r);
+    line(c, "tile_vector_read(%s[o], %s, 16, %d, %s, (%s - (%s)) * %d, %s);", words,
+         pointer_text(c, p), size, *p->inside ? p->inside : "true", p->extent, p->index, size,
+         load_hint(c, op, p->view));
+    close_block(c);
+    close_block(c);
+    open_block(c, STATEMENT_ELSE, "else");
+    ask_vectors(c, op, p, words);
+    close_block(c);
+    line(c, "TILE_EACH(o, %lld) tile_unpack_%lld_%s(&%s[%s], %s[o]);", (long long)v->count,
+         (long long)v->n, memory_type(t), name, r, words);
+}
+
 /* Vectors: whole ones in shared memory, since locals have known extents. */
 static void load_vectors(Cuda *c, const Op *op, const Place *p, const char *name, const char *pad)
 {
@@ -459,6 +556,10 @@ bool load_tile(Cuda *c, const Op *op, const CudaView *v, const Layout *l, const 
     bool checked = *p.inside || p.first || layout_is_masked(l);
     bool several = p.several && !(is_local(v) && checked);
     note_access(c, op, l, several ? &p.vectors : NULL);
+    if (several && is_asked(c, op, &p)) {
+        load_asked(c, op, &p, name);
+        return true;
+    }
     if (several) {
         tell(c, op, v, l, false);
         load_vectors(c, op, &p, name, pad);

@@ -307,12 +307,48 @@ static char *place_of(Cuda *c, const SharedPlace *p, const Layout *l, const char
                        (long long)p->mask, (long long)p->chunk, n, (long long)width);
 }
 
+/* Do four vectors after the other take a byte each of the same words, to lines one behind the
+ * other? */
+static bool are_bytes_across(const SharedPlace *p, const Layout *l, const Vectors *v, DType t)
+{
+    int64_t line = p->chunk * p->chunks;
+    if (v->n != 4 || v->leading || v->count % 4 || dtype_info[t].bits != 8 || layout_is_masked(l) ||
+        vector_step(l, v) % 4)
+        return false;
+    for (int64_t o = 0; o < v->count; o++) {
+        int64_t first = vector_first(l, v, o / 4 * 4), k = o % 4;
+        if (first % 4 || vector_first(l, v, o) != first + k)
+            return false;
+        for (int64_t lane = 0; lane < layout_span(l, OWN_LANE); lane++)
+            if (shared_byte(p, l, first + k, lane, 0) !=
+                shared_byte(p, l, first, lane, 0) + k * line)
+                return false;
+    }
+    return true;
+}
+
+static void store_bytes_across(Cuda *c, const SharedPlace *p, const Layout *l, const Vectors *v,
+                               const char *pointer, DType t, const char *name, const char *holder)
+{
+    open_block(c, STATEMENT_BLOCK, "%s%s%sTILE_STEP(o, %lld, 4)", *holder ? "if (" : "", holder,
+               *holder ? ") " : "", (long long)v->count);
+    line(c, "const int r = %s;", vector_register(c, l, v, "o"));
+    line(c, "tile_shared_turn_4_%s(%s + %s, %lld, &%s[r], %lld);", carrier(t), pointer,
+         place_of(c, p, l, "r"), (long long)(p->chunk * p->chunks), name,
+         (long long)vector_step(l, v));
+    close_block(c);
+}
+
 void move_vectors(Cuda *c, const SharedPlace *p, const Layout *l, const Vectors *v,
                   const char *pointer, DType t, const char *name, bool write)
 {
     const char *suffix = carrier(t);
     note_shared(c, name, l, v, p);
     char *holder = write ? one_holder(c, l) : format_text(c, "%s", "");
+    if (write && are_bytes_across(p, l, v, t)) {
+        store_bytes_across(c, p, l, v, pointer, t, name, holder);
+        return;
+    }
     open_block(c, STATEMENT_BLOCK, "%s%s%sTILE_EACH(o, %lld)", *holder ? "if (" : "", holder,
                *holder ? ") " : "", (long long)v->count);
     line(c, "const int r = %s;", vector_register(c, l, v, "o"));

@@ -501,8 +501,8 @@ SINGLE_64(uint64_t, u64)
 
 /* A vector of `bytes` bytes (a constant) as words, of which the first `room` bytes are inside; what
  * is not reads as 0 or is dropped. Code for aligned tensors has a vector inside or not. Other code
- * moves the aligned words in it, and at its ends a byte and two, unless it lies well by chance;
- * `size`: an element's bytes. */
+ * moves the aligned words in it, and at its ends a byte and two, unless it lies well by chance or
+ * its elements are words. `size`: an element's bytes. */
 TILE_FN uint32_t tile_piece_read(const char *p, int bytes, int hint)
 {
     uint32_t w = 0;
@@ -571,7 +571,7 @@ TILE_FN void tile_vector_read(uint32_t *w, const void *p, int bytes, int size, b
             tile_global_read(w, p, bytes, hint);
     } else if (inside && room >= bytes && (uint64_t)p % (unsigned)bytes == 0) {
         tile_global_read(w, p, bytes, hint);
-    } else if (bytes >= 4 && inside && room >= bytes) {
+    } else if (bytes >= 4 && size < 4 && inside && room >= bytes) {
         tile_pieces_read(w, (const char *)p, bytes, hint);
     } else if (inside) {
         TILE_STEP(i, bytes, size)
@@ -585,6 +585,33 @@ TILE_FN void tile_vector_read(uint32_t *w, const void *p, int bytes, int size, b
         }
     }
 }
+/* A vector of 16 bytes that begins anywhere, amid a row that nobody writes, asked for some time
+ * before it is taken: the one or two pieces at multiples of 16 bytes in which it lies. Elements are
+ * less than a word. */
+typedef struct TileAsked {
+    int skip; /* where the vector begins in its pieces */
+    uint32_t x[8];
+} TileAsked;
+TILE_FN TileAsked tile_ask(const void *p, int hint)
+{
+    const char *low = (const char *)((uint64_t)p & ~(uint64_t)15);
+    TileAsked a = {(int)((uint64_t)p & 15u), {0, 0, 0, 0, 0, 0, 0, 0}};
+    tile_global_read(a.x, low, 16, hint);
+    if (a.skip)
+        tile_global_read(a.x + 4, low + 16, 16, hint);
+    return a;
+}
+TILE_FN void tile_take(uint32_t *w, const TileAsked *a)
+{
+    TILE_EACH(i, 4) w[i] = a->x[i];
+    if (a->skip) {
+        const uint32_t selector = 0x3210u + 0x1111u * (uint32_t)(a->skip & 3);
+        uint32_t x[6];
+        TILE_EACH(i, 6) x[i] = a->skip & 8 ? a->x[i + 2] : a->x[i];
+        TILE_EACH(i, 5) x[i] = a->skip & 4 ? x[i + 1] : x[i];
+        TILE_EACH(i, 4) w[i] = tile_byte_perm(x[i], x[i + 1], selector);
+    }
+}
 TILE_FN void tile_vector_write(void *p, const uint32_t *w, int bytes, int size, bool inside,
                                int64_t room, int hint)
 {
@@ -593,7 +620,7 @@ TILE_FN void tile_vector_write(void *p, const uint32_t *w, int bytes, int size, 
             tile_global_write(p, w, bytes, hint);
     } else if (inside && room >= bytes && (uint64_t)p % (unsigned)bytes == 0) {
         tile_global_write(p, w, bytes, hint);
-    } else if (bytes >= 4 && inside && room >= bytes) {
+    } else if (bytes >= 4 && size < 4 && inside && room >= bytes) {
         tile_pieces_write((char *)p, w, bytes, hint);
     } else if (inside) {
         TILE_STEP(i, bytes, size)
@@ -666,6 +693,10 @@ TILE_FN void tile_warp_store(const char *stage, void *mine, bool inside, int n, 
     {                                                                                            \
         tile_load_##n##_##name##_at(x, p, inside, n, pad, hint);                                 \
     }                                                                                            \
+    TILE_FN void tile_unpack_##n##_##name(T *x, const uint32_t *w)                               \
+    {                                                                                            \
+        UNPACK(T, name, n, x, w);                                                                \
+    }                                                                                            \
     TILE_FN void tile_store_##n##_##name##_at(T *p, const T *x, bool inside, int64_t room,       \
                                               int hint)                                          \
     {                                                                                            \
@@ -703,17 +734,25 @@ SEVERAL_1(int8_t, i8)
 SEVERAL_1(uint8_t, u8)
 SEVERAL_1(bool, bool)
 
-/* How many elements an address is short of a multiple of 16 bytes. */
-#define tile_elements_short(p) ((int)(-((uint64_t)(p) / sizeof(*(p))) & (16 / sizeof(*(p)) - 1)))
-/* 16 of the 32 bytes at low and high, from byte skip < 16 on. */
-TILE_FN void tile_shared_read_across(uint32_t *w, const void *low, const void *high, int skip)
-{
-    uint32_t x[8];
-    tile_shared_read(x, low, 16), tile_shared_read(x + 4, high, 16);
-    TILE_EACH(i, 6) x[i] = skip & 8 ? x[i + 2] : x[i];
-    TILE_EACH(i, 5) x[i] = skip & 4 ? x[i + 1] : x[i];
-    TILE_EACH(i, 4) w[i] = tile_byte_perm(x[i], x[i + 1], 0x3210u + 0x1111u * (uint32_t)(skip & 3));
-}
+/* Four words of bytes, which begin `step` registers apart, to lines of shared memory: byte i of
+ * each to line i. */
+#define TURN(T, name)                                                                         \
+    TILE_FN void tile_shared_turn_4_##name(T *s, int line, const T *x, int step)              \
+    {                                                                                         \
+        uint32_t w[4] = {0, 0, 0, 0};                                                         \
+        TILE_EACH(j, 4) PACK(T, name, 4, (&w[j]), (x + j * step));                            \
+        const uint32_t a = tile_byte_perm(w[0], w[1], 0x5140u),                               \
+                       b = tile_byte_perm(w[2], w[3], 0x5140u),                               \
+                       c = tile_byte_perm(w[0], w[1], 0x7362u),                               \
+                       d = tile_byte_perm(w[2], w[3], 0x7362u);                               \
+        const uint32_t y[4] = {tile_byte_perm(a, b, 0x5410u), tile_byte_perm(a, b, 0x7632u),  \
+                               tile_byte_perm(c, d, 0x5410u), tile_byte_perm(c, d, 0x7632u)}; \
+        TILE_EACH(i, 4) tile_shared_write(s + i * line, &y[i], 4);                            \
+    }
+TURN(int8_t, i8)
+TURN(uint8_t, u8)
+TURN(bool, bool)
+#undef TURN
 
 #define UNPACK_64(T, name, n, x, w) \
     TILE_EACH(i, n) x[i] = (T)((uint64_t)w[2 * i + 1] << 32 | w[2 * i])
@@ -868,6 +907,7 @@ CONVERTING_E2M1(16, uint16_t, bf16, 0x5410u)
 CONVERTING_E2M1(32, uint16_t, bf16, 0x5410u)
 #undef CONVERTING_E2M1
 
+#include "runtime/device/rows.h"
 #include "runtime/device/order.h"
 
 #endif

@@ -1,4 +1,4 @@
-// sm90, T=bf16 x=row y=row BM=128 BN=128
+// sm90, T=bf16 x=row y=row BM=128 BN=128 R=3
 #include "runtime/device/tile.h"
 
 typedef struct tk_transpose_args {
@@ -16,7 +16,7 @@ typedef struct tk_transpose_args {
 } tk_transpose_args;
 
 // transpose, kernels.tile/transpose/transpose.tile:5
-TILE_KERNEL(tk_transpose, tk_transpose_args, 256, 0)
+TILE_KERNEL(tk_transpose, tk_transpose_args, 256, 3)
 {
     char *const shared = tile_shared();
     const int lane = tile_lane(), warp = tile_warp();
@@ -33,10 +33,24 @@ TILE_KERNEL(tk_transpose, tk_transpose_args, 256, 0)
     TILE_LINE(6) // y[b, n +: BN, m +: BM] = trans(x[b, m +: BM, n +: BN]);
     const uint16_t *const x_at = a.x + (tile_wide(b) * a.x_stride0_1 + tile_wide(m + lane / 16 * 8 + warp * 16) * a.x_stride1 + n + lane % 16 * 8);
     uint16_t t[64];
-    TILE_EACH(o, 8) {
-        const int r = o * 8;
-        tile_load_8_u16_at(&t[r], x_at + (int64_t)(r / 8) * a.x_stride1 + r % 8, m + lane / 16 * 8 + warp * 16 + r / 8 < M, N - (n + lane % 16 * 8 + r % 8), 0u, TILE_CONSTANT);
+    uint32_t words[8][4];
+    if (TILE_ALIGNED || !(m + 128 <= M && n >= 8 && n + 136 <= N)) {
+        TILE_EACH(o, 8) {
+            const int r = o * 8;
+            tile_vector_read(words[o], x_at + (int64_t)(r / 8) * a.x_stride1 + r % 8, 16, 2, m + lane / 16 * 8 + warp * 16 + r / 8 < M, (N - (n + lane % 16 * 8 + r % 8)) * 2, TILE_CONSTANT);
+        }
     }
+    else {
+        TILE_STEP(o, 8, 4) {
+            TileAsked asked[4];
+            TILE_EACH(k, 4) {
+                const int r = (o + k) * 8;
+                asked[k] = tile_ask(x_at + (int64_t)(r / 8) * a.x_stride1 + r % 8, TILE_CONSTANT);
+            }
+            TILE_EACH(k, 4) tile_take(words[o + k], &asked[k]);
+        }
+    }
+    TILE_EACH(o, 8) tile_unpack_8_u16(&t[o * 8], words[o]);
     uint16_t *const turn = (uint16_t *)(shared + 0);
     TILE_EACH(o, 8) {
         const int r = o / 8 * 64 + o % 8;
@@ -59,32 +73,8 @@ TILE_KERNEL(tk_transpose, tk_transpose_args, 256, 0)
     }
     else {
         tile_sync();
-        TILE_EACH(o, 8) {
-            const int q = o * 256 + warp * 32 + lane;
-            const int i = q / 16, at = q % 16;
-            uint16_t *const row = a.y + ((int64_t)(b) * a.y_stride0 + (int64_t)(n + i) * M + m);
-            const int room = (int)tile_min_i64(128, M - (m));
-            const int skip = tile_elements_short(row);
-            if (!(tile_inside(b, B) && tile_inside(n + i, N))) continue;
-            const int low = at * 8, high = tile_min_i32(low + 8, 120);
-            if (low + skip + 8 <= room) {
-                uint32_t piece[4];
-                tile_shared_read_across(piece, turn + ((low ^ (i >> 3 & 7) * 8) + i * 128), turn + ((high ^ (i >> 3 & 7) * 8) + i * 128), skip * 2);
-                tile_global_write(row + low + skip, piece, 16, TILE_PLAIN);
-            }
-        }
-        TILE_EACH(o, 4) {
-            const int q_1 = o * 256 + warp * 32 + lane;
-            const int i = q_1 / 8, at_1 = q_1 % 8;
-            uint16_t *const row_1 = a.y + ((int64_t)(b) * a.y_stride0 + (int64_t)(n + i) * M + m);
-            const int room_1 = (int)tile_min_i64(128, M - (m));
-            const int skip_1 = tile_elements_short(row_1);
-            if (!(tile_inside(b, B) && tile_inside(n + i, N))) continue;
-            const int head = tile_min_i32(skip_1, room_1), tail = (room_1 - head) & 7;
-            TILE_EACH(j, 2) {
-                const int end = at_1 + j * 8, column = end < head ? end : room_1 - tail + end - head;
-                if (end < head + tail) tile_store_u16(row_1 + column, tile_shared_load_u16(turn + ((column ^ (i >> 3 & 7) * 8) + i * 128)), true, TILE_PLAIN);
-            }
-        }
+        const TileRows rows = {128, 16, 3, 7, 2, 256};
+        const TileRowsAt rows_at = {(char *)(a.y + ((int64_t)(b) * a.y_stride0 + (int64_t)(n) * M + m)), (int64_t)M * 2, 0, tile_inside(b, B) ? (int)tile_min_i64(128, N - n) : 0, (int)tile_min_i64(128, M - m) * 2};
+        tile_rows_store((const char *)turn, rows_at, rows, warp * 32 + lane, TILE_PLAIN);
     }
 }
