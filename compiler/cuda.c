@@ -402,6 +402,7 @@ static bool emit_phase(Cuda *c, FILE *out, int indent, const char *block)
     memset(c->partial, 0, sizeof *c->partial * ids);
     names_start(c);
     c->pipes.count = c->conversions.count = c->censuses.count = c->shared.count = 0;
+    c->stages.count = 0;
     c->counting = asserts_word(c->low, c->plan, "bank_conflicts");
     c->line = 0;
     c->guard = "";

@@ -99,6 +99,10 @@ typedef struct Cuda {
         Census *items;
         int count, capacity;
     } censuses;
+    struct {
+        Buffer **items;
+        int count, capacity;
+    } stages;          /* of tiles that warps move */
     bool indexed;      /* some value is held as DT_INDEX: dims have to be small */
     const char *guard; /* condition on every access: lanes whose program there is not; "" */
     struct {

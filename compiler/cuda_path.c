@@ -125,6 +125,20 @@ static bool begins_aligned(Cuda *c, const Op *op, const CudaView *v, int64_t eac
     return !v->offset;
 }
 
+/* A place for the tiles of all threads: moves of equal size use it one after the other, each warp
+ * its part, where it meets before and behind. */
+static Buffer *stage_of(Cuda *c, size_t bytes)
+{
+    for (int i = 0; i < c->stages.count; i++)
+        if (c->stages.items[i]->bytes == bytes)
+            return c->stages.items[i];
+    Buffer *b = statement_buffer_behind(&c->out, c->prologue, new_temp(c, "tiles"), "char", bytes);
+    c->prologue = b->declared;
+    b->fixed = true;
+    PUSH(c->arena, &c->stages, b);
+    return b;
+}
+
 static bool prepare(Cuda *c, const Op *op, const Value *tile, Piece *p)
 {
     const CudaView *v = c->view[op->args[0]->id];
@@ -150,9 +164,7 @@ static bool prepare(Cuda *c, const Op *op, const Value *tile, Piece *p)
     directive_honour(c->low, c->plan, path.vector);
     int64_t line = p->vectors % 2 || (p->vectors & (p->vectors - 1)) == 0 ? p->vectors
                                                                           : p->vectors + 1;
-    p->buffer = statement_buffer(&c->out, new_temp(c, "tiles"), "char",
-                                 (size_t)(c->plan->pack * line * VECTOR_BYTES));
-    p->buffer->fixed = true;
+    p->buffer = stage_of(c, (size_t)(c->plan->pack * line * VECTOR_BYTES));
     return true;
 }
 

@@ -338,7 +338,7 @@ TILE_FN float tile_quotient(float a, float b)
 typedef struct TileOperands {
     uint32_t low, high; /* of bits */
     uint32_t least;     /* of 2 |bits| - 1, where 0 is the largest */
-    float top;          /* of |a| */
+    float squares;      /* their sum: the pipe of fma has more room than that of max */
 } TileOperands;
 #define TILE_OPERANDS                      \
     {                                      \
@@ -352,15 +352,16 @@ TILE_FN void tile_gather_positive(TileOperands *o, float x)
 TILE_FN void tile_gather_numerator(TileOperands *o, float a)
 {
     o->least = tile_min_u32(o->least, tile_bits(a) * 2u - 1u);
-    o->top = tile_max_abs_f32(o->top, a);
+    o->squares = TILE_FMA(a, a, o->squares);
 }
-/* All within 2^-exponent and 2^exponent: for one quotient 60, and 40 where the first's are the
- * numerators of a second. */
+/* All within 2^-exponent and 2^exponent, of numerators perhaps less: for one quotient 60, and 40
+ * where the first's are the numerators of a second. */
 enum { TILE_WIDE = 60, TILE_NEAR = 40 };
 TILE_FN bool tile_fit(TileOperands o, int exponent)
 {
     const uint32_t low = (uint32_t)(127 - exponent) << 23, high = (uint32_t)(127 + exponent) << 23;
-    return o.low >= low && o.high <= high && o.least >= low * 2u - 1u && o.top <= tile_float(high);
+    return o.low >= low && o.high <= high && o.least >= low * 2u - 1u &&
+           o.squares <= tile_float((uint32_t)(127 + 2 * exponent) << 23);
 }
 
 /* 1 / x for x a power of two, 0, inf or NaN. */
