@@ -81,6 +81,23 @@ static bool feeds_any(Cuda *c, const Value *v)
     return false;
 }
 
+/* Gathers operand `arg`, element r of which is `text`: each register once, also where the elements
+ * of a row or column share it. */
+static void gather(Cuda *c, const Op *op, const Value *arg, const char *text, const char *kind,
+                   const char *gathered)
+{
+    long long n = registers(c, op->results[0]);
+    while (arg->op && arg->op->code == OP_BROADCAST)
+        arg = arg->op->args[0];
+    const char *name = c->name[arg->id];
+    size_t length = name ? strlen(name) : 0;
+    if (name && !is_uniform(arg) && !strncmp(text, name, length) && text[length] == '[') {
+        n = registers(c, arg);
+        text = format_text(c, "%s[r]", name);
+    }
+    line(c, "TILE_EACH(r, %lld) tile_gather_%s(&%s, %s);", n, kind, gathered, text);
+}
+
 bool emit_quotients(Cuda *c, const Op *op, char **args, const char *plain)
 {
     const Value *r = op->results[0], *a = op->args[0];
@@ -94,9 +111,8 @@ bool emit_quotients(Cuda *c, const Op *op, char **args, const char *plain)
         line(c, "TileOperands %s = TILE_OPERANDS;", gathered);
     }
     if (!before)
-        line(c, "TILE_EACH(r, %lld) tile_gather_%s(&%s, %s);", n,
-             is_positive(a, DEPTH) ? "positive" : "numerator", gathered, args[0]);
-    line(c, "TILE_EACH(r, %lld) tile_gather_positive(&%s, %s);", n, gathered, args[1]);
+        gather(c, op, a, args[0], is_positive(a, DEPTH) ? "positive" : "numerator", gathered);
+    gather(c, op, op->args[1], args[1], "positive", gathered);
     if (c->again.until) {
         line(c, "TILE_EACH(r, %lld) %s[r] = %s ? %s : tile_quotient(%s, %s);", n, name,
              c->again.exact, plain, args[0], args[1]);
