@@ -4,6 +4,8 @@
  * The word at byte 128 of the scratch has the generation of the last exchange; words that are read
  * have a newer one, so nothing has to be cleared. Two regions take turns: who publishes to one
  * again has seen every program publish to the other since, hence be done with reading. */
+#include <string.h>
+
 #include "compiler/cuda_order.h"
 
 /* Barriers stand between reading the generation or words and the next publication, and before the
@@ -95,7 +97,18 @@ static char *element_text(Cuda *c, DType t, const char *low, const char *high)
 }
 
 /* How many words a thread waits for at a time. */
-enum { MOST_AWAITED = 8 };
+enum { MOST_AWAITED = 16 };
+
+/* The modes of registers, or all others. */
+static Layout part_of(const Layout *l, bool registers)
+{
+    Layout out = {.masks = l->masks};
+    memcpy(out.limit, l->limit, sizeof out.limit);
+    for (int i = 0; i < l->count; i++)
+        if ((l->mode[i].owner == OWN_REG) == registers)
+            out.mode[out.count++] = l->mode[i];
+    return out;
+}
 
 static void await(Cuda *c, const Op *op, const char *region)
 {
@@ -105,20 +118,24 @@ static void await(Cuda *c, const Op *op, const char *region)
     long long regs = registers(c, r), words = words_of(t), step = MOST_AWAITED / words;
     while (regs % step)
         step--;
-    char *when = holds_text(c, l, "r"), *at = place_text(c, &r->type, l);
+    Layout inner = part_of(l, true), outer = part_of(l, false);
+    char *when = holds_text(c, l, "r"), *at = place_text(c, &r->type, &inner);
+    const char *from = new_temp(c, "from");
     const char *name = is_uniform(r) ? new_name(c, r, "t") : c_name(c, r);
     if (is_uniform(r))
         line(c, "%s %s[1];", c_type(t), name);
     else
         declare(c, r);
     tell(c, false, op);
+    line(c, "const uint64_t *const %s = %s + (%s)%s;", from, region,
+         place_text(c, &r->type, &outer), words > 1 ? " * 2" : "");
     open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", regs / step);
     line(c, "uint64_t word[%lld];", step * words);
     line(c, "bool ready = false;");
     open_block(c, STATEMENT_BLOCK, "while (!ready)");
     open_block(c, STATEMENT_BLOCK, "TILE_EACH(i, %lld)", step * words);
     line(c, "const int r = o * %lld + i%s;", step, words > 1 ? " / 2" : "");
-    char *load = format_text(c, "tile_global_read_relaxed_u64(%s + (%s)%s)", region, at,
+    char *load = format_text(c, "tile_global_read_relaxed_u64(%s + (%s)%s)", from, at,
                              words > 1 ? " * 2 + i % 2" : "");
     if (*when)
         line(c, "word[i] = %s ? %s : (uint64_t)generation << 32;", when, load);

@@ -179,7 +179,7 @@ bool order_layout(const Op *, const Layout *operand, ThreadUnit, Layout *result)
  * warp, along axis `fast`, warps not in it (false: too many). */
 bool census_fits(ThreadUnit, int64_t classes);
 bool census_layout(const Type *, ThreadUnit, Layout *);
-bool class_layout(int64_t classes, int fast, ThreadUnit, Layout *);
+bool class_layout(int64_t classes, int64_t rows, ThreadUnit, Layout *);
 
 /* cuda.c: the kernel's CUDA text, from the arena, and what the host does for it; NULL after a
  * message. */

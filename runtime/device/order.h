@@ -356,17 +356,17 @@ TILE_FN uint32_t tile_lanes_below(void)
 {
     return (1u << tile_lane()) - 1u;
 }
-/* The lanes whose element is this lane's number and counts; elements have `bits` bits, at most 5.
- */
+/* The lanes whose element is what the lower `bits` bits, at most 5, of this lane's number are, and
+ * counts; elements that count have no more bits. */
 TILE_FN uint32_t tile_members(int x, bool counts, int bits)
 {
     uint32_t all = tile_ballot(counts);
     TILE_EACH(b, bits)
     {
-        const uint32_t set = tile_ballot(x >> b & 1);
-        all &= tile_lane() >> b & 1 ? set : ~set;
+        const uint32_t set = tile_ballot((x & 1 << b) != 0);
+        all &= (tile_lane() & 1 << b) != 0 ? set : ~set;
     }
-    return tile_lane() >> bits ? 0u : all;
+    return all;
 }
 
 #endif
