@@ -122,12 +122,15 @@ static void join_votes(Cuda *c, Census *k)
     const char *others = new_temp(c, "others");
     if (k->earlier)
         line(c, "int32_t %s = 0;", others);
+    const char *self = new_temp(c, "self");
+    if (k->earlier)
+        line(c, "const int %s = tile_apart_i32(warp);", self);
     buffer_read(c, b);
     open_block(c, STATEMENT_BLOCK, "TILE_EACH(w, %d)", warps);
     line(c, "const int32_t votes_of = tile_shared_load_i32(%s + w * 32 + lane);", b->name);
     line(c, "%s[0] += votes_of;", all);
     if (k->earlier)
-        line(c, "%s += w < warp ? votes_of : 0;", others);
+        line(c, "%s += w < %s ? votes_of : 0;", others, self);
     close_block(c);
     if (k->earlier)
         line(c, "TILE_EACH(r, %lld) %s[r] += %s;", (long long)layout_span(&k->held.layout, OWN_REG),
@@ -148,7 +151,9 @@ static void count_in_tables(Cuda *c, Census *k)
     buffer_write(c, k->table);
     open_block(c, STATEMENT_BLOCK, "%s", "");
     line(c, "int32_t *const own = %s + warp * %lld;", table, classes);
-    line(c, "for (int i = lane; i < %lld; i += 32) tile_shared_store_i32(own + i, 0);", classes);
+    line(c, "TILE_EACH(i, %lld) %stile_shared_store_i32(own + i * 32 + lane, 0);",
+         (classes + 31) / 32,
+         classes % 32 ? format_text(c, "if (i * 32 + lane < %lld) ", classes) : "");
     line(c, "tile_sync_warp();");
     line(c, "uint32_t peers[%lld];", n);
     line(c, "TILE_EACH(r, %lld) peers[r] = tile_match_u32(%s ? (uint32_t)%s[r] : ~0u);", n,

@@ -131,20 +131,28 @@ static void await(Cuda *c, const Op *op, const char *region)
          place_text(c, &r->type, &outer), words > 1 ? " * 2" : "");
     open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", regs / step);
     line(c, "uint64_t word[%lld];", step * words);
-    line(c, "bool ready = false;");
-    open_block(c, STATEMENT_BLOCK, "while (!ready)");
-    open_block(c, STATEMENT_BLOCK, "TILE_EACH(i, %lld)", step * words);
-    line(c, "const int r = o * %lld + i%s;", step, words > 1 ? " / 2" : "");
+    char *r_is = format_text(c, "const int r = o * %lld + i%s;", step, words > 1 ? " / 2" : "");
     char *load = format_text(c, "tile_global_read_relaxed_u64(%s + (%s)%s)", from, at,
                              words > 1 ? " * 2 + i % 2" : "");
+    char *ready = format_text(
+        c, "TILE_EACH(i, %lld) ready = ready && (uint32_t)(word[i] >> 32) == generation;",
+        step * words);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(i, %lld)", step * words);
+    line(c, "%s", r_is);
     if (*when)
         line(c, "word[i] = %s ? %s : (uint64_t)generation << 32;", when, load);
     else
         line(c, "word[i] = %s;", load);
     close_block(c);
+    line(c, "bool ready = true;");
+    line(c, "%s", ready);
+    open_block(c, STATEMENT_BLOCK, "while (!ready)");
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(i, %lld)", step * words);
+    line(c, "%s", r_is);
+    line(c, "if ((uint32_t)(word[i] >> 32) != generation) word[i] = %s;", load);
+    close_block(c);
     line(c, "ready = true;");
-    line(c, "TILE_EACH(i, %lld) ready = ready && (uint32_t)(word[i] >> 32) == generation;",
-         step * words);
+    line(c, "%s", ready);
     close_block(c);
     line(c, "TILE_EACH(i, %lld) %s[o * %lld + i] = %s;", step, name, step,
          words > 1 ? element_text(c, t, "word[2 * i]", "word[2 * i + 1]")

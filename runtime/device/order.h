@@ -363,7 +363,7 @@ TILE_FN uint32_t tile_members(int x, bool counts, int bits)
     uint32_t all = tile_ballot(counts);
     TILE_EACH(b, bits)
     {
-        const uint32_t set = tile_ballot((x & 1 << b) != 0);
+        const uint32_t set = tile_ballot_u32((uint32_t)x & 1u << b);
         all &= (tile_lane() & 1 << b) != 0 ? set : ~set;
     }
     return all;
