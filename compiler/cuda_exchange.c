@@ -97,7 +97,7 @@ static char *element_text(Cuda *c, DType t, const char *low, const char *high)
 }
 
 /* How many words a thread waits for at a time. */
-enum { MOST_AWAITED = 16 };
+enum { MOST_AWAITED = 32 };
 
 /* The modes of registers, or all others. */
 static Layout part_of(const Layout *l, bool registers)
@@ -108,6 +108,14 @@ static Layout part_of(const Layout *l, bool registers)
         if ((l->mode[i].owner == OWN_REG) == registers)
             out.mode[out.count++] = l->mode[i];
     return out;
+}
+
+static bool masks_registers(const Layout *l)
+{
+    for (int i = 0; i < l->count; i++)
+        if (l->mode[i].owner == OWN_REG && l->mode[i].mask >= 0)
+            return true;
+    return false;
 }
 
 static void await(Cuda *c, const Op *op, const char *region)
@@ -121,14 +129,21 @@ static void await(Cuda *c, const Op *op, const char *region)
     Layout inner = part_of(l, true), outer = part_of(l, false);
     char *when = holds_text(c, l, "r"), *at = place_text(c, &r->type, &inner);
     const char *from = new_temp(c, "from");
+    char *start = place_text(c, &r->type, &outer);
+    /* Who holds nothing reads what another does: loads without conditions are under way together.
+     */
+    if (*when && !masks_registers(l)) {
+        start = format_text(c, "%s ? %s : 0", when, start);
+        when = format_text(c, "%s", "");
+    }
     const char *name = is_uniform(r) ? new_name(c, r, "t") : c_name(c, r);
     if (is_uniform(r))
         line(c, "%s %s[1];", c_type(t), name);
     else
         declare(c, r);
     tell(c, false, op);
-    line(c, "const uint64_t *const %s = %s + (%s)%s;", from, region,
-         place_text(c, &r->type, &outer), words > 1 ? " * 2" : "");
+    line(c, "const uint64_t *const %s = tile_apart_words(%s + (%s)%s);", from, region, start,
+         words > 1 ? " * 2" : "");
     open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", regs / step);
     line(c, "uint64_t word[%lld];", step * words);
     char *r_is = format_text(c, "const int r = o * %lld + i%s;", step, words > 1 ? " / 2" : "");

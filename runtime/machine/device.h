@@ -116,6 +116,10 @@ TILE_FN int32_t tile_apart_i32(int32_t x)
 {
     return x;
 }
+TILE_FN const uint64_t *tile_apart_words(const uint64_t *p)
+{
+    return p;
+}
 TILE_FN uint32_t tile_ballot(bool x)
 {
     return tile__machine->ballot(x);
