@@ -175,8 +175,8 @@ bool order_operand(const Op *, const Layout *have, ThreadUnit, Layout *want);
 bool order_layout(const Op *, const Layout *operand, ThreadUnit, Layout *result);
 
 /* cuda_census.c: elements of `classes` classes are counted by votes or in tables; the layout in
- * which occurrence counts a tile (false: too large), and that of [classes], or of [rows, classes] if
- * there are rows (false: too many, or they do not divide). */
+ * which occurrence counts a tile (false: too large), and that of [classes], or of [rows, classes]
+ * if there are rows (false: too many, or they do not divide). */
 bool census_fits(ThreadUnit, int64_t classes);
 bool census_layout(const Type *, ThreadUnit, Layout *);
 bool class_layout(int64_t classes, int64_t rows, ThreadUnit, Layout *);
