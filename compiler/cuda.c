@@ -355,7 +355,9 @@ static void print_statements(Cuda *c, FILE *out, int indent)
     const PhasePlan *p = c->plan;
     int units = is_single(p) && p->unit.lanes > 1 ? p->pack : 1;
     place_pdl(c);
-    statements_finish(&c->out, ROOMY, p->unit.lanes > 1);
+    /* Blocks that wait for each other have a multiprocessor each: a place saves less than the
+     * barriers cost that stand between its users. */
+    statements_finish(&c->out, ROOMY, c->exchanging ? ROOMY / 2 : 0, p->unit.lanes > 1);
     size_t each = c->out.shared_bytes;
     tile_phase *phase = &c->host->phases.items[c->host->phases.count - 1];
     if (each * (size_t)units > phase->shared_bytes)

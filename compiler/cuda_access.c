@@ -860,6 +860,13 @@ static bool store_turned(Cuda *c, const Op *op, const CudaView *v, const Layout 
     return good;
 }
 
+/* x[e] = constant: as the indices lie. */
+static const Layout *index_layout(Cuda *c, const Op *op)
+{
+    bool gather = op->access->count == 1 && op->access->axis[0].kind == AX_TILE;
+    return gather && !is_uniform(op->args[1]) ? layout_of(c, op->args[1]) : NULL;
+}
+
 bool emit_store(Cuda *c, const Op *op)
 {
     const Value *x = op->args[op->nargs - 1];
@@ -884,7 +891,7 @@ bool emit_store(Cuda *c, const Op *op)
         own = *layout_of(c, x);
         name = wide_elements(c, c->deferred[x->id], &own);
     } else if (constant) {
-        own = memory_layout(c, op, v, &x->type);
+        own = index_layout(c, op) ? *index_layout(c, op) : memory_layout(c, op, v, &x->type);
         const char *all = new_temp(c, "filled");
         line(c, "%s %s[%lld];", c_type(t), all, (long long)layout_span(&own, OWN_REG));
         line(c, "TILE_EACH(r, %lld) %s[r] = %s;", (long long)layout_span(&own, OWN_REG), all, name);

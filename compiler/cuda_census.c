@@ -26,15 +26,32 @@ bool census_layout(const Type *t, ThreadUnit u, Layout *l)
     return true;
 }
 
-bool class_layout(int64_t classes, int fast, ThreadUnit u, Layout *l)
+/* Few classes: the lanes hold them again and again, or other rows. Many: warps share them. */
+bool class_layout(int64_t classes, int64_t rows, ThreadUnit u, Layout *l)
 {
-    int64_t regs = (classes + 31) / 32;
-    int mask = classes % 32 ? 0 : -1;
+    int64_t groups = (classes + 31) / 32, lanes = 32, sharing = 1;
+    int fast = rows ? 1 : 0;
+    while (classes <= lanes / 2)
+        lanes /= 2;
+    while (groups % (2 * sharing) == 0 && u.warps % (2 * sharing) == 0)
+        sharing *= 2;
+    int mask = lanes * groups > classes ? 0 : -1;
     *l = (Layout){.masks = mask + 1, .limit = {(int32_t)classes}};
-    if (regs > 1)
-        layout_add_masked(l, OWN_REG, fast, regs, 32, mask, 32);
-    layout_add_masked(l, OWN_LANE, fast, 32, 1, mask, 1);
-    return u.lanes == 32 && regs <= 16;
+    layout_add_masked(l, OWN_REG, fast, groups / sharing, 32 * sharing, mask,
+                      (int32_t)(32 * sharing));
+    layout_add_masked(l, OWN_LANE, fast, lanes, 1, mask, 1);
+    layout_add_masked(l, OWN_WARP, fast, sharing, 32, mask, 32);
+    int64_t again = rows ? 32 / lanes : 1, warps = u.warps / sharing;
+    while (again > 1 && rows % (again * warps))
+        again /= 2;
+    if (rows) {
+        layout_add(l, OWN_LANE, 0, again, 1);
+        layout_add(l, OWN_WARP, 0, warps, again);
+        layout_add(l, OWN_REG, 0, rows / (again * warps), again * warps);
+    }
+    layout_add(l, OWN_LANE, -1, 32 / (lanes * again), 0);
+    layout_add(l, OWN_WARP, -1, rows ? 1 : warps, 0);
+    return u.lanes == 32 && rows % (again * warps) == 0 && layout_span(l, OWN_REG) <= 64;
 }
 
 static bool is_open(const Cuda *c, const Statement *block)
@@ -78,14 +95,13 @@ static void vote(Cuda *c, Census *k)
          counts_text(c, h, k->classes), bits);
     line(c, "int32_t %s[1] = {0};", own);
     if (k->earlier) {
-        line(c, "int32_t %s[%lld];", k->earlier, n);
+        k->before = new_temp(c, "before");
+        line(c, "int32_t %s[%lld], %s[%lld];", k->earlier, n, k->before, n);
         open_block(c, STATEMENT_BLOCK, "TILE_EACH(r, %lld)", n);
         line(c, "const uint32_t mine = tile_shuffle_u32(%s[r], (int)%s[r] & 31);", members,
              h->name);
-        line(c,
-             "%s[r] = tile_shuffle_i32(%s[0], (int)%s[r] & 31) + tile_popc_u32(mine & "
-             "tile_lanes_below());",
-             k->earlier, own, h->name);
+        line(c, "%s[r] = tile_popc_u32(mine & tile_lanes_below());", k->earlier);
+        line(c, "%s[r] = %s[0];", k->before, own);
         line(c, "%s[0] += tile_popc_u32(%s[r]);", own, members);
         close_block(c);
     } else {
@@ -97,28 +113,28 @@ static void vote(Cuda *c, Census *k)
 /* The warps' counts of a lane's class, added up: all, and those of the warps before. */
 static void join_votes(Cuda *c, Census *k)
 {
-    const Held *h = &k->held;
-    long long n = layout_span(&h->layout, OWN_REG);
     int warps = c->plan->unit.warps;
-    const char *all = new_temp(c, "all"), *before = new_temp(c, "before");
-    if (warps == 1)
-        return;
+    const char *all = new_temp(c, "all");
     Buffer *b = statement_buffer(&c->out, new_temp(c, "votes"), "int32_t", (size_t)warps * 128);
     buffer_write(c, b);
     line(c, "tile_shared_store_i32(%s + warp * 32 + lane, %s[0]);", b->name, k->count);
     line(c, "int32_t %s[1] = {0};", all);
+    const char *others = new_temp(c, "others");
     if (k->earlier)
-        line(c, "int32_t %s = 0;", before);
+        line(c, "int32_t %s = 0;", others);
+    const char *self = new_temp(c, "self");
+    if (k->earlier)
+        line(c, "const int %s = tile_apart_i32(warp);", self);
     buffer_read(c, b);
     open_block(c, STATEMENT_BLOCK, "TILE_EACH(w, %d)", warps);
     line(c, "const int32_t votes_of = tile_shared_load_i32(%s + w * 32 + lane);", b->name);
     line(c, "%s[0] += votes_of;", all);
     if (k->earlier)
-        line(c, "%s += w < warp ? votes_of : 0;", before);
+        line(c, "%s += w < %s ? votes_of : 0;", others, self);
     close_block(c);
     if (k->earlier)
-        line(c, "TILE_EACH(r, %lld) %s[r] += tile_shuffle_i32(%s, (int)%s[r] & 31);", n, k->earlier,
-             before, h->name);
+        line(c, "TILE_EACH(r, %lld) %s[r] += %s;", (long long)layout_span(&k->held.layout, OWN_REG),
+             k->before, others);
     k->count = all;
 }
 
@@ -135,18 +151,21 @@ static void count_in_tables(Cuda *c, Census *k)
     buffer_write(c, k->table);
     open_block(c, STATEMENT_BLOCK, "%s", "");
     line(c, "int32_t *const own = %s + warp * %lld;", table, classes);
-    line(c, "for (int i = lane; i < %lld; i += 32) tile_shared_store_i32(own + i, 0);", classes);
+    line(c, "TILE_EACH(i, %lld) %stile_shared_store_i32(own + i * 32 + lane, 0);",
+         (classes + 31) / 32,
+         classes % 32 ? format_text(c, "if (i * 32 + lane < %lld) ", classes) : "");
     line(c, "tile_sync_warp();");
+    line(c, "uint32_t peers[%lld];", n);
+    line(c, "TILE_EACH(r, %lld) peers[r] = tile_match_u32(%s ? (uint32_t)%s[r] : ~0u);", n,
+         counts_text(c, h, classes), h->name);
     open_block(c, STATEMENT_BLOCK, "TILE_EACH(r, %lld)", n);
     line(c, "const bool counts = %s;", counts_text(c, h, classes));
-    line(c, "const uint32_t peers = tile_match_u32(counts ? (uint32_t)%s[r] : ~0u);", h->name);
-    line(c, "const uint32_t below = peers & tile_lanes_below();");
+    line(c, "const uint32_t below = peers[r] & tile_lanes_below();");
     line(c, "const int32_t seen = counts ? tile_shared_load_i32(own + %s[r]) : 0;", h->name);
     line(c, "%s[r] = seen + tile_popc_u32(below);", k->earlier);
     line(c, "tile_sync_warp();");
-    line(c,
-         "if (counts && !below) tile_shared_store_i32(own + %s[r], seen + tile_popc_u32(peers));",
-         h->name);
+    line(c, "if (counts && !below)");
+    line(c, "    tile_shared_store_i32(own + %s[r], seen + tile_popc_u32(peers[r]));", h->name);
     line(c, "tile_sync_warp();");
     close_block(c);
     close_block(c);
@@ -182,7 +201,11 @@ Census *take_census(Cuda *c, const Value *x, const Layout *order, int64_t classe
         k.earlier = new_temp(c, "earlier");
     if (votes) {
         vote(c, &k);
-        join_votes(c, &k);
+        if (c->plan->unit.warps > 1)
+            join_votes(c, &k);
+        if (k.earlier)
+            line(c, "TILE_EACH(r, %lld) %s[r] += tile_shuffle_i32(%s[r], (int)%s[r] & 31);",
+                 (long long)layout_span(&k.held.layout, OWN_REG), k.earlier, k.before, k.held.name);
     } else {
         count_in_tables(c, &k);
     }
@@ -201,7 +224,6 @@ bool census_counts(Cuda *c, const Census *k, const Value *r)
     Layout l;
     if (!k->table) {
         class_layout(k->classes, 0, c->plan->unit, &l);
-        layout_add(&l, OWN_WARP, -1, c->plan->unit.warps, 0);
         give_result(c, r, k->count, &l);
         return true;
     }

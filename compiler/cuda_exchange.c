@@ -4,6 +4,8 @@
  * The word at byte 128 of the scratch has the generation of the last exchange; words that are read
  * have a newer one, so nothing has to be cleared. Two regions take turns: who publishes to one
  * again has seen every program publish to the other since, hence be done with reading. */
+#include <string.h>
+
 #include "compiler/cuda_order.h"
 
 /* Barriers stand between reading the generation or words and the next publication, and before the
@@ -95,7 +97,26 @@ static char *element_text(Cuda *c, DType t, const char *low, const char *high)
 }
 
 /* How many words a thread waits for at a time. */
-enum { MOST_AWAITED = 8 };
+enum { MOST_AWAITED = 32 };
+
+/* The modes of registers, or all others. */
+static Layout part_of(const Layout *l, bool registers)
+{
+    Layout out = {.masks = l->masks};
+    memcpy(out.limit, l->limit, sizeof out.limit);
+    for (int i = 0; i < l->count; i++)
+        if ((l->mode[i].owner == OWN_REG) == registers)
+            out.mode[out.count++] = l->mode[i];
+    return out;
+}
+
+static bool masks_registers(const Layout *l)
+{
+    for (int i = 0; i < l->count; i++)
+        if (l->mode[i].owner == OWN_REG && l->mode[i].mask >= 0)
+            return true;
+    return false;
+}
 
 static void await(Cuda *c, const Op *op, const char *region)
 {
@@ -105,29 +126,48 @@ static void await(Cuda *c, const Op *op, const char *region)
     long long regs = registers(c, r), words = words_of(t), step = MOST_AWAITED / words;
     while (regs % step)
         step--;
-    char *when = holds_text(c, l, "r"), *at = place_text(c, &r->type, l);
+    Layout inner = part_of(l, true), outer = part_of(l, false);
+    char *when = holds_text(c, l, "r"), *at = place_text(c, &r->type, &inner);
+    const char *from = new_temp(c, "from");
+    char *start = place_text(c, &r->type, &outer);
+    /* Who holds nothing reads what another does: loads without conditions are under way together.
+     */
+    if (*when && !masks_registers(l)) {
+        start = format_text(c, "%s ? %s : 0", when, start);
+        when = format_text(c, "%s", "");
+    }
     const char *name = is_uniform(r) ? new_name(c, r, "t") : c_name(c, r);
     if (is_uniform(r))
         line(c, "%s %s[1];", c_type(t), name);
     else
         declare(c, r);
     tell(c, false, op);
+    line(c, "const uint64_t *const %s = tile_apart_words(%s + (%s)%s);", from, region, start,
+         words > 1 ? " * 2" : "");
     open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", regs / step);
     line(c, "uint64_t word[%lld];", step * words);
-    line(c, "bool ready = false;");
-    open_block(c, STATEMENT_BLOCK, "while (!ready)");
-    open_block(c, STATEMENT_BLOCK, "TILE_EACH(i, %lld)", step * words);
-    line(c, "const int r = o * %lld + i%s;", step, words > 1 ? " / 2" : "");
-    char *load = format_text(c, "tile_global_read_relaxed_u64(%s + (%s)%s)", region, at,
+    char *r_is = format_text(c, "const int r = o * %lld + i%s;", step, words > 1 ? " / 2" : "");
+    char *load = format_text(c, "tile_global_read_relaxed_u64(%s + (%s)%s)", from, at,
                              words > 1 ? " * 2 + i % 2" : "");
+    char *ready = format_text(
+        c, "TILE_EACH(i, %lld) ready = ready && (uint32_t)(word[i] >> 32) == generation;",
+        step * words);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(i, %lld)", step * words);
+    line(c, "%s", r_is);
     if (*when)
         line(c, "word[i] = %s ? %s : (uint64_t)generation << 32;", when, load);
     else
         line(c, "word[i] = %s;", load);
     close_block(c);
+    line(c, "bool ready = true;");
+    line(c, "%s", ready);
+    open_block(c, STATEMENT_BLOCK, "while (!ready)");
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(i, %lld)", step * words);
+    line(c, "%s", r_is);
+    line(c, "if ((uint32_t)(word[i] >> 32) != generation) word[i] = %s;", load);
+    close_block(c);
     line(c, "ready = true;");
-    line(c, "TILE_EACH(i, %lld) ready = ready && (uint32_t)(word[i] >> 32) == generation;",
-         step * words);
+    line(c, "%s", ready);
     close_block(c);
     line(c, "TILE_EACH(i, %lld) %s[o * %lld + i] = %s;", step, name, step,
          words > 1 ? element_text(c, t, "word[2 * i]", "word[2 * i + 1]")

@@ -1,8 +1,9 @@
 /* topk, rank and argmax (R10) in CUDA.
  *
  * With the axis in few registers of one warp, a lane sorts its own elements and the lanes find the
- * next one in order together, slot by slot; a rank compares with every element of the line, by
- * shuffles. Any other tile goes to shared memory, where a warp walks each line.
+ * next one in order together, slot by slot; where a key can lend its lower bits to the index, one
+ * reduction a slot finds both. A rank compares with every element of the line, by shuffles. Any
+ * other tile goes to shared memory, where a warp walks each line.
  */
 #include <string.h>
 
@@ -12,6 +13,7 @@ enum {
     MOST_SLOTS = 32,  /* of a topk in registers */
     MOST_LISTED = 16, /* elements of a line in one lane */
     MOST_SORTED = 8,
+    MOST_MARKED = 256,  /* elements of a line whose keys give bits to the index */
     MOST_COMPARED = 512 /* unrolled comparisons of a rank */
 };
 
@@ -196,23 +198,12 @@ static void find_next(Cuda *c, const Held *h, int axis, int64_t n, bool sorted)
         line(c, "tile_first_lanes_%s(&best, &found, %d);", u, axis_lane_mask(&h->layout, axis));
 }
 
-static void slots_in_registers(Cuda *c, const Op *op, const Held *h, Slots *s)
+/* Slot by slot, from the lists that list_keys has made. */
+static void pop_slots(Cuda *c, const Held *h, int axis, int64_t n, const Slots *s)
 {
-    int axis = op->axis;
-    int64_t n = axis_registers(&h->layout, axis);
     bool sorted = n > 1 && n <= MOST_SORTED && s->count > 1;
     bool lanes = !one_thread(c->plan->unit) && slots_on_lanes(&h->layout, axis, s->count);
     const char *u = key_type(h->type.dtype);
-    s->layout = slots_layout(&h->layout, axis, s->count);
-    int64_t all = layout_span(&s->layout, OWN_REG);
-    s->values = s->value ? declare_registers(c, s->value, "values", all) : NULL;
-    s->indices = s->index ? declare_registers(c, s->index, "indices", all) : NULL;
-    if (lanes && s->index)
-        line(c, "%s[0] = 0;", s->indices);
-    if (lanes && s->value)
-        line(c, "%s[0] = 0;", s->values);
-    open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", (long long)(lanes ? 1 : all / s->count));
-    list_keys(c, h, axis, n);
     if (sorted)
         line(c, "tile_sort_%s(key, index, %lld);", u, (long long)n);
     open_block(c, STATEMENT_BLOCK, "TILE_EACH(slot, %lld)", (long long)s->count);
@@ -233,6 +224,62 @@ static void slots_in_registers(Cuda *c, const Op *op, const Held *h, Slots *s)
         line(c, "tile_%s_%s(key, index, %lld, found);", sorted || n == 1 ? "pop" : "drop", u,
              (long long)n);
     close_block(c);
+}
+
+/* Indices alone, of a line in one warp whose keys are all greater than 0. */
+static bool can_mark(const Held *h, int64_t n, const Slots *s)
+{
+    DType t = h->type.dtype;
+    return !s->value && n <= MOST_SORTED && h->type.rank == 1 && h->type.dims[0] <= MOST_MARKED &&
+           dtype_is_float(t) && t != DT_UE8M0;
+}
+
+/* A mark is the upper part of a key and the index, so a slot takes one reduction. Where the keys of
+ * two neighbours in order agree in that part, the block that stays open is entered. */
+static void mark_slots(Cuda *c, int64_t elements, int64_t n, const Slots *s)
+{
+    int bits = 0;
+    while (elements > (int64_t)1 << bits)
+        bits++;
+    line(c, "uint32_t mark[%lld], first = 0, most = 0;", (long long)n);
+    line(c, "TILE_EACH(j, %lld) mark[j] = tile_mark_u32(key[j], index[j], %d);", (long long)n,
+         bits);
+    line(c, "tile_sort_marks_u32(mark, %lld);", (long long)n);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(slot, %lld)", (long long)s->count);
+    line(c, "most = tile_reduce_max_u32(mark[0]);");
+    line(c, "first = lane == slot ? most : first;");
+    line(c, "tile_pop_mark_u32(mark, %lld, most);", (long long)n);
+    close_block(c);
+    line(c, "%s[0] = tile_marked_u32(first, %d);", s->indices, bits);
+    line(c, "const uint32_t second = tile_shuffle_u32(first, lane + 1 & 31);");
+    line(c,
+         "const bool doubt = ((lane < %lld) & tile_same_mark_u32(first, second, %d)) | "
+         "tile_same_mark_u32(most, mark[0], %d);",
+         (long long)s->count - 1, bits, bits);
+    open_block(c, STATEMENT_BLOCK, "if (tile_ballot(doubt))");
+}
+
+static void slots_in_registers(Cuda *c, const Op *op, const Held *h, Slots *s)
+{
+    int axis = op->axis;
+    int64_t n = axis_registers(&h->layout, axis);
+    bool lanes = !one_thread(c->plan->unit) && slots_on_lanes(&h->layout, axis, s->count);
+    s->layout = slots_layout(&h->layout, axis, s->count);
+    int64_t all = layout_span(&s->layout, OWN_REG);
+    s->values = s->value ? declare_registers(c, s->value, "values", all) : NULL;
+    s->indices = s->index ? declare_registers(c, s->index, "indices", all) : NULL;
+    if (lanes && s->index)
+        line(c, "%s[0] = 0;", s->indices);
+    if (lanes && s->value)
+        line(c, "%s[0] = 0;", s->values);
+    open_block(c, STATEMENT_BLOCK, "TILE_EACH(o, %lld)", (long long)(lanes ? 1 : all / s->count));
+    list_keys(c, h, axis, n);
+    bool marked = lanes && can_mark(h, n, s);
+    if (marked)
+        mark_slots(c, h->type.dims[0], n, s);
+    pop_slots(c, h, axis, n, s);
+    if (marked)
+        close_block(c);
     close_block(c);
 }
 

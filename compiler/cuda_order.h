@@ -77,6 +77,8 @@ struct Census {
     Held held;
     const char *earlier; /* of each register, elements of its class before it; NULL: not asked for.
                           * What is of no class has any number. */
+    const char *before;  /* of each register, those of this lane's class in registers and warps
+                          * before it: on their way to `earlier` */
     const char *count;   /* [1]: members of the class that is the lane's number */
     Buffer *table;       /* or: rows of a counter a class, the last with all */
 };

@@ -526,22 +526,13 @@ static bool order_anchor(Pass *p, const Op *op, Layout *out)
     return regs <= 16;
 }
 
-/* Classes over the lanes of each warp; of an exchange, the programs over warps and registers. */
+/* What counts classes, and what all programs have counted. */
 static bool classes_anchor(const Pass *p, const Op *op, Layout *out)
 {
     const Type *t = &op->results[0]->type;
-    ThreadUnit u = p->unit;
-    if (t->rank > 2 || !class_layout(t->dims[t->rank - 1], t->rank - 1, u, out))
-        return false;
-    if (t->rank == 1) {
-        layout_add(out, OWN_WARP, -1, u.warps, 0);
-        return op->code == OP_HISTOGRAM;
-    }
-    if (t->dims[0] % u.warps || layout_span(out, OWN_REG) * t->dims[0] / u.warps > 64)
-        return false;
-    layout_add(out, OWN_REG, 0, t->dims[0] / u.warps, 1);
-    layout_add(out, OWN_WARP, 0, u.warps, t->dims[0] / u.warps);
-    return true;
+    if (op->code == OP_HISTOGRAM)
+        return class_layout(t->dims[0], 0, p->unit, out);
+    return t->rank == 2 && class_layout(t->dims[1], t->dims[0], p->unit, out);
 }
 
 /* A load that is copied to shared memory: every thread copies what it will use. */

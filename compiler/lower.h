@@ -178,11 +178,11 @@ bool order_operand(const Op *, const Layout *have, ThreadUnit, Layout *want);
 bool order_layout(const Op *, const Layout *operand, ThreadUnit, Layout *result);
 
 /* cuda_census.c: elements of `classes` classes are counted by votes or in tables; the layout in
- * which occurrence counts a tile (false: too large), and the one of classes over the lanes of each
- * warp, along axis `fast`, warps not in it (false: too many). */
+ * which occurrence counts a tile (false: too large), and that of [classes], or of [rows, classes]
+ * if there are rows (false: too many, or they do not divide). */
 bool census_fits(ThreadUnit, int64_t classes);
 bool census_layout(const Type *, ThreadUnit, Layout *);
-bool class_layout(int64_t classes, int fast, ThreadUnit, Layout *);
+bool class_layout(int64_t classes, int64_t rows, ThreadUnit, Layout *);
 
 /* cuda.c: the kernel's CUDA text, from the arena, and what the host does for it; NULL after a
  * message. */

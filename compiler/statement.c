@@ -166,8 +166,9 @@ static size_t round_up(size_t n, size_t to)
     return (n + to - 1) / to * to;
 }
 
-/* The lowest place where the buffer meets none that is placed and in use at the same time. */
-static void place(Statements *s, int at, bool share)
+/* The lowest place where the buffer meets none that is placed and in use at the same time, or whose
+ * place it does not share: one of up to `apart` bytes shares none. */
+static void place(Statements *s, int at, bool share, size_t apart)
 {
     Buffer *b = s->buffers.items[at];
     b->offset = 0;
@@ -175,7 +176,8 @@ static void place(Statements *s, int at, bool share)
         moved = false;
         for (int i = 0; i < at; i++) {
             const Buffer *o = s->buffers.items[i];
-            if ((!share || meet_in_time(o, b)) && meet_in_place(o, b)) {
+            bool own = !share || o->bytes <= apart || b->bytes <= apart;
+            if ((own || meet_in_time(o, b)) && meet_in_place(o, b)) {
                 b->offset = round_up(o->offset + o->bytes, b->align);
                 moved = true;
             }
@@ -186,7 +188,7 @@ static void place(Statements *s, int at, bool share)
     s->shared_bytes = round_up(end, s->align);
 }
 
-static void place_buffers(Statements *s, size_t reuse)
+static void place_buffers(Statements *s, size_t reuse, size_t apart)
 {
     size_t all = 0;
     number(s->root, 1);
@@ -197,7 +199,7 @@ static void place_buffers(Statements *s, size_t reuse)
     }
     find_uses(s->root);
     for (int i = 0; i < s->buffers.count; i++)
-        place(s, i, all > reuse);
+        place(s, i, all > reuse, apart);
 }
 
 /* ---- barriers ---- */
@@ -432,9 +434,9 @@ static void order_block(Order *o, Statement *block, Touched *t)
         order_statement(o, s, t, &branch);
 }
 
-void statements_finish(Statements *s, size_t reuse, bool barriers)
+void statements_finish(Statements *s, size_t reuse, size_t apart, bool barriers)
 {
-    place_buffers(s, reuse);
+    place_buffers(s, reuse, apart);
     if (!barriers)
         return;
     Order o = {.all = s};

@@ -107,8 +107,9 @@ Buffer *statement_buffer(Statements *, const char *name, const char *type, size_
 Buffer *statement_buffer_behind(Statements *, Statement *, const char *name, const char *type,
                                 size_t bytes);
 
-/* Places the buffers and puts in barriers; `reuse` bytes and more: buffers share places. */
-void statements_finish(Statements *, size_t reuse, bool barriers);
+/* Places the buffers and puts in barriers; `reuse` bytes and more: buffers of more than `apart`
+ * bytes share places. */
+void statements_finish(Statements *, size_t reuse, size_t apart, bool barriers);
 /* Prints all, `indent` levels deep; `sync`: the text of a barrier. */
 void statements_print(const Statements *, FILE *, int indent, const char *sync);
 

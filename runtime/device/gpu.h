@@ -78,10 +78,36 @@ TILE_FN uint32_t tile_shuffle_xor_u32(uint32_t x, int mask)
 {
     return __shfl_xor_sync(~0u, x, mask);
 }
+/* The same, of which a compiler does not know it: what is computed from the number is not kept for
+ * elsewhere, and the address is not computed anew for every load behind a condition. */
+TILE_FN int32_t tile_apart_i32(int32_t x)
+{
+    asm volatile("" : "+r"(x));
+    return x;
+}
+TILE_FN const uint64_t *tile_apart_words(const uint64_t *p)
+{
+    asm volatile("" : "+l"(p));
+    return p;
+}
 /* vote.sync, match.sync, PTX ISA 9.7.13.9 and 9.7.13.10. */
 TILE_FN uint32_t tile_ballot(bool x)
 {
     return __ballot_sync(~0u, x);
+}
+/* The lanes where any bit is set; as an instruction, because a compiler that sees a test of one bit
+ * shifts it first. */
+TILE_FN uint32_t tile_ballot_u32(uint32_t x)
+{
+    uint32_t lanes;
+    asm volatile("{\n\t"
+                 ".reg .pred p;\n\t"
+                 "setp.ne.u32 p, %1, 0;\n\t"
+                 "vote.sync.ballot.b32 %0, p, 0xFFFFFFFF;\n\t"
+                 "}"
+                 : "=r"(lanes)
+                 : "r"(x));
+    return lanes;
 }
 TILE_FN uint32_t tile_match_u32(uint32_t x)
 {

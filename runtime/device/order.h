@@ -12,9 +12,9 @@
 
 TILE_FN uint32_t tile_key_f32(float x)
 {
-    const uint32_t u = tile_bits(x), m = u & TILE_MAGNITUDE;
-    const uint32_t key = u & TILE_SIGN ? TILE_SIGN - m : TILE_SIGN + m;
-    return m > TILE_INF_BITS ? ~0u : key;
+    const uint32_t u = tile_bits(x + 0.0f); /* -0 becomes 0 */
+    const uint32_t key = u ^ ((uint32_t)((int32_t)u >> 31) | TILE_SIGN);
+    return x != x ? ~0u : key;
 }
 TILE_FN uint32_t tile_key_tf32(float x)
 {
@@ -171,6 +171,42 @@ TILE_FN void tile_first_warp_u64(uint64_t *best, int *at)
     tile_first_lanes_u64(best, at, 31);
 }
 
+/* Marks: the upper part of a key that is not 0, then `bits` bits that tell the index. Those of a
+ * line differ; 0 is none. They are in order if the keys differ in the upper part. */
+TILE_FN uint32_t tile_mark_u32(uint32_t key, int index, int bits)
+{
+    const uint32_t low = (1u << bits) - 1u;
+    return (key & ~low) | (~(uint32_t)index & low);
+}
+TILE_FN int tile_marked_u32(uint32_t mark, int bits)
+{
+    return (int)(~mark & ((1u << bits) - 1u));
+}
+TILE_FN bool tile_same_mark_u32(uint32_t a, uint32_t b, int bits)
+{
+    return (a ^ b) < 1u << bits;
+}
+TILE_FN void tile_sort_marks_u32(uint32_t *mark, int n)
+{
+    TILE_EACH(i, n)
+    {
+        _Pragma("unroll") for (int k = i; k > 0; k--)
+        {
+            const uint32_t a = mark[k], b = mark[k - 1];
+            mark[k - 1] = a > b ? a : b, mark[k] = a > b ? b : a;
+        }
+    }
+}
+TILE_FN void tile_pop_mark_u32(uint32_t *mark, int n, uint32_t at)
+{
+    const bool mine = mark[0] == at;
+    TILE_EACH(i, n)
+    {
+        const uint32_t a = mark[i], b = i + 1 < n ? mark[i + 1 < n ? i + 1 : i] : 0u;
+        mark[i] = mine ? b : a;
+    }
+}
+
 /* ---- rows in shared memory: n elements, `stride` apart ---- */
 
 /* tile_next_row: the whole warp finds what comes next after (key, at); at first (~0, -1).
@@ -321,17 +357,17 @@ TILE_FN uint32_t tile_lanes_below(void)
 {
     return (1u << tile_lane()) - 1u;
 }
-/* The lanes whose element is this lane's number and counts; elements have `bits` bits, at most 5.
- */
+/* The lanes whose element is what the lower `bits` bits, at most 5, of this lane's number are, and
+ * counts; elements that count have no more bits. */
 TILE_FN uint32_t tile_members(int x, bool counts, int bits)
 {
     uint32_t all = tile_ballot(counts);
     TILE_EACH(b, bits)
     {
-        const uint32_t set = tile_ballot(x >> b & 1);
-        all &= tile_lane() >> b & 1 ? set : ~set;
+        const uint32_t set = tile_ballot_u32((uint32_t)x & 1u << b);
+        all &= (tile_lane() & 1 << b) != 0 ? set : ~set;
     }
-    return tile_lane() >> bits ? 0u : all;
+    return all;
 }
 
 #endif

@@ -112,9 +112,21 @@ TILE_FN uint32_t tile_shuffle_xor_u32(uint32_t x, int mask)
 {
     return tile__machine->shuffle_xor(tile__use(x), mask);
 }
+TILE_FN int32_t tile_apart_i32(int32_t x)
+{
+    return x;
+}
+TILE_FN const uint64_t *tile_apart_words(const uint64_t *p)
+{
+    return p;
+}
 TILE_FN uint32_t tile_ballot(bool x)
 {
     return tile__machine->ballot(x);
+}
+TILE_FN uint32_t tile_ballot_u32(uint32_t x)
+{
+    return tile__machine->ballot(x != 0);
 }
 TILE_FN uint32_t tile_match_u32(uint32_t x)
 {

@@ -118,6 +118,41 @@ kernel k[N: dim](x: in i32[N], y: out i32[N])
     p.check_values({"y": np.arange(5, dtype=np.int32) + 7}, seeds=2)
 
 
+@pytest.mark.parametrize("classes, programs, warps", [
+    (2, 3, 4), (3, 16, 2), (4, 32, 4), (4, 6, 1), (9, 8, 4), (9, 5, 3), (16, 4, 1), (17, 8, 8), (32, 12, 4),
+    (40, 4, 2), (64, 8, 4), (256, 4, 16), (300, 3, 4), (300, 4, 2)])
+def test_counts_are_exchanged(tilec, tmp_path, classes, programs, warps):
+    """Lanes and warps share classes and programs, some of them out of range, in every way."""
+    random = np.random.default_rng(classes)
+    x = random.integers(-1, classes + 1, programs * 100).astype(np.int32)
+    rows = x.reshape(programs, 100)
+    counts = np.array([[np.count_nonzero(r == k) for k in range(classes)] for r in rows], np.int32)
+    before = np.cumsum(counts, 0) - counts
+    rank = np.array([[(before[p, e] + np.count_nonzero(r[:i] == e)) if 0 <= e < classes else -1
+                      for i, e in enumerate(r)] for p, r in enumerate(rows)], np.int32)
+    p = Program(tilec, tmp_path, """
+kernel k[N: dim, P: dim](x: in i32[N], all: out i32[%d, %d], first: out i32[%d, %d],
+   y: out i32[N])
+{
+  par (p in 0..P) {
+    let e = x[p * 100 +: 100];
+    let rank = occurrence(e, %d);
+    let counts = exchange(histogram(e, %d));
+    let total = squeeze(sum(counts, 0));
+    let before = squeeze(sum(select(reshape(iota(P), P, 1) < p, counts, 0), 0));
+    all[p, :] = total;
+    first[p, :] = cumsum(total, 0, exclusive = true);
+    y[p * 100 +: 100] = select((e >= 0) & (e < %d), take(before, e) + rank, -1);
+  }
+}
+schedule k for sm90 { let P = %d;  unit block warps(%d); }
+""" % (*[programs, classes] * 2, *[classes] * 3, programs, warps), {"x": x}, ["all", "first", "y"])
+    total = counts.sum(0, dtype=np.int32)
+    p.check_values({"all": np.tile(total, (programs, 1)),
+                    "first": np.tile(np.cumsum(total) - total, (programs, 1)).astype(np.int32),
+                    "y": rank.reshape(-1)}, seeds=2)
+
+
 def test_exchange_of_nothing(tilec, tmp_path):
     p = Program(tilec, tmp_path, """
 kernel k[N: dim, P: dim](x: in i32[N], y: out i32[N])

@@ -77,7 +77,9 @@ def cases():
             yield along("cumsum(x, 1, exclusive = true)", dtype, (5, 131), BLOCK)
             yield along("histogram(x, 37)", dtype, (100,), unit, "i32", out=(37,))
             yield along("occurrence(x)", dtype, (130,), unit, "i32")
-    yield indices("f32", (128,), 6, 0, WARP)
+    for dtype, n, k in (("f32", 128, 6), ("f32", 72, 6), ("f32", 256, 8), ("f32", 32, 31), ("f32", 9, 9),
+                        ("f32", 257, 5), ("bf16", 96, 12), ("e4m3", 40, 8), ("i32", 72, 6)):
+        yield indices(dtype, (n,), k, 0, WARP)
     yield along("topk(x, 2, 1).0", "f32", (8, 16), WARP, out=(8, 2))
     both = "topk(fill(1.5, 9), 2, 0).1 + i32(topk(x, 2, 0).0)"
     yield along(both, "f32", (9,), WARP, "i32", out=(2,))
@@ -223,6 +225,19 @@ def expected(n, case, x, folder):
 
 def bits(x):
     return np.ascontiguousarray(x).view(f"u{x.dtype.itemsize}")
+
+
+@pytest.mark.parametrize("n, k", [(72, 6), (108, 6), (256, 8), (8, 8)])
+def test_close_keys(n, k, tmp_path):
+    """Neighbours in order are 0, 1, 2, 4, ... units of the last place apart, of either sign."""
+    case = indices("f32", (n,), k, 0, WARP)
+    random = np.random.default_rng(n)
+    bits_of = (np.float32(1.5).view(np.uint32) + np.arange(n)[None, :] * 2 ** np.arange(8)[:, None])
+    x = np.concatenate([bits_of, np.full((1, n), bits_of[0, 0])]).astype(np.uint32).view(np.float32)
+    x = np.concatenate([x, -x])
+    x = random.permuted(x, axis=1)
+    got, = run(0, case, x, tmp_path, "--machine", "sm90")
+    assert np.array_equal(got, np.take(order(x, 1), range(k), 1))
 
 
 @pytest.mark.parametrize("n", range(len(CASES)), ids=lambda n: f"{n}-{CASES[n]}")
