@@ -301,6 +301,10 @@ int64_t unrolled_rounds(const Op *loop);
 bool tensor_view(Cuda *, const Op *tensor);
 bool emit_view_op(Cuda *, const Op *);
 Number number_of(Cuda *, const Value *);
+/* The scalar arg of an access that an axis is indexed with; NULL: none. */
+const Value *index_value(const Op *access, int axis);
+/* How many registers in a row have one element of an upsampled view, and are inside together. */
+int64_t group_run(const Op *access, const CudaView *, const Layout *);
 
 /* ---- cuda_access.c ---- */
 bool emit_load(Cuda *, const Op *);

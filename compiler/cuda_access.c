@@ -83,14 +83,6 @@ int contiguous_slice(const Op *op, const CudaView *v, int *dim)
     return found;
 }
 
-static const Value *index_value(const Op *op, int axis)
-{
-    int arg = 1;
-    for (int k = 0; k < axis; k++)
-        arg += op->access->axis[k].kind != AX_FULL;
-    return op->access->axis[axis].kind == AX_FULL ? NULL : op->args[arg];
-}
-
 static bool divides(const Number *n, int64_t by)
 {
     return n->known ? n->value % by == 0 : n->node >= 0;
@@ -514,33 +506,6 @@ static void load_vectors(Cuda *c, const Op *op, const Place *p, const char *name
     close_block(c);
 }
 
-/* How many registers in a row have one element of an upsampled view, and are inside together. */
-static int64_t group_run(const Op *op, const CudaView *v, const Layout *l)
-{
-    int64_t n = 1;
-    const Mode *run = NULL;
-    for (int i = 0; i < l->count && !run; i++)
-        run = l->mode[i].owner == OWN_REG ? &l->mode[i] : NULL;
-    if (!run || run->dim < 0 || run->stride != 1 || layout_is_masked(l))
-        return 1;
-    for (int k = 0, dim = 0; k < op->access->count; k++) {
-        AxisKind kind = op->access->axis[k].kind;
-        const Value *start = kind == AX_SLICE ? index_value(op, k) : NULL;
-        if (kind == AX_TILE)
-            return 1;
-        if (kind == AX_SCALAR || dim++ != run->dim)
-            continue;
-        bool apart = !v->whole[k] || v->shift[k] || v->divisor[k] % run->extent != 0;
-        n = apart ? 1 : run->extent;
-        if (start && !is_multiple(start, n))
-            n = 1;
-    }
-    for (int i = 0; i < l->count; i++)
-        if (&l->mode[i] != run && l->mode[i].dim == run->dim && l->mode[i].stride % n != 0)
-            n = 1;
-    return n;
-}
-
 bool load_tile(Cuda *c, const Op *op, const CudaView *v, const Layout *l, const char *name)
 {
     const Value *r = op->results[0];
@@ -630,10 +595,44 @@ static bool load_through_shared(Cuda *c, const Op *op, const CudaView *v, const 
     return true;
 }
 
+/* Vectors of a thread that lie in one sector of 32 bytes. */
+static int64_t vectors_of_sector(const Layout *l, const Vectors *v, int bits)
+{
+    int64_t most = 256 / (v->n * bits), run = 1;
+    for (int i = 0; i < l->count; i++)
+        if (l->mode[i].owner == OWN_REG && l->mode[i].stride == 1 && l->mode[i].extent > run)
+            run = l->mode[i].extent;
+    while (most > 1 && (run % (most * v->n) || v->count % most))
+        most /= 2;
+    return most > 1 && v->leading ? most : 1;
+}
+
+/* Each thread asks for the sectors of what it will load. */
+static bool prefetch_tile(Cuda *c, const Op *op, const CudaView *v)
+{
+    const Value *r = op->results[0];
+    const Layout *l = layout_of(c, r);
+    Place p;
+    place(c, op, v, l, true, &p);
+    char *inside = both(c, p.inside, holds_text(c, l, "r"));
+    if (p.several && p.first)
+        inside = both(c, inside, format_text(c, "tile_inside(%s, %s)", p.first, p.extent));
+    long long n = p.several ? p.vectors.count : layout_span(l, OWN_REG), step = 1;
+    if (p.several)
+        step = vectors_of_sector(l, &p.vectors, dtype_info[r->type.dtype].bits);
+    open_block(c, STATEMENT_BLOCK, "TILE_STEP(o, %lld, %lld)", n, step);
+    line(c, "const int r = %s;", p.several ? vector_register(c, l, &p.vectors, "o") : "o");
+    line(c, "tile_prefetch(%s, %s);", pointer_text(c, &p), *inside ? inside : "true");
+    close_block(c);
+    return true;
+}
+
 bool emit_load(Cuda *c, const Op *op)
 {
     const Value *r = op->results[0];
     const CudaView *v = c->view[op->args[0]->id];
+    if (op->prefetch)
+        return prefetch_tile(c, op, v);
     Path path = path_of(c->low, c->plan, op);
     if (is_copied(c, op) || is_boxed(c, op))
         return true; /* by the store */

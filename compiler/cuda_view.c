@@ -312,3 +312,37 @@ bool emit_view_op(Cuda *c, const Op *op)
         return true;
     }
 }
+
+const Value *index_value(const Op *op, int axis)
+{
+    int arg = 1;
+    for (int k = 0; k < axis; k++)
+        arg += op->access->axis[k].kind != AX_FULL;
+    return op->access->axis[axis].kind == AX_FULL ? NULL : op->args[arg];
+}
+
+int64_t group_run(const Op *op, const CudaView *v, const Layout *l)
+{
+    int64_t n = 1;
+    const Mode *run = NULL;
+    for (int i = 0; i < l->count && !run; i++)
+        run = l->mode[i].owner == OWN_REG ? &l->mode[i] : NULL;
+    if (!run || run->dim < 0 || run->stride != 1 || layout_is_masked(l))
+        return 1;
+    for (int k = 0, dim = 0; k < op->access->count; k++) {
+        AxisKind kind = op->access->axis[k].kind;
+        const Value *start = kind == AX_SLICE ? index_value(op, k) : NULL;
+        if (kind == AX_TILE)
+            return 1;
+        if (kind == AX_SCALAR || dim++ != run->dim)
+            continue;
+        bool apart = !v->whole[k] || v->shift[k] || v->divisor[k] % run->extent != 0;
+        n = apart ? 1 : run->extent;
+        if (start && !is_multiple(start, n))
+            n = 1;
+    }
+    for (int i = 0; i < l->count; i++)
+        if (&l->mode[i] != run && l->mode[i].dim == run->dim && l->mode[i].stride % n != 0)
+            n = 1;
+    return n;
+}

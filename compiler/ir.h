@@ -121,6 +121,7 @@ struct Op {
     RoundMode round;
     bool exclusive;
     bool unordered; /* PAR: @unordered */
+    bool prefetch;  /* LOAD of the pipeline: only asks for the tile, into the L2 cache */
     Access *access;
     TensorInfo *tensor;
     PipeInfo *pipe;

@@ -252,11 +252,22 @@ static Value *load_start(Pipeline *p, Op *load, int k, bool last)
     return branch->results[0];
 }
 
+/* Its memory is asked for earlier still. */
+static void ask_ahead(Pipeline *p, Op *load, bool last)
+{
+    Op *first = p->loop->regions[0]->first;
+    int ahead = p->stages - 1 + p->prefetch;
+    Value *far = later(p, p->loop->regions[0]->args[0], ahead, last, first);
+    load_for(p, load, far, first)->op->prefetch = true;
+}
+
 static void run_ahead(Pipeline *p, Op *load)
 {
     Region *body = p->loop->regions[0];
     int ahead = p->stages - 1;
     bool last = asks_table(load);
+    if (p->prefetch && type_elements(&load->results[0]->type) > 1)
+        ask_ahead(p, load, last);
     Value **held = NEW_ARRAY(p->low->arena, Value *, ahead);
     for (int k = 0; k < ahead; k++)
         held[k] = carry_value(p, load_start(p, load, k, last));
@@ -329,6 +340,19 @@ static bool check_loads(const Pipeline *p)
     return all.ahead || refuse(p, stages->pos, &all);
 }
 
+static bool find_prefetch(Pipeline *p)
+{
+    const Word *w = directive_word(p->directive, "prefetch");
+    if (!w)
+        return true;
+    if (p->stages < 2)
+        return diag_error(p->low->diag, w->pos, "write stages(2)",
+                          "pipeline %s: prefetch goes beyond loads that run ahead, and none does",
+                          p->loop->regions[0]->args[0]->name);
+    directive_honour(p->low, p->plan, w);
+    return directive_number(p->low, w, &p->prefetch);
+}
+
 static bool pipeline_loop(Pipeline *p)
 {
     const Word *w = directive_word(p->directive, "stages");
@@ -343,6 +367,8 @@ static bool pipeline_loop(Pipeline *p)
         return false;
     directive_honour(p->low, p->plan, w);
     directive_honour(p->low, p->plan, directive_word(p->directive, "load"));
+    if (!find_prefetch(p))
+        return false;
     if (p->stages < 2)
         return true;
     if (!check_loads(p))
@@ -362,7 +388,12 @@ static bool pipeline_loop(Pipeline *p)
         else
             run_ahead(p, op);
     }
-    return copy_ahead(p, copied.items, copied.count, w) && boxes_ahead(p, boxed.items, boxed.count);
+    w = directive_word(p->directive, "prefetch");
+    if (w && copied.count + boxed.count)
+        return diag_error(p->low->diag, w->pos, "leave it out: more stages do the same",
+                          "pipeline %s: prefetch is for loads that go to registers", loop);
+    return copy_ahead(p, copied.items, copied.count, directive_word(p->directive, "stages")) &&
+           boxes_ahead(p, boxed.items, boxed.count);
 }
 
 static bool visit(Lowered *low, const PhasePlan *plan, Region *r)
@@ -373,7 +404,7 @@ static bool visit(Lowered *low, const PhasePlan *plan, Region *r)
                 return false;
         const char *name = op->code == OP_FOR ? op->regions[0]->args[0]->name : NULL;
         const Directive *d = name ? directive_find(low, plan, "pipeline", name) : NULL;
-        Pipeline p = {low, low->kernel, plan, op, d, 0};
+        Pipeline p = {low, low->kernel, plan, op, d, 0, 0};
         if (d && !pipeline_loop(&p))
             return false;
     }
@@ -390,7 +421,7 @@ bool pipeline_copies(Lowered *low, const PhasePlan *plan, Op *load)
     Op *loop = load->parent->parent;
     const char *name = loop->code == OP_FOR ? loop->regions[0]->args[0]->name : NULL;
     const Directive *d = name ? directive_find(low, plan, "pipeline", name) : NULL;
-    Pipeline p = {low, low->kernel, plan, loop, d, 0};
+    Pipeline p = {low, low->kernel, plan, loop, d, 0, 0};
     const Word *w = directive_word(d, "stages");
     int64_t stages;
     return w && is_asked(&p, load) && !held_back(&p, load) && wants_shared(&p, load) &&

@@ -10,7 +10,7 @@ typedef struct Pipeline {
     const PhasePlan *plan;
     Op *loop;
     const Directive *directive;
-    int stages;
+    int stages, prefetch; /* rounds beyond those, into the L2 cache */
 } Pipeline;
 
 /* ---- pipeline.c ---- */

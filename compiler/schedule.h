@@ -35,6 +35,7 @@
         W(resident,       INT, 1, 32, "", 0)                                                     \
     D(pipeline, LOOP,    "d",  "stages")                                                         \
         W(stages,         INT_OR, 1, 1024, "max", 0)                                             \
+        W(prefetch,       INT, 1, 64, "", 0)                                                     \
         W(tma,            NO_ARGUMENTS, 0, 0, "", 0)                                             \
         W(swizzle,        INT_OF, 32, 128, "32 64 128", 0)                                         \
         W(load,           TENSORS, 0, 0, "", 0)                                                  \

@@ -90,6 +90,12 @@ TILE_FN const uint64_t *tile_apart_words(const uint64_t *p)
     asm volatile("" : "+l"(p));
     return p;
 }
+/* prefetch.global.L2, PTX ISA 9.7.9.15: what lies at p is on its way from memory. */
+TILE_FN void tile_prefetch(const void *p, bool inside)
+{
+    if (inside)
+        asm volatile("prefetch.global.L2 [%0];" ::"l"(p));
+}
 /* vote.sync, match.sync, PTX ISA 9.7.13.9 and 9.7.13.10. */
 TILE_FN uint32_t tile_ballot(bool x)
 {

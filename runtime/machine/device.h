@@ -342,6 +342,11 @@ TILE_FN uint32_t tile_bf16x2_to_e2m1(uint32_t x)
         y |= (uint32_t)tile_f32_to_e2m1(tile_bf16_to_f32((uint16_t)(x >> i))) << i;
     return y;
 }
+/* Caches are no part of the model. */
+TILE_FN void tile_prefetch(const void *p, bool inside)
+{
+    (void)p, (void)inside;
+}
 TILE_FN float tile_rcp_approx(float x)
 {
     const float y = 1.0f / (tile_abs(x) < 0x1p-126f ? tile_copysign(0.0f, x) : x);

@@ -34,6 +34,11 @@ LOOP_WRONG = {
     "cluster": "grid |>cluster(2);                       #! grid: cluster is not lowered to CUDA yet",
     "role": "|>role r warps(1) { load x }                #! role r: not lowered to CUDA yet",
     "word": "pipeline k stages(2) |>tma;                 #! pipeline k: tma is not lowered to CUDA yet",
+    "prefetch": "load x via smem;  pipeline k stages(2) |>prefetch(1);  "
+                "#! pipeline k: prefetch is for loads that go to registers #? more stages do the same",
+    "prefetch of nothing": "pipeline k stages(1) |>prefetch(1);  "
+                           "#! pipeline k: prefetch goes beyond loads that run ahead, and none does "
+                           "#? write stages(2)",
     "max": "pipeline k |>stages(max);  "
            "#! pipeline k: stages(max) is for loops that feed mma #? write a number",
     "nothing_ahead": "pipeline q |>stages(2);  "

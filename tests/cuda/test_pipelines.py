@@ -66,6 +66,20 @@ def test_rounds(tilec, tmp_path, name, stages, skip):
         p.check_values(want, seeds=3)
 
 
+@pytest.mark.parametrize("unit", ["unit warp;", "unit block warps(2);", "unit lanes(8) pack(4);",
+                                  "unit thread pack(32);"])
+@pytest.mark.parametrize("stages, rounds", [(2, 1), (3, 4)])
+def test_prefetch(tilec, tmp_path, unit, stages, rounds):
+    """Rounds beyond those in registers: `rounds` further on, inside of the tensor, a sector a time."""
+    for n in 0, 2, 23:
+        p, want = loop(tilec, tmp_path, n, f"{unit}  pipeline t stages({stages}) prefetch({rounds});")
+        p.check_values(want, seeds=2)
+    asked = statements(p.emitted(), "tile_prefetch")
+    assert len(asked) == 2 and all("< N" in text for text in asked)
+    steps = {"unit warp;": "", "unit thread pack(32);": "TILE_STEP(o, 16, 2)"}.get(unit)
+    assert steps is None or steps in p.emitted()
+
+
 NAMED = """
 kernel named[N: dim, D: int = 64](x: in f32[N, D], f: in f32[N], y: out f32[N, D])
 {
