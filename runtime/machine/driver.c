@@ -11,7 +11,7 @@
 
 /* What both targets have, as an H100 has it: the occupancy that it allows, registers aside. */
 /* Few multiprocessors: a grid that fills them runs together, thread by thread. */
-enum { MULTIPROCESSORS = 8, THREADS = 2048, BLOCKS = 32, SHARED = 233472, SHARED_SYSTEM = 1024 };
+enum { MULTIPROCESSORS = 32, THREADS = 2048, BLOCKS = 32, SHARED = 233472, SHARED_SYSTEM = 1024 };
 
 struct CuFunction {
     tile_machine_code *code;
