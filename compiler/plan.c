@@ -34,7 +34,11 @@ static bool group(const Lowered *low, PhasePlan *p)
     if (p->grouped && p->par->nregions < 3)
         return diag_error(low->diag, p->grouped->pos, NULL,
                           "group(n) is about the last two ranges of a par: this one has one range");
-    return !p->grouped || directive_number(low, p->grouped, &p->group);
+    if (p->grouped && !directive_number(low, p->grouped, &p->group))
+        return false;
+    if (p->group == 1) /* the order there is without it */
+        p->group = 0;
+    return true;
 }
 
 /* The first range that the host cannot count: it loads, or uses an index before it. */
