@@ -40,7 +40,7 @@ static bool split_output(Build *b, const char *path)
     b->stub.symbol = stub_symbol(b->arena, b->stub.name);
     if (!*b->stub.name)
         return usage_error(b->command, "-o %s: the library's name is missing", path), false;
-    return make_folder(b->folder);
+    return stub_name_is_right(b->stub.name) && make_folder(b->folder);
 }
 
 /* Beside tilec itself, or where an installation has them. */

@@ -41,6 +41,8 @@ struct Command;
 /* The kernels of a file, with all their variants; `guess`: library_add_all's. False after
  * messages. */
 bool stub_add_file(struct Command *, Stub *, const char *path, bool guess);
+/* A file's or library's name, which C has to include; false after a message. */
+bool stub_name_is_right(const char *name);
 bool stub_write(const char *folder, const char *name, const Stub *,
                 void (*print)(FILE *, const Stub *));
 

@@ -34,7 +34,9 @@ static bool add_kernel(Command *c, Stub *s, Program *p, const Item *item, int fi
     }
     for (int i = 0; i < s->kernels.count; i++)
         if (strcmp(s->kernels.items[i]->name, k->name) == 0)
-            return user_error("two kernels are called %s", k->name);
+            return user_error("two kernels are called %s: in %s and %s", k->name,
+                              s->kernels.items[i]->item->name.pos.source->name,
+                              item->name.pos.source->name);
     k->lines = c->lines;
     k->first_file = first_file;
     k->file_count = p->units.count;
@@ -44,12 +46,23 @@ static bool add_kernel(Command *c, Stub *s, Program *p, const Item *item, int fi
     return ok;
 }
 
+/* Files are written under the name and include each other. */
+bool stub_name_is_right(const char *name)
+{
+    for (const char *p = name; *p; p++)
+        if (*p == '"' || *p == '\\' || (unsigned char)*p < ' ')
+            return user_error("%s: C files are named after it, and #include takes no quotes, "
+                              "backslashes or line ends",
+                              name);
+    return true;
+}
+
 bool stub_add_file(Command *c, Stub *s, const char *path, bool guess)
 {
     Program *p = NEW(c->arena, Program);
     int first_file = s->files.count;
     bool ok = true;
-    if (!load_program(c, p, path))
+    if (!stub_name_is_right(path) || !load_program(c, p, path))
         return false;
     add_source(c, s, path);
     add_files(s, p);

@@ -122,7 +122,16 @@ def test_two_kernels_of_one_name(tmp_path, small):
     other = tmp_path / "other.tile"
     other.write_text(SMALL)
     done = build_library(tmp_path, "f", small, other, arch="sm90", code=1)
-    assert "two kernels are called first" in done.stderr
+    assert f"two kernels are called first: in {small} and {other}" in done.stderr
+
+
+def test_names_that_c_cannot_include(tmp_path, small):
+    done = build_library(tmp_path, 'f"', small, arch="sm90", code=1)
+    assert 'f": C files are named after it' in done.stderr and not list(tmp_path.glob('f"*'))
+    quoted = tmp_path / 'a"b.tile'
+    quoted.write_text(SMALL)
+    done = build_library(tmp_path, "f", quoted, arch="sm90", code=1)
+    assert 'a"b.tile: C files are named after it' in done.stderr and not list(tmp_path.glob("f.*"))
 
 
 def test_a_folder_that_cannot_be_made(tmp_path, small):
