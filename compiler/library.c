@@ -402,7 +402,7 @@ bool library_add_all(LibraryKernel *k, Diag *diag, unsigned targets, bool guess)
         if (targets >> arch & 1)
             ok = (guess ? variants_each : variants_build)(k->program, k->item, target, add_each,
                                                           &a) &&
-                 !a.failed && ok;
+                 (guess || !a.failed) && ok; /* a guess may fail before another one passes */
     }
     return ok;
 }

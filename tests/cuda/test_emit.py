@@ -218,5 +218,20 @@ def main():
     return 0
 
 
+def test_a_guess_that_fails_before_one_that_passes(tilec, tmp_path):
+    """Statics without values are guessed: what is too long for shared memory is no error, if another fits."""
+    path = tmp_path / "t.tile"
+    path.write_text("""
+kernel k[N: dim, E: int, K: int](x: in f32[N, E], y: out i64[N, K])
+{
+  par (t in 0..N) { y[t, :] = i64(topk(x[t, :], K, 0).1); }
+}
+schedule k for sm90 { unit warp pack(8); }
+""")
+    done = tilec("emit", path, "--arch", "sm90", "-o", tmp_path / "out")
+    assert done.returncode == 0 and not done.stderr
+    assert [p.name for p in (tmp_path / "out").glob("*.cu")] == ["k.8_8.sm90.cu"]
+
+
 if __name__ == "__main__":
     sys.exit(main())
