@@ -3,20 +3,25 @@ import re
 
 
 def with_parameters(text, kernel, parameters):
-    """The program with other bindings in the kernel's schedule: let NAME = VALUE; and directives
+    """The program with other bindings in all schedules of the kernel: let NAME = VALUE; and directives
     that replace those of the same verb, "unit": "unit warp pack(8)"."""
-    head = re.search(rf"^schedule {kernel} for [^{{]*{{", text, re.M)
-    if not head:
+    heads = list(re.finditer(rf"^schedule {kernel} for [^{{]*{{", text, re.M))
+    if not heads:
         return text + f"\nschedule {kernel} for sm90, sm100 {{ " + \
             " ".join(bound(k, v) for k, v in parameters.items()) + " }\n"
-    end = closing(text, head.end())
-    body = text[head.end():end]
+    for head in reversed(heads):
+        end = closing(text, head.end())
+        text = text[:head.end()] + with_bindings(text[head.end():end], parameters) + text[end:]
+    return text
+
+
+def with_bindings(body, parameters):
     for key, value in parameters.items():
         pattern = rf"let {key} = [^;]*;" if key[0].isupper() else rf"\b{key}\b[^;]*;"
         body, found = re.subn(pattern, lambda _: bound(key, value), body, count=1)
         if not found:
             body = " " + bound(key, value) + body
-    return text[:head.end()] + body + text[end:]
+    return body
 
 
 def bound(key, value):

@@ -31,6 +31,12 @@ def test_schedules(text, parameters, wanted, tilec, tmp_path):
     assert tilec("check", tmp_path / "copy.tile").returncode == 0
 
 
+def test_all_schedules_of_a_kernel():
+    text = PROGRAM + SCHEDULE.replace("sm90 {", "sm90 when N < 9 {") + SCHEDULE
+    changed = with_parameters(text, "copy", {"B": 128, "unit": "unit warp"})
+    assert changed.count("let B = 128;  unit warp;") == 2 and "tune" not in changed
+
+
 def test_every_benchmark_takes_its_arguments(repository, tmp_path):
     """On a fake GPU, whose memory is the host's: all is checked and launched."""
     pytest.importorskip("torch")
