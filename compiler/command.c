@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "runtime/runtime.h"
+
 enum { MAX_FILE = 256 << 20 };
 
 bool user_error(const char *format, ...)
@@ -25,13 +27,8 @@ bool make_folder(const char *path)
 {
     struct stat s;
     char *above = strdup(path);
-    for (char *p = above ? above + 1 : NULL; p && *p; p++) {
-        if (*p != '/')
-            continue;
-        *p = 0;
-        mkdir(above, 0777);
-        *p = '/';
-    }
+    if (above && *above)
+        tile__make_folders(above, 1, 0777);
     free(above);
     if (mkdir(path, 0777) != 0 && (errno != EEXIST || stat(path, &s) != 0 || !S_ISDIR(s.st_mode)))
         return user_error("%s: %s", path, strerror(errno == EEXIST ? ENOTDIR : errno));

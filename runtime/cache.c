@@ -63,17 +63,15 @@ static bool find_directory(char path[PATH_MAX])
     return home && *home && set_path(path, home, "/.cache/tilec");
 }
 
-/* Makes it and those above it, for the user alone. */
-static void make_directory(char *path)
+void tile__make_folders(char *path, size_t from, unsigned mode)
 {
-    for (char *p = path + 1; *p; p++) {
+    for (char *p = path + from; *p; p++) {
         if (*p == '/') {
             *p = 0;
-            mkdir(path, 0700);
+            mkdir(path, mode);
             *p = '/';
         }
     }
-    mkdir(path, 0700);
 }
 
 /* Who can write the directory decides what the GPU runs: it must be the user alone. Returns its
@@ -87,7 +85,8 @@ static int open_directory(bool make, char path[PATH_MAX])
         return -1;
     }
     if (make) {
-        make_directory(path);
+        tile__make_folders(path, 1, 0700); /* for the user alone */
+        mkdir(path, 0700);
     }
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct stat s;

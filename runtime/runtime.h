@@ -53,6 +53,9 @@ typedef struct CacheKey {
 bool tile__cache_read(const CacheKey *, const char *kind, void **bytes, size_t *size);
 /* A cache that cannot be written is warned of once; nothing fails for it. */
 void tile__cache_write(const CacheKey *, const char *kind, const void *bytes, size_t size);
+/* Those of a path that a / ends, from that character on; what cannot be made is told by whoever
+ * opens. */
+void tile__make_folders(char *path, size_t from, unsigned mode);
 
 /* ---- nvrtc.c ---- */
 

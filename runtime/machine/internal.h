@@ -728,4 +728,17 @@ bool load_failed(Machine *, const char *format, ...) __attribute__((format(print
 Thread *enter(void *return_address, const char *doing);
 #define ENTER(doing) enter(__builtin_return_address(0), doing)
 
+/* ---- elements.c ---- */
+/* The values of elements of these types; tf32: the low 13 bits are cut. */
+double element_from_f16(uint32_t bits);
+double element_from_bf16(uint32_t bits);
+double element_from_tf32(uint32_t bits);
+double element_from_e4m3(uint32_t bits);
+double element_from_e5m2(uint32_t bits);
+double element_from_e2m3(uint32_t bits);
+double element_from_e3m2(uint32_t bits);
+double element_from_e2m1(uint32_t bits);
+double element_from_u8(uint32_t bits);
+double element_from_s8(uint32_t bits);
+
 #endif

@@ -149,25 +149,13 @@ static void join(char path[PATH_SIZE], const char *folder, const char *name)
         path[0] = 0;
 }
 
-/* Every folder of a path below `folder`. */
-static void make_folders(char *path, size_t from)
-{
-    for (char *p = path + from; *p; p++) {
-        if (*p == '/') {
-            *p = 0;
-            mkdir(path, 0700);
-            *p = '/';
-        }
-    }
-}
-
 static bool write_headers(const char *folder, const TextFile *list, int count)
 {
     char path[PATH_SIZE];
     for (int i = 0; i < count; i++) {
         const TextFile *f = &list[i];
         join(path, folder, f->name);
-        make_folders(path, strlen(folder) + 1);
+        tile__make_folders(path, strlen(folder) + 1, 0700);
         if (!write_file(path, f->text, strlen(f->text)))
             return false;
     }
@@ -230,7 +218,7 @@ static bool compile(Machine *m, const tile_source *source, const char *folder)
     char path[PATH_SIZE];
     size_t size;
     join(path, folder, source->name);
-    make_folders(path, strlen(folder) + 1);
+    tile__make_folders(path, strlen(folder) + 1, 0700);
     if (!write_headers(folder, tile__device_headers, tile__device_header_count) ||
         !write_headers(folder, tile__machine_headers, tile__machine_header_count) ||
         !write_file(path, source->text, strlen(source->text)))

@@ -7,56 +7,18 @@
 
 /* ---- elements ---- */
 
-static double from_f16(uint32_t u)
-{
-    return tile_f16_to_f32((uint16_t)u);
-}
-static double from_bf16(uint32_t u)
-{
-    return tile_bf16_to_f32((uint16_t)u);
-}
-/* The low 13 bits are cut, as wgmma does. */
-static double from_tf32(uint32_t u)
-{
-    return tile_f32_to_tf32_zero(tile_float(u));
-}
-static double from_e4m3(uint32_t u)
-{
-    return tile_e4m3_to_f32((uint8_t)u);
-}
-static double from_e5m2(uint32_t u)
-{
-    return tile_e5m2_to_f32((uint8_t)u);
-}
-static double from_e2m3(uint32_t u)
-{
-    return (u >> 5 ? -1.0 : 1.0) * (double)tile_widen(u & 31, 3, 1);
-}
-static double from_e3m2(uint32_t u)
-{
-    return (u >> 5 ? -1.0 : 1.0) * (double)tile_widen(u & 31, 2, 3);
-}
-static double from_e2m1(uint32_t u)
-{
-    return tile_e2m1_to_f32((uint8_t)u);
-}
-static double from_u8(uint32_t u)
-{
-    return u;
-}
-static double from_s8(uint32_t u)
-{
-    return (int8_t)u;
-}
-
 /* Table 52's packing: 4 and 6 bits of f8f6f4 lie in pieces of 16 elements, padded to 16 bytes
  * (9.7.16.10.4.4); how they lie in tensor memory only figures say. */
-static const Element f16 = {"f16", 8, 16, 2, from_f16}, bf16 = {"bf16", 8, 16, 2, from_bf16},
-                     tf32 = {"tf32", 4, 32, 1, from_tf32}, u8 = {"u8", 16, 8, 4, from_u8},
-                     s8 = {"s8", 16, 8, 4, from_s8}, e4m3 = {"e4m3", 16, 8, 4, from_e4m3},
-                     e5m2 = {"e5m2", 16, 8, 4, from_e5m2}, e2m3 = {"e2m3", 16, 6, 0, from_e2m3},
-                     e3m2 = {"e3m2", 16, 6, 0, from_e3m2}, e2m1 = {"e2m1", 16, 4, 0, from_e2m1},
-                     e2m1_dense = {"e2m1", 32, 4, 8, from_e2m1};
+static const Element f16 = {"f16", 8, 16, 2, element_from_f16},
+                     bf16 = {"bf16", 8, 16, 2, element_from_bf16},
+                     tf32 = {"tf32", 4, 32, 1, element_from_tf32},
+                     u8 = {"u8", 16, 8, 4, element_from_u8}, s8 = {"s8", 16, 8, 4, element_from_s8},
+                     e4m3 = {"e4m3", 16, 8, 4, element_from_e4m3},
+                     e5m2 = {"e5m2", 16, 8, 4, element_from_e5m2},
+                     e2m3 = {"e2m3", 16, 6, 0, element_from_e2m3},
+                     e3m2 = {"e3m2", 16, 6, 0, element_from_e3m2},
+                     e2m1 = {"e2m1", 16, 4, 0, element_from_e2m1},
+                     e2m1_dense = {"e2m1", 32, 4, 8, element_from_e2m1};
 
 /* ---- scales: ue8m0, ue4m3 ---- */
 

@@ -7,42 +7,20 @@
 
 enum { MOST_K = 32, CHUNK = 16 };
 
-/* X(type, element bytes, A's, B's conversion) in the order of TILE_WGMMA_. */
-typedef float Convert(uint32_t);
-
-static float from_bf16(uint32_t u)
-{
-    return tile_bf16_to_f32((uint16_t)u);
-}
-static float from_f16(uint32_t u)
-{
-    return tile_f16_to_f32((uint16_t)u);
-}
-/* The low 13 bits are cut (9.7.15.5.2). */
-static float from_tf32(uint32_t u)
-{
-    return tile_f32_to_tf32_zero(tile_float(u));
-}
-static float from_e4m3(uint32_t u)
-{
-    return tile_e4m3_to_f32((uint8_t)u);
-}
-static float from_e5m2(uint32_t u)
-{
-    return tile_e5m2_to_f32((uint8_t)u);
-}
+/* Element bytes, A's and B's conversion. */
+typedef double Convert(uint32_t);
 
 static const struct {
     int bytes;
     Convert *a, *b;
 } types[] = {
-    [TILE_WGMMA_bf16] = {2, from_bf16, from_bf16},
-    [TILE_WGMMA_f16] = {2, from_f16, from_f16},
-    [TILE_WGMMA_tf32] = {4, from_tf32, from_tf32},
-    [TILE_WGMMA_e4m3] = {1, from_e4m3, from_e4m3},
-    [TILE_WGMMA_e5m2] = {1, from_e5m2, from_e5m2},
-    [TILE_WGMMA_e4m3_e5m2] = {1, from_e4m3, from_e5m2},
-    [TILE_WGMMA_e5m2_e4m3] = {1, from_e5m2, from_e4m3},
+    [TILE_WGMMA_bf16] = {2, element_from_bf16, element_from_bf16},
+    [TILE_WGMMA_f16] = {2, element_from_f16, element_from_f16},
+    [TILE_WGMMA_tf32] = {4, element_from_tf32, element_from_tf32},
+    [TILE_WGMMA_e4m3] = {1, element_from_e4m3, element_from_e4m3},
+    [TILE_WGMMA_e5m2] = {1, element_from_e5m2, element_from_e5m2},
+    [TILE_WGMMA_e4m3_e5m2] = {1, element_from_e4m3, element_from_e5m2},
+    [TILE_WGMMA_e5m2_e4m3] = {1, element_from_e5m2, element_from_e4m3},
 };
 
 int wgmma_element_bytes(int type)
@@ -81,7 +59,7 @@ static void load_chunk(void *context, uint32_t address, int mn, int k)
         uint32_t u = 0;
         memcpy(&u, p + (size_t)i * bytes, bytes);
         int row = o->mn_major ? mn + i : mn, column = o->mn_major ? k : k + i;
-        x->value[row * MOST_K + column] = x->convert(u);
+        x->value[row * MOST_K + column] = (float)x->convert(u);
     }
 }
 
@@ -98,7 +76,7 @@ static void load_fragment(Warp *w, const WgmmaOp *op, float *value)
             uint32_t u = bytes == 4 ? word : word >> 8 * bytes * i & ((1u << 8 * bytes) - 1);
             int row = t->lane / 4 + 8 * (r & 1);
             int k = per * (t->lane % 4) + 4 * per * (r >> 1) + i;
-            value[row * MOST_K + k] = types[op->type].a(u);
+            value[row * MOST_K + k] = (float)types[op->type].a(u);
         }
 }
 
