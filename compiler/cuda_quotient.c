@@ -1,6 +1,7 @@
 /* Several quotients of a thread without a branch each: tile_quotient (runtime/device/tile.h) and
- * one question for all of them, whether it may be asked for their operands; if not, they are
- * divided again. */
+ * one question for all of them, whether their operands fit it; if not, they are divided again. A
+ * program with many such groups asks once, before its first store, and begins again with `/` if it
+ * has to: what is seldom needed does not stand between what always is. */
 #include <string.h>
 
 #include "compiler/cuda.h"
