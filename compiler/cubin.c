@@ -28,8 +28,9 @@ static uint64_t number(const unsigned char *p, int bytes)
 
 static bool cut(const File *f, uint64_t at, uint64_t size, Part *out)
 {
-    *out = (Part){f->bytes + at, (size_t)size};
-    return at <= f->size && size <= f->size - at;
+    bool inside = at <= f->size && size <= f->size - at;
+    *out = inside ? (Part){f->bytes + at, (size_t)size} : (Part){0};
+    return inside;
 }
 
 /* A string of a table that ends inside of it; "" else. */
