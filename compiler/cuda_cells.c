@@ -149,7 +149,7 @@ static bool cannot_copy(Cuda *c, const Op *load, const Cells *k)
     if (c->failed)
         return false;
     c->failed = true;
-    diag_error(c->low->diag, k->copied->pos, "leave it out of load(..)",
+    diag_error(c->low->diag, k->copied->pos, "name only other tensors in load(..)",
                "pipeline: tiles of %s cannot be copied to shared memory in vectors of 4, 8 or 16 "
                "bytes",
                name);
