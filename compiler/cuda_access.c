@@ -598,13 +598,7 @@ static bool load_through_shared(Cuda *c, const Op *op, const CudaView *v, const 
 /* Vectors of a thread that lie in one sector of 32 bytes. */
 static int64_t vectors_of_sector(const Layout *l, const Vectors *v, int bits)
 {
-    int64_t most = 256 / (v->n * bits), run = 1;
-    for (int i = 0; i < l->count; i++)
-        if (l->mode[i].owner == OWN_REG && l->mode[i].stride == 1 && l->mode[i].extent > run)
-            run = l->mode[i].extent;
-    while (most > 1 && (run % (most * v->n) || v->count % most))
-        most /= 2;
-    return most > 1 && v->leading ? most : 1;
+    return v->leading ? vectors_along(l, l->mode[v->mode].dim, 256 / bits).n / v->n : 1;
 }
 
 /* Each thread asks for the sectors of what it will load. */
