@@ -202,5 +202,7 @@ void check_nondet(Elab *);
 /* pipes.c: roles of an OP_ROLES take from each pipe as many items as are put, and cannot deadlock.
  */
 void check_roles(Elab *, const Op *roles);
+/* Of a par's body: all roles that use a pipe stand in one OP_ROLES. */
+void check_pipes(Elab *, const Region *program);
 
 #endif

@@ -521,7 +521,7 @@ static void s_par(Elab *e, const Stmt *s)
     if (!op->unordered)
         e->later_phase = e->any_par;
     bool ok = range_regions(e, op, &s->ranges);
-    int n = s->ranges.count;
+    int n = s->ranges.count, errors = e->diag->errors;
     Type *index = NEW_ARRAY(e->arena, Type, n);
     for (int i = 0; i < n; i++)
         index[i] = scalar_type(DT_I64);
@@ -539,6 +539,8 @@ static void s_par(Elab *e, const Stmt *s)
     e->scope = scope;
     e->any_par = true;
     op_add_region(e->kernel, op, body);
+    if (e->diag->errors == errors)
+        check_pipes(e, body);
     if (ok)
         region_append(e->region, op);
 }

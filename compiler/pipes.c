@@ -253,3 +253,48 @@ void check_roles(Elab *e, const Op *roles)
     if (e->diag->errors == before && uses.count > 0)
         check_deadlock(e, &c, roles, &uses);
 }
+
+/* One `roles` for each pipe */
+
+typedef struct PipeOwner {
+    const Value *pipe;
+    const Op *roles, *use; /* of its last use so far */
+} PipeOwner;
+typedef struct PipeOwners {
+    PipeOwner *items;
+    int count, capacity;
+} PipeOwners;
+
+static void check_owner(Elab *e, PipeOwners *owners, PipeOwner now)
+{
+    for (int i = 0; i < owners->count; i++) {
+        PipeOwner *o = &owners->items[i];
+        if (o->pipe != now.pipe)
+            continue;
+        if (o->roles != now.roles) {
+            fail(e, now.use->pos, "declare a pipe for each `roles`",
+                 "pipe %s is used in two `roles`: one role puts into it, beside those that take",
+                 now.pipe->name);
+            diag_note(e->diag, o->use->pos, "the other `roles` uses it here");
+        }
+        *o = now;
+        return;
+    }
+    PUSH(e->arena, owners, now);
+}
+
+static void find_owners(Elab *e, PipeOwners *owners, const Op *roles, const Region *r)
+{
+    for (const Op *op = r->first; op; op = op->next) {
+        if (op->code == OP_PUT || op->code == OP_GET)
+            check_owner(e, owners, (PipeOwner){op->args[0], roles, op});
+        for (int i = 0; i < op->nregions; i++)
+            find_owners(e, owners, op->code == OP_ROLES ? op : roles, op->regions[i]);
+    }
+}
+
+void check_pipes(Elab *e, const Region *program)
+{
+    PipeOwners owners = {0};
+    find_owners(e, &owners, NULL, program);
+}

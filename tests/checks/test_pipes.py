@@ -125,6 +125,15 @@ ENDS = {
       role b { put p { v = 2.0 }; }                #! pipe p has two producers: role a and role b
       role c { get p as s { y[i] = s.v; } }
     }""",
+    "two_roles": """    pipe p[2] { v: f32 };
+    roles {
+      role a { put p { v = 1.0 }; }
+      role b { get p as s { y[i] = s.v; } }        #? the other `roles` uses it here
+    }
+    roles {
+      role c { put p { v = 1.0 }; put p { v = 2.0 }; }    #! pipe p is used in two `roles`: one role puts into it, beside those that take
+      role d { get p as s { w[i] = s.v; } get p as s { w[i] = s.v; } }
+    }""",
     "own_pipe": """    pipe p[2] { v: f32 };
     roles {
       role a { put p { v = 1.0 }; get p as s { y[i] = s.v; } }    #! role a takes from pipe p, into which it puts
