@@ -399,6 +399,7 @@ static bool emit_phase(Cuda *c, FILE *out, int indent, const char *block)
     memset(c->name, 0, sizeof *c->name * ids);
     memset(c->deferred, 0, sizeof *c->deferred * ids);
     memset(c->fit, 0, sizeof *c->fit * ids);
+    memset(c->gathered, 0, sizeof *c->gathered * ids);
     memset(c->declared, 0, sizeof *c->declared * ids);
     memset(c->packed, 0, sizeof *c->packed * ids);
     memset(c->partial, 0, sizeof *c->partial * ids);
@@ -534,6 +535,7 @@ char *emit_cuda(Lowered *low, const char *target, Host **host)
     c.user = NEW_ARRAY(low->arena, const Op *, ids);
     c.deferred = NEW_ARRAY(low->arena, const Op *, ids);
     c.fit = NEW_ARRAY(low->arena, const char *, ids);
+    c.gathered = NEW_ARRAY(low->arena, Gathered, ids);
     c.declared = NEW_ARRAY(low->arena, bool, ids);
     c.boxes = NEW_ARRAY(low->arena, BoxRing *, ids);
     c.partial = NEW_ARRAY(low->arena, Partial *, ids);

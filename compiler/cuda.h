@@ -63,6 +63,13 @@ typedef struct BoxRing BoxRing;   /* cuda_tensor.c */
 typedef struct CudaPipe CudaPipe; /* cuda_roles.c */
 typedef struct Partial Partial;   /* of a reduction, in shared memory */
 
+/* A group of quotients that has asked of a value whether its elements fit, as divisors or as
+ * numerators. */
+typedef struct Gathered {
+    const Op *by;
+    bool divisor;
+} Gathered;
+
 typedef struct Cuda {
     Lowered *low;
     Arena *arena;
@@ -78,15 +85,17 @@ typedef struct Cuda {
     const char **fit;    /* of the first of two quotients: the name of "its operands fit" */
     struct {
         const Op *until; /* the program begins again before that, NULL: it does not */
-        const char *exact, *wide, *near;
-    } again;           /* cuda_quotient.c */
-    const Op **user;   /* by Value.id: the last that uses it, */
-    int *uses;         /* and how many do */
-    Partial **partial; /* by Value.id: a reduction's result that is not fetched yet */
-    BoxRing **boxes;   /* by Value.id: of a local tensor that stands for one */
-    bool *live;        /* by Value.id: an effect of the phase needs it */
-    bool *packed;      /* by Value.id: its registers are bf16, in cuda_packed.c's sense */
-    bool *nan;         /* by Value.id: which NaN it is may be seen */
+        const char *exact, *operands;
+        const Value *addend; /* of the host, in sums that divide */
+    } again;                 /* cuda_quotient.c */
+    Gathered *gathered;      /* by Value.id: in a program that begins again */
+    const Op **user;         /* by Value.id: the last that uses it, */
+    int *uses;               /* and how many do */
+    Partial **partial;       /* by Value.id: a reduction's result that is not fetched yet */
+    BoxRing **boxes;         /* by Value.id: of a local tensor that stands for one */
+    bool *live;              /* by Value.id: an effect of the phase needs it */
+    bool *packed;            /* by Value.id: its registers are bf16, in cuda_packed.c's sense */
+    bool *nan;               /* by Value.id: which NaN it is may be seen */
     struct {
         UsedName *items; /* a hash table */
         int count, size;

@@ -1,14 +1,22 @@
 /* Several quotients of a thread without a branch each: tile_quotient (runtime/device/tile.h) and
  * one question for all of them, whether their operands fit it; if not, they are divided again. A
  * program with many such groups asks once, before its first store, and begins again with `/` if it
- * has to: what is seldom needed does not stand between what always is. */
+ * has to: what is seldom needed does not stand between what always is. There, what is known of
+ * numerators from what was gathered before is not gathered again. */
+#include <limits.h>
 #include <string.h>
 
+#include "compiler/counts.h"
 #include "compiler/cuda.h"
 
-enum { DEPTH = 8 }; /* of values that are looked through */
+enum { DEPTH = 14 }; /* of values that are looked through */
+
+/* Exponents of the greatest divisors and numerators, and of the least: of quotients that have to do
+ * with each other, of those that do not, and of any numerator of the former. */
+enum { NEAR_DIVISOR = 24, NEAR_NUMERATOR = 52, WIDE = 60, FAR_NUMERATOR = 102, FRACTION = 23 };
 
 static bool is_positive(const Value *v, int depth);
+static bool stores_positive(const Value *tensor, const Region *, int depth);
 
 /* Nothing below 0 for most operands: a guess, from which only speed follows. */
 static bool is_natural(const Value *v, int depth)
@@ -62,9 +70,26 @@ static bool is_positive(const Value *v, int depth)
                (is_natural(op->args[1], depth - 1) && is_scalar(op->args[0]));
     case OP_DIV:
         return is_positive(op->args[0], depth - 1) && is_positive(op->args[1], depth - 1);
+    case OP_LOAD:
+        return tensor_root(op->args[0])->op->code == OP_LOCAL &&
+               stores_positive(op->args[0], tensor_root(op->args[0])->op->parent, depth - 1);
     default:
         return false;
     }
+}
+
+/* Everything that a region stores in a tensor. */
+static bool stores_positive(const Value *tensor, const Region *region, int depth)
+{
+    for (const Op *op = region->first; op; op = op->next) {
+        if (op->code == OP_STORE && tensor_root(op->args[0]) == tensor_root(tensor) &&
+            !is_positive(op->args[op->nargs - 1], depth))
+            return false;
+        for (int i = 0; i < op->nregions; i++)
+            if (!stores_positive(tensor, op->regions[i], depth))
+                return false;
+    }
+    return true;
 }
 
 /* Are the elements of quotient v the numerators of this division, each in the same register? */
@@ -82,12 +107,99 @@ static bool feeds_any(Cuda *c, const Value *v)
     return false;
 }
 
+static const Value *bare(const Value *v)
+{
+    while (v->op && (v->op->code == OP_BROADCAST || v->op->code == OP_RESHAPE))
+        v = v->op->args[0];
+    return v;
+}
+
+/* ---- what is known of operands ----
+ *
+ * Of a program that begins again as a whole: where its operands fit, all of them did. */
+
+/* Was v gathered before `op`, whatever way the program took? */
+static bool was_gathered(Cuda *c, const Value *v, const Op *op)
+{
+    const Op *by = c->gathered[v->id].by;
+    const Region *r = op->parent;
+    while (by && r && r != by->parent)
+        r = r->parent ? r->parent->parent : NULL;
+    return by && by != op && r;
+}
+
+typedef struct Bounds {
+    int low, high; /* a magnitude is 0, or from 2^low to 2^high */
+} Bounds;
+static const Bounds UNKNOWN = {-INT_MAX, INT_MAX};
+
+/* Both ends are powers of two, so rounding passes neither, while they are no subnormals. */
+static Bounds normal(int low, int high)
+{
+    return low >= -126 && high <= 126 ? (Bounds){low, high} : UNKNOWN;
+}
+
+/* A sum of two is a multiple of the last place of either. */
+static Bounds bounds_of(Cuda *c, const Op *at, const Value *v, int depth)
+{
+    v = bare(v);
+    if (was_gathered(c, v, at)) {
+        const int n = c->gathered[v->id].divisor ? NEAR_DIVISOR : NEAR_NUMERATOR;
+        return (Bounds){-n, n};
+    }
+    const OpCode code = v->op ? v->op->code : OP_YIELD;
+    if (depth == 0 || (code != OP_DIV && code != OP_ADD && code != OP_SUB && code != OP_MUL))
+        return UNKNOWN;
+    const Bounds x = bounds_of(c, at, v->op->args[0], depth - 1);
+    const Bounds y = bounds_of(c, at, v->op->args[1], depth - 1);
+    if (x.high == INT_MAX || y.high == INT_MAX)
+        return UNKNOWN;
+    switch (code) {
+    case OP_DIV:
+        return normal(x.low - y.high, x.high - y.low);
+    case OP_MUL:
+        return normal(x.low + y.low, x.high + y.high);
+    default:
+        return normal((x.low < y.low ? x.low : y.low) - FRACTION,
+                      (x.high > y.high ? x.high : y.high) + 1);
+    }
+}
+
+static bool is_known(Cuda *c, const Op *op, const Value *numerator)
+{
+    const Bounds b = bounds_of(c, op, numerator, DEPTH);
+    return b.low >= -FAR_NUMERATOR && b.high <= FAR_NUMERATOR;
+}
+
+/* Is the divisor a sum of the numerators and perhaps a number that is not negative? A number of the
+ * host's is asked for that with the operands. */
+static bool sums_up(Cuda *c, const Value *divisor, const Value *numerator)
+{
+    const Op *sum = bare(divisor)->op, *more = NULL;
+    if (sum && sum->code == OP_ADD) {
+        const bool first = is_scalar(sum->args[0]);
+        more = bare(sum->args[!first])->op;
+        sum = bare(sum->args[first])->op;
+        if (!more || (more->code != OP_SCALAR && more->code != OP_CONST) ||
+            (more->code == OP_CONST && more->bits >> 31))
+            return false;
+    }
+    if (!sum || sum->code != OP_SUM || sum->nargs != 1 || bare(sum->args[0]) != bare(numerator))
+        return false;
+    if (more && more->code == OP_SCALAR && !c->again.addend)
+        c->again.addend = more->results[0];
+    return !more || more->code == OP_CONST || c->again.addend == more->results[0];
+}
+
+/* ---- groups of quotients ---- */
+
 /* Gathers operand `arg`, element r of which is `text`: each register once, also where the elements
  * of a row or column share it. */
 static void gather(Cuda *c, const Op *op, const Value *arg, const char *text, const char *kind,
                    const char *gathered)
 {
     long long n = registers(c, op->results[0]);
+    const Value *whole = arg;
     while (arg->op && arg->op->code == OP_BROADCAST)
         arg = arg->op->args[0];
     const char *name = c->name[arg->id];
@@ -95,35 +207,59 @@ static void gather(Cuda *c, const Op *op, const Value *arg, const char *text, co
     if (name && !is_uniform(arg) && !strncmp(text, name, length) && text[length] == '[') {
         n = registers(c, arg);
         text = format_text(c, "%s[r]", name);
+        whole = arg;
+    }
+    const bool divisor = !strcmp(kind, "divisor");
+    whole = bare(whole) == bare(arg) && registers(c, bare(arg)) == n ? bare(arg) : whole;
+    if (c->again.until) {
+        if (was_gathered(c, whole, op) && c->gathered[whole->id].divisor == divisor)
+            return;
+        c->gathered[whole->id] = (Gathered){op, divisor};
     }
     line(c, "TILE_EACH(r, %lld) tile_gather_%s(&%s, %s);", n, kind, gathered, text);
+}
+
+static const char *fits(Cuda *c, const char *gathered, bool near)
+{
+    return format_text(c, "tile_fit(%s, %d, %d)", gathered, near ? NEAR_DIVISOR : WIDE,
+                       near ? NEAR_NUMERATOR : WIDE);
+}
+
+/* In a program that begins again. */
+static void gather_operands(Cuda *c, const Op *op, char **args)
+{
+    const Value *a = op->args[0], *b = op->args[1];
+    const char *kind = !is_positive(a, DEPTH) ? "numerator"
+                       : sums_up(c, b, a)     ? "summand"
+                                              : "positive";
+    if (!is_known(c, op, a))
+        gather(c, op, a, args[0], kind, c->again.operands);
+    gather(c, op, b, args[1], "divisor", c->again.operands);
 }
 
 bool emit_quotients(Cuda *c, const Op *op, char **args, const char *plain)
 {
     const Value *r = op->results[0], *a = op->args[0];
-    const char *before = a->op && c->fit[a->id] && feeds(c, a, op) ? c->fit[a->id] : NULL;
-    const bool first = !before && feeds_any(c, r), near = before || first;
     long long n = registers(c, r);
-    const char *name = c_name(c, r), *fit = NULL;
-    const char *gathered = near ? c->again.near : c->again.wide;
-    if (!c->again.until) {
-        gathered = new_temp(c, "operands"), fit = new_temp(c, "fit");
-        line(c, "TileOperands %s = TILE_OPERANDS;", gathered);
-    }
-    if (!before)
-        gather(c, op, a, args[0], is_positive(a, DEPTH) ? "positive" : "numerator", gathered);
-    gather(c, op, op->args[1], args[1], "positive", gathered);
+    const char *name = c_name(c, r);
     if (c->again.until) {
+        gather_operands(c, op, args);
         line(c, "TILE_EACH(r, %lld) %s[r] = %s ? %s : tile_quotient(%s, %s);", n, name,
              c->again.exact, plain, args[0], args[1]);
-    } else {
-        line(c, "const bool %s = %s%stile_fit(%s, %s);", fit, before ? before : "",
-             before ? " && " : "", gathered, near ? "TILE_NEAR" : "TILE_WIDE");
-        line(c, "TILE_EACH(r, %lld) %s[r] = tile_quotient(%s, %s);", n, name, args[0], args[1]);
-        line(c, "if (!%s) TILE_EACH(r, %lld) %s[r] = %s;", fit, n, name, plain);
+        return true;
     }
-    c->fit[r->id] = first ? fit ? fit : gathered : NULL;
+    const char *before = a->op && c->fit[a->id] && feeds(c, a, op) ? c->fit[a->id] : NULL;
+    const bool first = !before && feeds_any(c, r);
+    const char *gathered = new_temp(c, "operands"), *fit = new_temp(c, "fit");
+    line(c, "TileOperands %s = TILE_OPERANDS;", gathered);
+    if (!before)
+        gather(c, op, a, args[0], is_positive(a, DEPTH) ? "positive" : "numerator", gathered);
+    gather(c, op, op->args[1], args[1], "divisor", gathered);
+    line(c, "const bool %s = %s%s%s;", fit, before ? before : "", before ? " && " : "",
+         fits(c, gathered, before || first));
+    line(c, "TILE_EACH(r, %lld) %s[r] = tile_quotient(%s, %s);", n, name, args[0], args[1]);
+    line(c, "if (!%s) TILE_EACH(r, %lld) %s[r] = %s;", fit, n, name, plain);
+    c->fit[r->id] = first ? fit : NULL;
     return true;
 }
 
@@ -183,18 +319,19 @@ void quotients_begin(Cuda *c, const Op *par)
     if (!c->again.until)
         return;
     c->again.exact = new_temp(c, "exact");
-    c->again.wide = new_temp(c, "operands");
-    c->again.near = new_temp(c, "near");
+    c->again.operands = new_temp(c, "operands");
+    c->again.addend = NULL;
     open_block(c, STATEMENT_LOOP, "TILE_UNROLL for (int %s = 0; %s < 2; %s++)", c->again.exact,
                c->again.exact, c->again.exact);
-    line(c, "TileOperands %s = TILE_OPERANDS, %s = TILE_OPERANDS;", c->again.wide, c->again.near);
+    line(c, "TileOperands %s = TILE_OPERANDS;", c->again.operands);
 }
 
 void quotients_settle(Cuda *c)
 {
     bool alone = c->plan->unit.lanes == 1 && !*c->guard;
-    const char *fit = format_text(c, "tile_fit(%s, TILE_WIDE) && tile_fit(%s, TILE_NEAR)",
-                                  c->again.wide, c->again.near);
+    const char *fit = fits(c, c->again.operands, true);
+    if (c->again.addend)
+        fit = format_text(c, "%s && %s >= 0.0f", fit, c_name(c, c->again.addend));
     if (*c->guard)
         fit = format_text(c, "(%s) || !%s", fit, c->guard);
     line(c, alone ? "if (!%s && !(%s)) continue;" : "if (!%s && !tile_every_lane(%s)) continue;",

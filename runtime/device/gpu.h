@@ -447,12 +447,18 @@ TILE_FN uint32_t tile_bf16x2_to_e2m1(uint32_t x)
     return ((v + (v >> 6) - 0x00020002u) & 0x00070007u) | (x >> 12 & 0x00080008u);
 }
 
-/* rcp.approx.ftz.f32, PTX ISA 9.7.3.13: within one ulp; for tile_quotient. */
+/* rcp.approx.ftz.f32, PTX ISA 9.7.3.13: within one ulp. */
 TILE_FN float tile_rcp_approx(float x)
 {
     float y;
     asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
     return y;
+}
+
+/* a b + c rounded up: fma.rp.f32, PTX ISA 9.7.3.6. */
+TILE_FN float tile_fma_up(float a, float b, float c)
+{
+    return __fmaf_ru(a, b, c);
 }
 
 #endif

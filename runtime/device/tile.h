@@ -316,52 +316,71 @@ TILE_FN int32_t tile_modulo_i32(int32_t n, TileDivisor d)
     return (int32_t)((uint32_t)n - (uint32_t)tile_divide_i32(n, d) * (uint32_t)d.divisor);
 }
 
+/* 1 / b to the nearest, for b in [2^-60, 2^60]: one step from the approximate reciprocal y, with
+ * e + e^2 in the place of e = 1 - b y, rounded up. With e alone a fraction of all ones would come
+ * out as the middle of two numbers, of which the lower is even; what rounding up adds is too
+ * little to pass another middle (tests/numerics/quotient.c tries every fraction). */
+TILE_FN float tile_nearest_reciprocal(float b)
+{
+    const float y = tile_rcp_approx(b);
+    const float e = TILE_FMA(-b, y, 1.0f);
+    return TILE_FMA(y, tile_fma_up(e, e, e), y);
+}
+
 /* a / b, rounded as `/` rounds, without a branch: quotients of several elements overlap. For b in
- * [2^-60, 2^60] and a = 0 or |a| in [2^-60, 2^60]; for others it gives something else.
+ * [2^-60, 2^60] and a = 0 or |a| in [2^-60, 2^60], or b in [2^-24, 2^24] and |a| in
+ * [2^-102, 2^102]; for others it gives something else.
  *
- * One step of Newton's from the approximate reciprocal gives 1 / b to the nearest, except for a
- * fraction of all ones, whose reciprocal is known; then one correction of the quotient rounds it
- * rightly (Markstein, 1990), as nothing under- or overflows there. Of a = -0 the remainder b q - a
- * is +0, and -y (+0) + q is -0 again. */
+ * One correction of the quotient rounds it rightly (Markstein, 1990), as nothing under- or
+ * overflows there: the remainder is a multiple of 2^-47 |a| or more. Of a = -0 the remainder
+ * b q - a is +0, and -y (+0) + q is -0 again. */
 TILE_FN float tile_quotient(float a, float b)
 {
-    const uint32_t u = tile_bits(b);
-    float y = tile_rcp_approx(b);
-    y = TILE_FMA(y, TILE_FMA(-b, y, 1.0f), y);
-    y = (~u & 0x7FFFFFu) == 0 ? tile_float(0x7F000000u - u) : y;
+    const float y = tile_nearest_reciprocal(b);
     const float q = a * y;
     return TILE_FMA(-y, TILE_FMA(b, q, -a), q);
 }
 
-/* The operands of many quotients, gathered to ask once whether they fit: divisors, and numerators
- * of one sign, by their bits, and other numerators, of which 0 fits too. */
+/* The operands of many quotients, gathered to ask once whether they fit. Divisors, and numerators
+ * of one sign, by their bits, which a NaN or a sign puts outside; other numerators, of which 0 fits
+ * too. A summand is a numerator of one sign which is part of a sum that divides: no greater than
+ * that. */
 typedef struct TileOperands {
-    uint32_t low, high; /* of bits */
-    uint32_t least;     /* of 2 |bits| - 1, where 0 is the largest */
-    float squares;      /* their sum: the pipe of fma has more room than that of max */
+    int32_t low, high;          /* of divisors */
+    int32_t positive, greatest; /* of numerators of one sign */
+    uint32_t least;             /* of 2 |bits| - 1 of other numerators, where 0 is the largest */
+    float squares;              /* their sum: the pipe of fma has more room than that of max */
 } TileOperands;
-#define TILE_OPERANDS                      \
-    {                                      \
-        0xFFFFFFFFu, 0u, 0xFFFFFFFFu, 0.0f \
+#define TILE_OPERANDS                                   \
+    {                                                   \
+        0x7FFFFFFF, 0, 0x7FFFFFFF, 0, 0xFFFFFFFFu, 0.0f \
     }
-TILE_FN void tile_gather_positive(TileOperands *o, float x)
+TILE_FN void tile_gather_divisor(TileOperands *o, float b)
 {
-    o->low = tile_min_u32(o->low, tile_bits(x));
-    o->high = tile_max_u32(o->high, tile_bits(x));
+    o->low = tile_min_i32(o->low, (int32_t)tile_bits(b));
+    o->high = tile_max_i32(o->high, (int32_t)tile_bits(b));
+}
+TILE_FN void tile_gather_summand(TileOperands *o, float a)
+{
+    o->positive = tile_min_i32(o->positive, (int32_t)tile_bits(a));
+}
+TILE_FN void tile_gather_positive(TileOperands *o, float a)
+{
+    tile_gather_summand(o, a);
+    o->greatest = tile_max_i32(o->greatest, (int32_t)tile_bits(a));
 }
 TILE_FN void tile_gather_numerator(TileOperands *o, float a)
 {
     o->least = tile_min_u32(o->least, tile_bits(a) * 2u - 1u);
     o->squares = TILE_FMA(a, a, o->squares);
 }
-/* All within 2^-exponent and 2^exponent, of numerators perhaps less: for one quotient 60, and 40
- * where the first's are the numerators of a second. */
-enum { TILE_WIDE = 60, TILE_NEAR = 40 };
-TILE_FN bool tile_fit(TileOperands o, int exponent)
+/* All divisors within 2^-divisor and 2^divisor, and all numerators likewise (perhaps less). */
+TILE_FN bool tile_fit(TileOperands o, int divisor, int numerator)
 {
-    const uint32_t low = (uint32_t)(127 - exponent) << 23, high = (uint32_t)(127 + exponent) << 23;
-    return o.low >= low && o.high <= high && o.least >= low * 2u - 1u &&
-           o.squares <= tile_float((uint32_t)(127 + 2 * exponent) << 23);
+    const int32_t low = (127 - numerator) << 23, high = (127 + numerator) << 23;
+    return o.low >= (127 - divisor) << 23 && o.high <= (127 + divisor) << 23 && o.positive >= low &&
+           o.greatest <= high && o.least >= (uint32_t)low * 2u - 1u &&
+           o.squares <= tile_float((uint32_t)(127 + 2 * numerator) << 23);
 }
 
 /* 1 / x for x a power of two, 0, inf or NaN. */

@@ -352,5 +352,13 @@ TILE_FN float tile_rcp_approx(float x)
     const float y = 1.0f / (tile_abs(x) < 0x1p-126f ? tile_copysign(0.0f, x) : x);
     return tile_abs(y) < 0x1p-126f ? tile_copysign(0.0f, y) : tile_canonical(y);
 }
+/* The sum is rounded twice, to f64 and to f32; what the first has lost decides about the second. */
+TILE_FN float tile_fma_up(float a, float b, float c)
+{
+    const double product = (double)a * b, sum = product + c;
+    const double lost = (product - (sum - (sum - product))) + (c - (sum - product));
+    const float y = (float)sum;
+    return y < sum || (y == sum && lost > 0.0) ? nextafterf(y, INFINITY) : y;
+}
 
 #endif

@@ -54,3 +54,74 @@ def test_no_program_with_a_store_before_begins_again(tilec, tmp_path):
     p = Program(tilec, tmp_path, text, numbers(40, 0.1), ["y"])
     assert "exact < 2" not in p.emitted() and "if (!fit" in p.emitted()
     p.check(2)
+
+
+# What is known of numerators from what was gathered before is not gathered again: differences of
+# quotients, what a local tensor holds, and parts of the sums that divide.
+KNOWN = """
+fn back(g, q, s, A) = (g - sum(g * q, A, order = tree) / s) / s;
+kernel known[N: dim](x: in f32[N, 16], d: in f32[N, 4], y: out f32[N, 16], eps: f32, go: i32)
+{
+  par (n in 0..N) {
+    let v = reshape(x[n, :], 4, 4);
+    let s = reshape(d[n, :], 1, 4);
+    local kept: f32[3, 4, 4];
+    var c = abs(v) + 1e-3;
+    for i in 0..3 {
+      c = c / (sum(c, 0, order = tree) + eps);
+      kept[i, :, :] = c;
+    }
+    var g = v;
+    if go > 0 { g = back(back(v, c, s, 0), c, s, 0); }    # v and s are asked about here only
+    let w = (v - g) / s;
+    for i in 0..3 {
+      let q = kept[2 - i, :, :];
+      g = back(back(w, q, sum(q, 0, order = tree) + eps, 0), q, s, 0);
+    }
+    y[n, :] = reshape(g, 16);
+  }
+}
+schedule known for sm90, sm100 { %s  place kept smem; }
+"""
+
+
+# Quotients of quotients and of their differences grow smaller and smaller.
+CHAINS = """
+kernel chains[N: dim](x: in f32[N, 16], d: in f32[N, 4], y: out f32[2, N, 16])
+{
+  par (n in 0..N) {
+    let v = reshape(x[n, :], 4, 4);
+    let s = reshape(d[n, :], 1, 4);
+    let u = v / s;
+    y[0, n, :] = reshape(%s, 16);
+    y[1, n, :] = 0.0;
+  }
+}
+schedule chains for sm90, sm100 { unit thread pack(32); }
+"""
+
+
+@pytest.mark.parametrize("chain", ["u / s / s / (s * 0x1p-24)", "(u - v * 0x1.000002p0 / s) / s / (s * 0x1p-24)"])
+def test_chains_of_quotients(tilec, tmp_path, chain):
+    rng = np.random.default_rng(3)
+    x, d = rng.uniform(1, 2, (640, 16)) * 2.0**-52, rng.uniform(0.5, 1, (640, 4)) * 2.0**24
+    p = Program(tilec, tmp_path, CHAINS % chain, {"x": x.astype("f4"), "d": d.astype("f4")}, ["y"])
+    assert "exact < 2" in p.emitted()
+    p.check(2)
+
+
+@pytest.mark.parametrize("unit", UNITS[:3])
+@pytest.mark.parametrize("eps", [1e-6, 0.0, -2.0])
+@pytest.mark.parametrize("go", [0, 1])
+def test_what_is_known_of_numerators(tilec, tmp_path, unit, eps, go):
+    inputs = numbers(640, 0.002)
+    with np.errstate(over="ignore"):
+        inputs["x"] *= np.float32(2) ** np.arange(-128, 32, dtype=np.float32).repeat(4)[:, None]
+    inputs["d"][::2] *= np.float32(2**20)
+    p = Program(tilec, tmp_path, KNOWN % unit, inputs, ["y"], {"eps": eps, "go": go})
+    p.check(2)
+
+
+def test_sums_that_divide_are_asked_once(tilec, tmp_path):
+    text = Program(tilec, tmp_path, KNOWN % UNITS[0], numbers(5, 0), ["y"], {"eps": 0, "go": 0}).emitted()
+    assert "a.eps >= 0.0f" in text and "tile_gather_summand" in text
