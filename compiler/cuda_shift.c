@@ -1,5 +1,14 @@
 /* Stores of a tile that lies in shared memory to rows that begin anywhere: runtime/device/rows.h.
+ *
+ * The programs of a par that copy a tensor beside each other, turned perhaps, share the sectors in
+ * which their parts of a row meet. There a program takes what belongs to the next one, up to the
+ * end of the sector, and leaves the first sector, where it is not whole, to the one before: it
+ * loads some elements more than it was asked for, and whole sectors are all that is stored between
+ * the ends of a row.
  */
+#include <string.h>
+
+#include "compiler/counts.h"
 #include "compiler/cuda.h"
 
 /* A tile of two dims in a plain view, its rows in shared memory in pieces of 16 bytes. */
@@ -24,12 +33,16 @@ bool is_shiftable(const Op *op, const CudaView *v, const SharedPlace *p)
     return true;
 }
 
+/* Bytes from row to row of what is taken from the next program: TILE_HALO_PITCH in rows.h. */
+enum { HALO_PITCH = 48 };
+
 /* The tile in global memory, as the fields of a TileRowsAt. */
 typedef struct RowsAt {
     char *row, *pitch, *from, *end, *room;
 } RowsAt;
 
-static RowsAt rows_at(Cuda *c, const Op *op, const CudaView *v, int fast)
+/* `more`: elements of the next program that may be taken, too. */
+static RowsAt rows_at(Cuda *c, const Op *op, const CudaView *v, int fast, long long more)
 {
     const Type *t = &op->args[op->nargs - 1]->type;
     long long rows = t->dims[1 - fast], size = dtype_info[t->dtype].size;
@@ -55,7 +68,7 @@ static RowsAt rows_at(Cuda *c, const Op *op, const CudaView *v, int fast)
                           format_text(c, "tile_inside(%s, %s)", index, v->extent[k].text));
         else if (along && x)
             r.room = format_text(c, "(int)tile_min_i64(%lld, %s - %s) * %lld",
-                                 (long long)t->dims[fast], v->extent[k].text, index, size);
+                                 (long long)t->dims[fast] + more, v->extent[k].text, index, size);
         else if (x)
             r.end = format_text(c, "(int)tile_min_i64(%lld, %s - %s)", rows, v->extent[k].text,
                                 index);
@@ -69,19 +82,152 @@ static RowsAt rows_at(Cuda *c, const Op *op, const CudaView *v, int fast)
     return r;
 }
 
+/* ---- elements of the next program ---- */
+
+/* The axis of an access that tile dim `dim` runs along, and its index, NULL for a whole axis. */
+typedef struct Along {
+    int axis;
+    const Value *index;
+} Along;
+
+static Along along(const Op *op, int dim)
+{
+    int arg = 1, d = 0;
+    for (int k = 0;; k++) {
+        AxisKind kind = op->access->axis[k].kind;
+        const Value *x = kind == AX_FULL ? NULL : op->args[arg++];
+        if (kind != AX_SCALAR && d++ == dim)
+            return (Along){k, x};
+    }
+}
+
+/* Is the value the same in all programs that differ in one index only? */
+static bool is_aside(const Value *v, const Region *body, const Value *index)
+{
+    return v != index && ((!v->op && v->region == body) ||
+                          (v->op && (v->op->code == OP_CONST || v->op->code == OP_DIM)));
+}
+
+/* Nothing else of the kernel touches the memory of a store. */
+static bool is_only_access(Cuda *c, const Region *r, const Op *store)
+{
+    for (const Op *op = r->first; op; op = op->next) {
+        bool touches = op != store && op->nargs && strpbrk(op_info[op->code].flags, "LSX") &&
+                       op->access;
+        if (touches && memory_of(c, op->args[0]) == memory_of(c, store->args[0]))
+            return false;
+        for (int i = 0; i < op->nregions; i++)
+            if (!is_only_access(c, op->regions[i], store))
+                return false;
+    }
+    return true;
+}
+
+/* Do the programs of the par take the whole axis in steps of `step`, this one from `index` on? */
+static bool is_stepped(Cuda *c, const Op *par, const Value *index, const CudaView *v, int axis,
+                       int64_t step)
+{
+    if (!index || index->op || index->region != par->regions[par->nregions - 1])
+        return false;
+    const Op *range = par->regions[index->index]->last;
+    int64_t from, by;
+    return value_int(range->args[0], &from) && from == 0 && value_int(range->args[2], &by) &&
+           by == step && !c->plan->ragged && host_value(c->host, range->args[1]) >= 0 &&
+           strcmp(c_name(c, range->args[1]), v->extent[axis].text) == 0;
+}
+
+/* The load whose tile is stored as it is or turned, by programs that lie side by side along the
+ * stored rows; NULL if it is not that. */
+static const Op *halo_of(Cuda *c, const Op *op, const CudaView *v, int fast)
+{
+    const Value *x = op->args[op->nargs - 1];
+    const bool turned = x->op && x->op->code == OP_TRANS;
+    const Op *load = turned ? x->op->args[0]->op : x->op, *par = c->plan->par;
+    const Region *body = par->regions[par->nregions - 1];
+    if (!load || load->code != OP_LOAD || op->parent != body || *c->guard)
+        return NULL;
+    const CudaView *from = c->view[load->args[0]->id];
+    if (memory_of(c, load->args[0]) || from->local || from->quad >= 0 ||
+        !is_only_access(c, c->low->kernel->body, op))
+        return NULL;
+    const Along to = along(op, fast), at = along(load, turned ? 1 - fast : fast);
+    if (to.index != at.index || !is_stepped(c, par, to.index, v, to.axis, x->type.dims[fast]))
+        return NULL;
+    for (int arg = 1; arg < op->nargs - 1; arg++)
+        if (op->args[arg] != to.index && !is_aside(op->args[arg], body, to.index))
+            return NULL;
+    for (int k = 0, arg = 1; k < load->access->count; k++) {
+        const Value *i = load->access->axis[k].kind == AX_FULL ? NULL : load->args[arg++];
+        bool same = false; /* an axis of the store that ends alike has that index */
+        for (int j = 0, other = 1; j < op->access->count; j++) {
+            const Value *o = op->access->axis[j].kind == AX_FULL ? NULL : op->args[other++];
+            same |= o == i && !strcmp(from->extent[k].text, v->extent[j].text);
+        }
+        if (!same || from->divide[k] || load->access->axis[k].kind == AX_TILE)
+            return NULL;
+    }
+    return load;
+}
+
+/* Their first: a pointer to it, and the bytes from one to the next in the row and to the row below.
+ */
+static void emit_halo(Cuda *c, const Op *op, const Op *load, const Turn *turn, const char *rows,
+                      const char *at, const char *halo)
+{
+    const int fast = turn->place.fast;
+    const Value *x = op->args[op->nargs - 1];
+    const bool turned = x->op->code == OP_TRANS;
+    const CudaView *v = c->view[load->args[0]->id];
+    const long long size = dtype_info[x->type.dtype].size, width = x->type.dims[fast];
+    const Along in_row = along(load, turned ? 1 - fast : fast),
+                below = along(load, turned ? fast : 1 - fast);
+    char *place = format_text(c, "%s", v->offset ? v->offset : "0");
+    for (int k = 0, arg = 1; k < load->access->count; k++) {
+        if (load->access->axis[k].kind == AX_FULL)
+            continue;
+        const char *index = c_name(c, load->args[arg++]);
+        if (k == in_row.axis)
+            index = format_text(c, "(%s + %lld)", index, width);
+        if (v->stride[k].known && v->stride[k].value == 1)
+            place = sum_of(c, place, format_text(c, "%s", index));
+        else
+            place = sum_of(c, place, format_text(c, "(int64_t)%s * %s", index, v->stride[k].text));
+    }
+    line(c,
+         "tile_rows_halo((char *)%s, (const char *)(%s + (%s)), %s * %lld, %s * %lld, %s, %s, "
+         "warp * %d + lane);",
+         halo, v->data, place, v->stride[in_row.axis].text, size, v->stride[below.axis].text, size,
+         at, rows, c->plan->unit.lanes);
+}
+
 void store_shifted(Cuda *c, const Op *op, const CudaView *v, const Turn *turn)
 {
     const SharedPlace *p = &turn->place;
     const Type *t = &op->args[op->nargs - 1]->type;
+    const long long lines = t->dims[1 - p->fast], size = dtype_info[t->dtype].size;
     ThreadUnit unit = c->plan->unit;
     const char *rows = new_temp(c, "rows"), *at = new_temp(c, "rows_at");
-    RowsAt r = rows_at(c, op, v, p->fast);
-    buffer_read(c, turn->buffer);
-    line(c, "const TileRows %s = {%lld, %lld, %d, %lld, %d, %d};", rows,
-         (long long)t->dims[1 - p->fast], (long long)p->chunks, p->shift, (long long)p->mask,
-         dtype_info[t->dtype].size, unit.lanes * unit.warps);
+    const Op *load = halo_of(c, op, v, p->fast);
+    RowsAt r = rows_at(c, op, v, p->fast, load ? 32 / size : 0);
+    line(c, "const TileRows %s = {%lld, %lld, %d, %lld, %lld, %d};", rows, lines,
+         (long long)p->chunks, p->shift, (long long)p->mask, size, unit.lanes * unit.warps);
     line(c, "const TileRowsAt %s = {%s, %s, %s, %s, %s};", at, r.row, r.pitch, r.from, r.end,
          r.room);
+    if (load) {
+        Buffer *halo = statement_buffer(&c->out, new_temp(c, "halo"), c_type(t->dtype),
+                                        (size_t)(lines * HALO_PITCH));
+        buffer_write(c, halo);
+        emit_halo(c, op, load, turn, rows, at, halo->name);
+        buffer_read(c, halo);
+        buffer_read(c, turn->buffer);
+        line(c,
+             "tile_rows_store_whole((const char *)%s, (const char *)%s, %s, %s, %s == 0, "
+             "warp * %d + lane, %s);",
+             turn->buffer->name, halo->name, at, rows, c_name(c, along(op, p->fast).index),
+             unit.lanes, store_hint(c, v));
+        return;
+    }
+    buffer_read(c, turn->buffer);
     line(c, "tile_rows_store((const char *)%s, %s, %s, warp * %d + lane, %s);", turn->buffer->name,
          at, rows, unit.lanes, store_hint(c, v));
 }

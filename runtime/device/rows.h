@@ -6,6 +6,10 @@
  * front of its whole sectors and behind them is stored by neighbouring lanes, an element each. So a
  * tile touches a sector once, and each of them is one request: parts of a sector cost more than a
  * whole.
+ *
+ * A tile may have a halo: up to a sector's bytes behind its end in each row, which are the next
+ * program's. With it a tile is stored from the first whole sector on and up to the end of the last,
+ * and what is in front of the first one only where the row begins.
  */
 #ifndef TILE_ROWS_H
 #define TILE_ROWS_H
@@ -15,8 +19,8 @@ typedef struct TileRows {
     int rows, pieces, shift, mask, size, threads;
 } TileRows;
 
-/* The tile in global memory: rows [from, end) of it are inside, `room` bytes of each. `pitch`:
- * bytes from row to row. */
+/* The tile in global memory: rows [from, end) of it are inside, `room` bytes of each (with a halo:
+ * of tile and halo). `pitch`: bytes from row to row. */
 typedef struct TileRowsAt {
     char *row;
     int64_t pitch;
@@ -25,6 +29,8 @@ typedef struct TileRowsAt {
 
 /* Bytes that are stored whole: 16, or the L2's sector. */
 enum { TILE_ROWS_WHOLE = 32 };
+/* Bytes from row to row of a halo: so many that few lanes meet in a bank. */
+enum { TILE_HALO_PITCH = 48 };
 
 /* Who stores what: a row has `each` items, the teams' threads take turns.
  *
@@ -79,16 +85,26 @@ TILE_FN int tile_rows_place(TileRows t, TileRowsWay w, int i, int k, int p)
     return ((i + below) * t.pieces + (p ^ (i + below >> t.shift & t.mask))) * 16;
 }
 
-/* Pieces of whole sectors, a run from item `i` on. `words` is skip / 4, a constant. */
-TILE_FN void tile_rows_run(const char *stage, TileRowsAt a, TileRows t, TileRowsWay w,
-                           TileRowsItem i, int skip, int words, int hint)
+/* Piece p of that row: of the tile, or of its halo (NULL: none, and the last piece then). */
+TILE_FN const char *tile_rows_piece(const char *stage, const char *halo, TileRows t, TileRowsWay w,
+                                    int i, int k, int p)
+{
+    if (halo && p >= t.pieces)
+        return halo + (i + k * w.step) * TILE_HALO_PITCH + (p - t.pieces) * 16;
+    return stage + tile_rows_place(t, w, i, k, p < t.pieces ? p : t.pieces - 1);
+}
+
+/* Pieces of whole sectors, a run from item `i` on, with a halo all pieces behind the first `skip`
+ * bytes. `words` is skip % 16 / 4, a constant. */
+TILE_FN void tile_rows_run(const char *stage, const char *halo, TileRowsAt a, TileRows t,
+                           TileRowsWay w, TileRowsItem i, int skip, int words, int hint)
 {
     const uint32_t selector = 0x3210u + 0x1111u * (uint32_t)(skip & 3);
     const int first = i.at * 16 + skip, left = i.none ? 0 : a.room - first;
     /* Of a piece in the last 16 bytes of a whole, and of others. */
-    const int upper = left >= 16 && first >= TILE_ROWS_WHOLE - 16 ? a.end : 0,
-              lower = left >= TILE_ROWS_WHOLE ? a.end : 0;
-    const int next = i.at + 1 < t.pieces ? i.at + 1 : i.at;
+    const int upper = left >= 16 && (halo || first >= TILE_ROWS_WHOLE - 16) ? a.end : 0,
+              lower = left >= (halo ? 16 : TILE_ROWS_WHOLE) ? a.end : 0;
+    const int p = first / 16, next = skip % 16 ? p + 1 : p;
     const int64_t pitch = w.step * a.pitch;
     char *to = a.row + i.row * a.pitch + first;
     TILE_EACH(k, w.run)
@@ -96,9 +112,9 @@ TILE_FN void tile_rows_run(const char *stage, TileRowsAt a, TileRows t, TileRows
         const int row = i.row + k * w.step,
                   end = (uint64_t)to & (TILE_ROWS_WHOLE - 16) ? upper : lower;
         uint32_t x[8], y[4];
-        tile_shared_read(x, stage + tile_rows_place(t, w, i.row, k, i.at), 16);
+        tile_shared_read(x, tile_rows_piece(stage, halo, t, w, i.row, k, p), 16);
         if (words || t.size < 4)
-            tile_shared_read(x + 4, stage + tile_rows_place(t, w, i.row, k, next), 16);
+            tile_shared_read(x + 4, tile_rows_piece(stage, halo, t, w, i.row, k, next), 16);
         TILE_EACH(j, 4)
         y[j] = t.size < 4 ? tile_byte_perm(x[j + words], x[j + words + 1], selector) : x[j + words];
         if (row < end && row >= a.from)
@@ -106,21 +122,23 @@ TILE_FN void tile_rows_run(const char *stage, TileRowsAt a, TileRows t, TileRows
         to += pitch;
     }
 }
-TILE_FN void tile_rows_pieces(const char *stage, TileRowsAt a, TileRows t, int thread, int hint)
+TILE_FN void tile_rows_pieces(const char *stage, const char *halo, TileRowsAt a, TileRows t,
+                              int thread, int hint)
 {
-    const TileRowsWay w = tile_rows_way(t, t.pieces, 16);
+    const int whole = halo ? TILE_ROWS_WHOLE : 16;
+    const TileRowsWay w = tile_rows_way(t, t.pieces, whole);
     TILE_STEP(turn, w.turns, w.run)
     {
         const TileRowsItem i = tile_rows_item(t, w, thread, turn);
-        const int skip = tile_rows_short(a, i, 16);
-        if (skip < 4)
-            tile_rows_run(stage, a, t, w, i, skip, 0, hint);
-        else if (skip < 8)
-            tile_rows_run(stage, a, t, w, i, skip, 1, hint);
-        else if (skip < 12)
-            tile_rows_run(stage, a, t, w, i, skip, 2, hint);
+        const int skip = tile_rows_short(a, i, whole), words = skip % 16 / 4;
+        if (words == 0)
+            tile_rows_run(stage, halo, a, t, w, i, skip, 0, hint);
+        else if (words == 1)
+            tile_rows_run(stage, halo, a, t, w, i, skip, 1, hint);
+        else if (words == 2)
+            tile_rows_run(stage, halo, a, t, w, i, skip, 2, hint);
         else
-            tile_rows_run(stage, a, t, w, i, skip, 3, hint);
+            tile_rows_run(stage, halo, a, t, w, i, skip, 3, hint);
     }
 }
 
@@ -162,8 +180,71 @@ TILE_FN void tile_rows_ends(const char *stage, TileRowsAt a, TileRows t, int thr
 
 TILE_FN void tile_rows_store(const char *stage, TileRowsAt a, TileRows t, int thread, int hint)
 {
-    tile_rows_pieces(stage, a, t, thread, hint);
+    tile_rows_pieces(stage, NULL, a, t, thread, hint);
     tile_rows_ends(stage, a, t, thread, hint);
+}
+
+/* Loads the halo: its first element is at `from`, `along` bytes to the next in the row, `across` to
+ * the row below. A thread makes words of it. Rows that all begin with a sector need none. */
+TILE_FN void tile_rows_halo(char *halo, const char *from, int64_t along, int64_t across,
+                            TileRowsAt a, TileRows t, int thread)
+{
+    enum { WORDS = TILE_ROWS_WHOLE / 4 };
+    const int many = 4 / t.size, inside = a.room / t.size - t.pieces * (16 / t.size);
+    const int turns = (t.rows * WORDS + t.threads - 1) / t.threads;
+    if ((((uint64_t)a.row | (uint64_t)a.pitch) & (TILE_ROWS_WHOLE - 1)) == 0)
+        return;
+    TILE_STEP(turn, turns, 1)
+    {
+        const int n = turn * t.threads + thread, row = n % t.rows, word = n / t.rows;
+        const char *x = from + row * across + word * many * along;
+        uint32_t y = 0;
+        TILE_EACH(k, many)
+        {
+            uint32_t w = 0;
+            if (row < a.end && row >= a.from && word * many + k < inside)
+                tile_global_read(&w, x, t.size, TILE_CONSTANT);
+            y |= w << k * 8 * t.size;
+            x += along;
+        }
+        if (word < WORDS)
+            tile_shared_write(halo + row * TILE_HALO_PITCH + word * 4, &y, 4);
+    }
+}
+
+/* What of a tile with a halo is no whole piece: where a row begins, and where it ends. */
+TILE_FN void tile_rows_rest(const char *stage, const char *halo, TileRowsAt a, TileRows t,
+                            bool begins, int thread, int hint)
+{
+    const int width = t.pieces * 16, each = 2 * TILE_ROWS_WHOLE / t.size;
+    const TileRowsWay w = {0, 0, 0, 0, 0, 0};
+    if (!begins && a.room >= width + TILE_ROWS_WHOLE)
+        return;
+    for (int n = thread; n < t.rows * each; n += t.threads) {
+        const TileRowsItem i = {n / each, n % each, false};
+        const int skip = tile_rows_short(a, i, TILE_ROWS_WHOLE),
+                  head = !begins         ? 0
+                         : skip < a.room ? skip
+                                         : a.room,
+                  left = a.room > skip ? a.room - skip : 0,
+                  behind = skip + (left < width ? left / 16 * 16 : width),
+                  tail = left < width ? left % 16 : 0;
+        const int at = i.at * t.size, byte = at < head ? at : behind + at - head;
+        if (at < head + tail && i.row < a.end && i.row >= a.from) {
+            uint32_t x;
+            tile_shared_read(
+                &x, tile_rows_piece(stage, halo, t, w, i.row, 0, byte / 16) + byte % 16, t.size);
+            tile_global_write(a.row + i.row * a.pitch + byte, &x, t.size, hint);
+        }
+    }
+}
+
+/* The tile and its halo; `begins`: the rows do, with the tile. */
+TILE_FN void tile_rows_store_whole(const char *stage, const char *halo, TileRowsAt a, TileRows t,
+                                   bool begins, int thread, int hint)
+{
+    tile_rows_pieces(stage, halo, a, t, thread, hint);
+    tile_rows_rest(stage, halo, a, t, begins, thread, hint);
 }
 
 #endif

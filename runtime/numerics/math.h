@@ -113,23 +113,25 @@ TILE_FN float tile_divide_sum(float a, float a_low, float d, float d_low)
     return TILE_FMA(TILE_FMA(-q, d_low, TILE_FMA(-q, d, a) + a_low), r, q);
 }
 
-/* a / (1 + e) for e in [0, 1] and a = e or 1, little more than rounded once. Every a - q here is
- * exact, since q is a / 2 at least, and nobody rounds 1 + e. */
+/* a / (1 + e) for e in [0, 1] and a = e or 1, little more than rounded once; a and e are given
+ * times 2^32, as e may be too small for an f32, and r is 2^-32 of the reciprocal. Every a - q here
+ * is exact, since q is a / 2 at least, and nobody rounds 1 + e. */
 TILE_FN float tile_divide_by_sum(float a, float e)
 {
-    float r = 0x1.371aaap-2f; /* but for 2^-6.4 */
-    r = TILE_FMA(r, e, -0x1.959034p-1f);
-    r = TILE_FMA(r, e, 0x1.fa0534p-1f);
-    r = TILE_FMA(r, TILE_FMA(e, -r, 1.0f - r), r);
+    float r = 0x1.371aaap-2f * 0x1p-96f; /* but for 2^-6.4 */
+    r = TILE_FMA(r, e, -0x1.959034p-1f * 0x1p-64f);
+    r = TILE_FMA(r, e, 0x1.fa0534p-1f * 0x1p-32f);
+    r = TILE_FMA(r, TILE_FMA(e, -r, TILE_FMA(r, -0x1p+32f, 1.0f)), r);
     float q = a * r;
-    return TILE_FMA(r, TILE_FMA(e, -q, a - q), q);
+    return TILE_FMA(r, TILE_FMA(e, -q, TILE_FMA(q, -0x1p+32f, a)), q);
 }
 
 /* sigmoid(x) of a number; of NaN: some number. */
 TILE_FN float tile_sigmoid_number(float x)
 {
-    float e = tile_exp_minus_abs(x);
-    return tile_divide_by_sum(x < 0.0f ? e : 1.0f, e);
+    float a = -tile_abs(x);
+    float e = tile_exp_scaled(a > -104.0f ? a : -104.0f, 32.0f);
+    return tile_divide_by_sum(x < 0.0f ? e : 0x1p+32f, e);
 }
 
 TILE_FN float tile_sigmoid(float x)

@@ -188,7 +188,7 @@ def transposes():
         yield transpose(t, b, m, n, 0, 0, few=(b, n) == (2, 130) and t in ("e4m3", "bf16", "f32"))
     for t, (b, m, n), (pitch, offset) in itertools.product(("e4m3", "bf16", "f32"), sizes[1:5:3], places[1:]):
         yield transpose(t, b, m, n, pitch, offset)
-    for t, k in itertools.product(("e4m3", "bf16", "f32"), range(1, 16)):        # rows begin anywhere, in and out
+    for t, k in itertools.product(("e4m3", "bf16", "f32"), (*range(1, 16), 23, 31, 33)):    # rows begin anywhere
         yield transpose(t, 2, 128 + k, 384 + k * 7 % 16, k * 3 % 16, k * 5 % 16)
     for t, bm, bn in itertools.product(("e4m3", "bf16", "f32"), (64, 128), (64, 128)):
         if (bm, bn, t) not in ((64, 128, "e4m3"), (64, 128, "bf16")):    # banks meet; the schedule's assert refuses

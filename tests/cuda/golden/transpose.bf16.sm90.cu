@@ -72,9 +72,11 @@ TILE_KERNEL(tk_transpose, tk_transpose_args, 256, 3)
         }
     }
     else {
-        tile_sync();
         const TileRows rows = {128, 16, 3, 7, 2, 256};
-        const TileRowsAt rows_at = {(char *)(a.y + ((int64_t)(b) * a.y_stride0 + (int64_t)(n) * M + m)), (int64_t)M * 2, 0, tile_inside(b, B) ? (int)tile_min_i64(128, N - n) : 0, (int)tile_min_i64(128, M - m) * 2};
-        tile_rows_store((const char *)turn, rows_at, rows, warp * 32 + lane, TILE_PLAIN);
+        const TileRowsAt rows_at = {(char *)(a.y + ((int64_t)(b) * a.y_stride0 + (int64_t)(n) * M + m)), (int64_t)M * 2, 0, tile_inside(b, B) ? (int)tile_min_i64(128, N - n) : 0, (int)tile_min_i64(144, M - m) * 2};
+        uint16_t *const halo = (uint16_t *)(shared + 32768);
+        tile_rows_halo((char *)halo, (const char *)(a.x + ((int64_t)b * a.x_stride0_1 + (int64_t)(m + 128) * a.x_stride1 + n)), a.x_stride1 * 2, 1 * 2, rows_at, rows, warp * 32 + lane);
+        tile_sync();
+        tile_rows_store_whole((const char *)turn, (const char *)halo, rows_at, rows, m == 0, warp * 32 + lane, TILE_PLAIN);
     }
 }
