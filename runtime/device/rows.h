@@ -29,8 +29,8 @@ typedef struct TileRowsAt {
 
 /* Bytes that are stored whole: 16, or the L2's sector. */
 enum { TILE_ROWS_WHOLE = 32 };
-/* Bytes from row to row of a halo: so many that few lanes meet in a bank. */
-enum { TILE_HALO_PITCH = 48 };
+/* Bytes from row to row of a halo, so many that few lanes meet in a bank, and its words. */
+enum { TILE_HALO_PITCH = 48, TILE_HALO_WORDS = TILE_ROWS_WHOLE / 4 };
 
 /* Who stores what: a row has `each` items, the teams' threads take turns.
  *
@@ -189,9 +189,8 @@ TILE_FN void tile_rows_store(const char *stage, TileRowsAt a, TileRows t, int th
 TILE_FN void tile_rows_halo(char *halo, const char *from, int64_t along, int64_t across,
                             TileRowsAt a, TileRows t, int thread)
 {
-    enum { WORDS = TILE_ROWS_WHOLE / 4 };
     const int many = 4 / t.size, inside = a.room / t.size - t.pieces * (16 / t.size);
-    const int turns = (t.rows * WORDS + t.threads - 1) / t.threads;
+    const int turns = (t.rows * TILE_HALO_WORDS + t.threads - 1) / t.threads;
     if ((((uint64_t)a.row | (uint64_t)a.pitch) & (TILE_ROWS_WHOLE - 1)) == 0)
         return;
     TILE_STEP(turn, turns, 1)
@@ -207,7 +206,7 @@ TILE_FN void tile_rows_halo(char *halo, const char *from, int64_t along, int64_t
             y |= w << k * 8 * t.size;
             x += along;
         }
-        if (word < WORDS)
+        if (word < TILE_HALO_WORDS)
             tile_shared_write(halo + row * TILE_HALO_PITCH + word * 4, &y, 4);
     }
 }

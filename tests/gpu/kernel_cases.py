@@ -109,7 +109,7 @@ def casts():
             yield cast(t, o, 32, FORMATS[0], (9, 1056), few=pitch == 3 and t == "bf16",
                        pitch={"x": 1056 + pitch} if pitch else {}, offset={"x": offset} if offset else {})
         yield cast(t, o, 128, FORMATS[2], (21, 1160))
-        for bm, bk in ((1, 256), (4, 512), (8, 1024), (1, 4096)):
+        for bm, bk in ((1, 256), (4, 512), (8, 256), (1, 2048)):
             yield cast(t, o, 128, FORMATS[1], (19, 4352), settings={"BM": bm, "BK": bk})
 
 
