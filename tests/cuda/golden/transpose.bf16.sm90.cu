@@ -1,4 +1,4 @@
-// sm90, T=bf16 x=row y=row BM=128 BN=128 R=3 NEAR=1
+// sm90, T=bf16 x=row y=row BM=128 BN=128 R=3
 #include "runtime/device/tile.h"
 
 typedef struct tk_transpose_args {
