@@ -499,7 +499,6 @@ static bool order_anchor(Pass *p, const Op *op, Layout *out)
         return census_layout(t, u, out);
     if (u.warps > 1 && t->rank == 1)
         return false; /* over the whole block: as the load has it */
-    SpreadRequest q = {axis, 4, -1, 1, false};
     int64_t n = t->dims[axis], lanes = 1;
     for (int d = 0; d < t->rank; d++)
         lanes *= d == axis ? 1 : t->dims[d];
@@ -509,12 +508,11 @@ static bool order_anchor(Pass *p, const Op *op, Layout *out)
     while (2 * share <= lanes && share < n)
         share *= 2;
     int64_t regs = (n + share - 1) / share;
-    bool runs = n % share == 0 && regs % 4 == 0 && op->code != OP_OCCURRENCE;
+    bool runs = n % regs == 0 && regs % 4 == 0 && op->code != OP_OCCURRENCE;
     int mask = share * regs > n ? 0 : -1;
-    (void)q;
-    *out = (Layout){.masks = mask + 1, .limit = {(int32_t)n}};
-    layout_add_masked(out, OWN_REG, axis, regs, runs ? 1 : share, mask, runs ? 1 : share);
-    layout_add_masked(out, OWN_LANE, axis, share, runs ? regs : 1, mask, runs ? regs : 1);
+    *out = (Layout){.masks = mask + 1, .limit = {(int32_t)(runs ? n / regs : n)}};
+    layout_add_masked(out, OWN_REG, axis, regs, runs ? 1 : share, runs ? -1 : mask, share);
+    layout_add_masked(out, OWN_LANE, axis, share, runs ? regs : 1, mask, 1);
     Type rest = *t;
     rest.dims[axis] = 1;
     u.lanes /= (int)share;

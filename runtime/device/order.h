@@ -12,9 +12,9 @@
 
 TILE_FN uint32_t tile_key_f32(float x)
 {
-    const uint32_t u = tile_bits(x + 0.0f); /* -0 becomes 0 */
-    const uint32_t key = u ^ ((uint32_t)((int32_t)u >> 31) | TILE_SIGN);
-    return x != x ? ~0u : key;
+    /* -0 becomes 0, and a NaN the one whose key is ~0. */
+    const uint32_t u = tile_bits(tile_result(x + 0.0f));
+    return u ^ ((uint32_t)((int32_t)u >> 31) | TILE_SIGN);
 }
 TILE_FN uint32_t tile_key_tf32(float x)
 {
@@ -186,14 +186,23 @@ TILE_FN bool tile_same_mark_u32(uint32_t a, uint32_t b, int bits)
 {
     return (a ^ b) < 1u << bits;
 }
+/* Batcher's odd-even merges (1968): runs of `sorted` become runs of twice as many. An exchange is a
+ * maximum and a minimum. */
 TILE_FN void tile_sort_marks_u32(uint32_t *mark, int n)
 {
-    TILE_EACH(i, n)
+    _Pragma("unroll") for (int sorted = 1; sorted < n; sorted *= 2)
     {
-        _Pragma("unroll") for (int k = i; k > 0; k--)
+        _Pragma("unroll") for (int apart = sorted; apart > 0; apart /= 2)
         {
-            const uint32_t a = mark[k], b = mark[k - 1];
-            mark[k - 1] = a > b ? a : b, mark[k] = a > b ? b : a;
+            TILE_EACH(i, n)
+            {
+                const int k = i + apart, first = i - apart % sorted;
+                const bool meet = first >= 0 && first / apart % 2 == 0 && k < n &&
+                                  i / (2 * sorted) == k / (2 * sorted);
+                const uint32_t a = mark[i], b = mark[meet ? k : i];
+                if (meet)
+                    mark[i] = a > b ? a : b, mark[k] = a > b ? b : a;
+            }
         }
     }
 }
