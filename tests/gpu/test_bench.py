@@ -1,11 +1,13 @@
 """bench.py without a GPU: schedules that it writes, arguments that every kernel takes."""
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
+import plain  # noqa: E402
 from schedules import with_parameters  # noqa: E402
 
 PROGRAM = """\
@@ -58,3 +60,13 @@ def test_topk_gate(tilec, repository, tmp_path):
                  "-o", f"idx={tmp_path}/i.npy")
     assert done.returncode == 0, done.stderr
     assert np.array_equal(np.load(tmp_path / "i.npy"), np.argsort(-logits, axis=1, kind="stable")[:, :6])
+
+
+@pytest.mark.skipif(not shutil.which("nvcc"), reason="nvcc is not installed")
+def test_plain_kernels_compile(tmp_path):
+    text = tmp_path / "plain.cu"
+    text.write_text("\n".join(f"namespace n{i} {{\n{t.replace('extern ', '').replace(chr(34) + 'C' + chr(34), '')}}}"
+                              for i, t in enumerate(plain.texts())))
+    done = subprocess.run(["nvcc", "-cubin", "-arch=sm_90a", "-o", tmp_path / "plain.cubin", text],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
