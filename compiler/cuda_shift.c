@@ -193,6 +193,7 @@ static void emit_halo(Cuda *c, const Op *op, const Op *load, const Turn *turn, c
         else
             place = sum_of(c, place, format_text(c, "(int64_t)%s * %s", index, v->stride[k].text));
     }
+    statement_effect(&c->out, (Effect){.tensor = v->tensor, .op = load});
     line(c,
          "tile_rows_halo((char *)%s, (const char *)(%s + (%s)), %s * %lld, %s * %lld, %s, %s, "
          "warp * %d + lane);",

@@ -54,3 +54,9 @@ def test_parts_of_sectors(tilec, tmp_path, other):
     # Others leave places that nobody stores, or that two do.
     if other in ("computed", "another place", "ends elsewhere", "twice"):
         p.check(2)
+
+
+def test_the_next_launch_starts_behind_the_last_load(tilec, tmp_path):
+    text = SAME.replace("store y vector(16);", "store y vector(16);  pdl wait(load) trigger(last_load);")
+    text = program(tilec, tmp_path, text, "bf16", 100, 131).emitted()
+    assert 0 < text.index("tile_pdl_wait") < text.index("tile_rows_halo(") < text.index("tile_pdl_launch")
