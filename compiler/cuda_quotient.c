@@ -12,8 +12,9 @@
 enum { DEPTH = 14 }; /* of values that are looked through */
 
 /* Exponents of the greatest divisors and numerators, and of the least: of quotients that have to do
- * with each other, of those that do not, and of any numerator of the former. */
-enum { NEAR_DIVISOR = 24, NEAR_NUMERATOR = 52, WIDE = 60, FAR_NUMERATOR = 102, FRACTION = 23 };
+ * with each other, of those that do not, and of any numerator of the former. NEAR ones are such
+ * that a difference of two quotients is no farther, and that divisors may be as little as 1e-8. */
+enum { NEAR_DIVISOR = 27, NEAR_NUMERATOR = 48, WIDE = 60, FAR_NUMERATOR = 99, FRACTION = 23 };
 
 static bool is_positive(const Value *v, int depth);
 static bool stores_positive(const Value *tensor, const Region *, int depth);

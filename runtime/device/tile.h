@@ -328,8 +328,8 @@ TILE_FN float tile_nearest_reciprocal(float b)
 }
 
 /* a / b, rounded as `/` rounds, without a branch: quotients of several elements overlap. For b in
- * [2^-60, 2^60] and a = 0 or |a| in [2^-60, 2^60], or b in [2^-24, 2^24] and |a| in
- * [2^-102, 2^102]; for others it gives something else.
+ * [2^-60, 2^60] and a = 0 or |a| in [2^-60, 2^60], or b in [2^-27, 2^27] and |a| in
+ * [2^-99, 2^99]; for others it gives something else.
  *
  * One correction of the quotient rounds it rightly (Markstein, 1990), as nothing under- or
  * overflows there: the remainder is a multiple of 2^-47 |a| or more. Of a = -0 the remainder

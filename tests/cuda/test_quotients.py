@@ -101,10 +101,11 @@ schedule chains for sm90, sm100 { unit thread pack(32); }
 """
 
 
-@pytest.mark.parametrize("chain", ["u / s / s / (s * 0x1p-24)", "(u - v * 0x1.000002p0 / s) / s / (s * 0x1p-24)"])
+@pytest.mark.parametrize("chain", ["u / s / (s * 0x1p-19) / (s * 0x1p-27)",
+                                   "(u - v * 0x1.000002p0 / s) / s / (s * 0x1p-27)"])
 def test_chains_of_quotients(tilec, tmp_path, chain):
     rng = np.random.default_rng(3)
-    x, d = rng.uniform(1, 2, (640, 16)) * 2.0**-52, rng.uniform(0.5, 1, (640, 4)) * 2.0**24
+    x, d = rng.uniform(1, 2, (640, 16)) * 2.0**-48, rng.uniform(0.5, 1, (640, 4)) * 2.0**27
     p = Program(tilec, tmp_path, CHAINS % chain, {"x": x.astype("f4"), "d": d.astype("f4")}, ["y"])
     assert "exact < 2" in p.emitted()
     p.check(2)

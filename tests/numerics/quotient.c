@@ -40,7 +40,7 @@ static double ulps_off(float b)
     return fabs(y - 1.0 / b) / ldexp(1.0, ilogb(y) - 23);
 }
 
-enum { NEAR_DIVISOR = 24, NEAR_NUMERATOR = 52, WIDE = 60, FAR_NUMERATOR = 102 };
+enum { NEAR_DIVISOR = 27, NEAR_NUMERATOR = 48, WIDE = 60, FAR_NUMERATOR = 99 };
 
 enum { NUMERATOR, POSITIVE, SUMMAND };
 static bool fits(float a, float b, int divisor, int numerator, int kind)
@@ -110,9 +110,9 @@ int main(int argc, char **argv)
     long n = argc > 1 ? atol(argv[1]) : 1000000;
     const uint32_t fractions[] = {0,        1,        2,        0x3FFFFF, 0x400000,
                                   0x400001, 0x7FFFFD, 0x7FFFFE, 0x7FFFFF};
-    const uint32_t exponents[] = {0,   1,   24,  25,  26,  66,  67,  68,  74,  75,  76,
-                                  102, 103, 104, 126, 127, 128, 150, 151, 152, 178, 179,
-                                  180, 186, 187, 188, 228, 229, 230, 254, 255};
+    const uint32_t exponents[] = {0,   1,   27,  28,  29,  66,  67,  68,  78,  79,  80,
+                                  99,  100, 101, 126, 127, 128, 153, 154, 155, 174, 175,
+                                  176, 186, 187, 188, 225, 226, 227, 254, 255};
     check_reciprocals();
     for (int i = 0; i < 31 * 9 * 2; i++)
         for (int j = 0; j < 31 * 9 * 2; j++)
