@@ -9,7 +9,8 @@
 #include "compiler/counts.h"
 #include "compiler/cuda.h"
 
-enum { DEPTH = 14 }; /* of values that are looked through */
+/* Of values that are looked through: of one operand each mostly, and of two. */
+enum { DEPTH = 14, BOUNDS_DEPTH = 6 };
 
 /* Exponents of the greatest divisors and numerators, and of the least: of quotients that have to do
  * with each other, of those that do not, and of any numerator of the former. NEAR ones are such
@@ -156,8 +157,12 @@ static Bounds bounds_of(Cuda *c, const Op *at, const Value *v, int depth)
     if (x.high == INT_MAX || y.high == INT_MAX)
         return UNKNOWN;
     switch (code) {
-    case OP_DIV:
+    case OP_DIV: { /* by 0 only where nobody has asked about the divisor as one */
+        const Value *by = bare(v->op->args[1]);
+        if (!was_gathered(c, by, at) || !c->gathered[by->id].divisor)
+            return UNKNOWN;
         return normal(x.low - y.high, x.high - y.low);
+    }
     case OP_MUL:
         return normal(x.low + y.low, x.high + y.high);
     default:
@@ -168,7 +173,7 @@ static Bounds bounds_of(Cuda *c, const Op *at, const Value *v, int depth)
 
 static bool is_known(Cuda *c, const Op *op, const Value *numerator)
 {
-    const Bounds b = bounds_of(c, op, numerator, DEPTH);
+    const Bounds b = bounds_of(c, op, numerator, BOUNDS_DEPTH);
     return b.low >= -FAR_NUMERATOR && b.high <= FAR_NUMERATOR;
 }
 

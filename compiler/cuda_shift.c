@@ -33,8 +33,9 @@ bool is_shiftable(const Op *op, const CudaView *v, const SharedPlace *p)
     return true;
 }
 
-/* Bytes from row to row of what is taken from the next program: TILE_HALO_PITCH in rows.h. */
-enum { HALO_PITCH = 48 };
+/* Of what is taken from the next program, as in rows.h: TILE_ROWS_WHOLE bytes of a row at most,
+ * TILE_HALO_PITCH from row to row. */
+enum { HALO_BYTES = 32, HALO_PITCH = 48 };
 
 /* The tile in global memory, as the fields of a TileRowsAt. */
 typedef struct RowsAt {
@@ -102,10 +103,19 @@ static Along along(const Op *op, int dim)
 }
 
 /* Is the value the same in all programs that differ in one index only? */
-static bool is_aside(const Value *v, const Region *body, const Value *index)
+static bool is_aside(Cuda *c, const Value *v, const Value *index)
 {
-    return v != index && ((!v->op && v->region == body) ||
-                          (v->op && (v->op->code == OP_CONST || v->op->code == OP_DIM)));
+    return v != index && (host_value(c->host, v) >= 0 || (!v->op && v->region == index->region));
+}
+
+/* Does a view lie at the same place in all programs? */
+static bool is_fixed(Cuda *c, const Value *tensor)
+{
+    for (const Op *op = tensor->op; op->code != OP_TENSOR; op = op->args[0]->op)
+        for (int i = 1; i < op->nargs; i++)
+            if (host_value(c->host, op->args[i]) < 0)
+                return false;
+    return true;
 }
 
 /* Nothing else of the kernel touches the memory of a store. */
@@ -136,37 +146,78 @@ static bool is_stepped(Cuda *c, const Op *par, const Value *index, const CudaVie
            strcmp(c_name(c, range->args[1]), v->extent[axis].text) == 0;
 }
 
+/* Axes of a load and a store that have one index and end alike. */
+static bool pair_up(Along load, const CudaView *from, Along store, const CudaView *to)
+{
+    return load.index == store.index &&
+           !strcmp(from->extent[load.axis].text, to->extent[store.axis].text);
+}
+
+/* The axes of single elements: those of the store do not move from program to program, and one of
+ * the load is in the tensor where one of the store is. */
+static bool scalars_pair_up(Cuda *c, const Op *load, const CudaView *from, const Op *store,
+                            const CudaView *to, const Value *index)
+{
+    for (int k = 0, arg = 1; k < store->access->count; k++)
+        if (store->access->axis[k].kind != AX_FULL) {
+            const Value *at = store->args[arg++];
+            if (store->access->axis[k].kind == AX_SCALAR && !is_aside(c, at, index))
+                return false;
+        }
+    for (int k = 0, arg = 1; k < load->access->count; k++) {
+        const AxisKind kind = load->access->axis[k].kind;
+        if (kind == AX_FULL)
+            continue;
+        const Along one = {k, load->args[arg++]};
+        bool paired = kind != AX_SCALAR;
+        for (int j = 0, other = 1; j < store->access->count && !paired; j++) {
+            if (store->access->axis[j].kind == AX_FULL)
+                continue;
+            const Along two = {j, store->args[other++]};
+            paired = store->access->axis[j].kind == AX_SCALAR && pair_up(one, from, two, to);
+        }
+        if (!paired)
+            return false;
+    }
+    return true;
+}
+
+static bool is_plain_load(Cuda *c, const Op *op)
+{
+    const CudaView *v = c->view[op->args[0]->id];
+    if (v->local || v->quad >= 0 || memory_of(c, op->args[0]) || !is_fixed(c, op->args[0]))
+        return false;
+    for (int k = 0; k < op->access->count; k++)
+        if (v->divide[k] || op->access->axis[k].kind == AX_TILE)
+            return false;
+    return true;
+}
+
 /* The load whose tile is stored as it is or turned, by programs that lie side by side along the
- * stored rows; NULL if it is not that. */
+ * stored rows; NULL if it is not that. All of them have to come to the store. */
 static const Op *halo_of(Cuda *c, const Op *op, const CudaView *v, int fast)
 {
     const Value *x = op->args[op->nargs - 1];
     const bool turned = x->op && x->op->code == OP_TRANS;
     const Op *load = turned ? x->op->args[0]->op : x->op, *par = c->plan->par;
     const Region *body = par->regions[par->nregions - 1];
-    if (!load || load->code != OP_LOAD || op->parent != body || *c->guard)
+    if (!load || load->code != OP_LOAD || op->parent != body || *c->guard ||
+        region_has(body, OP_CONTINUE))
         return NULL;
-    const CudaView *from = c->view[load->args[0]->id];
-    if (memory_of(c, load->args[0]) || from->local || from->quad >= 0 ||
+    /* Rows are short of a sector by the same in all programs. */
+    if (x->type.dims[fast] * dtype_info[x->type.dtype].size % HALO_BYTES)
+        return NULL;
+    if (!is_plain_load(c, load) || !is_fixed(c, op->args[0]) ||
         !is_only_access(c, c->low->kernel->body, op))
         return NULL;
-    const Along to = along(op, fast), at = along(load, turned ? 1 - fast : fast);
-    if (to.index != at.index || !is_stepped(c, par, to.index, v, to.axis, x->type.dims[fast]))
+    const CudaView *from = c->view[load->args[0]->id];
+    const Along to = along(op, fast), rows = along(op, 1 - fast);
+    if (!is_stepped(c, par, to.index, v, to.axis, x->type.dims[fast]) ||
+        (rows.index && !is_aside(c, rows.index, to.index)) ||
+        !pair_up(along(load, turned ? 1 - fast : fast), from, to, v) ||
+        !pair_up(along(load, turned ? fast : 1 - fast), from, rows, v))
         return NULL;
-    for (int arg = 1; arg < op->nargs - 1; arg++)
-        if (op->args[arg] != to.index && !is_aside(op->args[arg], body, to.index))
-            return NULL;
-    for (int k = 0, arg = 1; k < load->access->count; k++) {
-        const Value *i = load->access->axis[k].kind == AX_FULL ? NULL : load->args[arg++];
-        bool same = false; /* an axis of the store that ends alike has that index */
-        for (int j = 0, other = 1; j < op->access->count; j++) {
-            const Value *o = op->access->axis[j].kind == AX_FULL ? NULL : op->args[other++];
-            same |= o == i && !strcmp(from->extent[k].text, v->extent[j].text);
-        }
-        if (!same || from->divide[k] || load->access->axis[k].kind == AX_TILE)
-            return NULL;
-    }
-    return load;
+    return scalars_pair_up(c, load, from, op, v, to.index) ? load : NULL;
 }
 
 /* Their first: a pointer to it, and the bytes from one to the next in the row and to the row below.
@@ -209,7 +260,7 @@ void store_shifted(Cuda *c, const Op *op, const CudaView *v, const Turn *turn)
     ThreadUnit unit = c->plan->unit;
     const char *rows = new_temp(c, "rows"), *at = new_temp(c, "rows_at");
     const Op *load = halo_of(c, op, v, p->fast);
-    RowsAt r = rows_at(c, op, v, p->fast, load ? 32 / size : 0);
+    RowsAt r = rows_at(c, op, v, p->fast, load ? HALO_BYTES / size : 0);
     line(c, "const TileRows %s = {%lld, %lld, %d, %lld, %lld, %d};", rows, lines,
          (long long)p->chunks, p->shift, (long long)p->mask, size, unit.lanes * unit.warps);
     line(c, "const TileRowsAt %s = {%s, %s, %s, %s, %s};", at, r.row, r.pitch, r.from, r.end,

@@ -55,7 +55,8 @@ TILE_FN TileRowsWay tile_rows_way(TileRows t, int each, int whole)
     return w;
 }
 
-/* The thread's item of a turn: number `at` in its row; `none`: all are stored. */
+/* The thread's item of a turn: number `at` in its row; `none`: all are stored, and it is in row 0.
+ */
 typedef struct TileRowsItem {
     int row, at;
     bool none;
@@ -66,7 +67,8 @@ TILE_FN TileRowsItem tile_rows_item(TileRows t, TileRowsWay w, int thread, int t
     const unsigned x = (unsigned)thread % (unsigned)t.threads;
     const unsigned n = (x / team * (unsigned)w.turns + (unsigned)turn) * team + x % team;
     const unsigned row = n / each % alike * ((unsigned)t.rows / alike) + n / each / alike;
-    const TileRowsItem i = {(int)row, (int)(n % each), n >= (unsigned)(t.rows * w.each)};
+    const bool none = n >= (unsigned)(t.rows * w.each);
+    const TileRowsItem i = {none ? 0 : (int)row, (int)(n % each), none};
     return i;
 }
 /* How many bytes the item's row is short of a multiple of `whole` bytes. */

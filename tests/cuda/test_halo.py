@@ -1,5 +1,7 @@
 """Tiles stored to rows that begin anywhere: a program takes what the next one has of a sector (compiler/cuda_shift.c)
 where it knows that one, and stores parts of sectors otherwise. The interpreter has each program store its own."""
+import re
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -54,6 +56,81 @@ def test_parts_of_sectors(tilec, tmp_path, other):
     # Others leave places that nobody stores, or that two do.
     if other in ("computed", "another place", "ends elsewhere", "twice"):
         p.check(2)
+
+
+# What a neighbour does otherwise, or elsewhere: a kernel's parameters, ranges and body.
+M, N = 150, 133
+X, Y, BOTH = "x: in u8[M, N] @ stride(any, 1)", "y: out u8[N, M]", "m in 0..M by 64, n in 0..N by 64"
+ELSEWHERE = {
+    "goes on": (f"{X}, {Y}", BOTH, "if m == 64 { continue; } " + BODY, {"x": (M, N)}),
+    "twice in a load": ("x: in u8[M, M], y: out u8[M, M]", "m in 0..M by 64, n in 0..M by 64",
+                        "y[n +: 64, m +: 64] = trans(x[m +: 64, m +: 64]);", {"x": (M, M)}),
+    "twice in a store": ("x: in u8[M, M], y: out u8[M, M]", "m in 0..M by 64",
+                         "y[m +: 64, m +: 64] = trans(x[m +: 64, m +: 64]);", {"x": (M, M)}),
+    "in another place": ("x: in u8[M, M, N], y: out u8[M, N, M]", BOTH,
+                         "y[m, n +: 64, m +: 64] = trans(x[m, m +: 64, n +: 64]);", {"x": (M, M, N)}),
+    "a view of y": (f"{X}, y: out u8[3, N, M]", BOTH, "view yv = slice(y, m // 64, m // 64 + 1);  "
+                    "yv[0, n +: 64, m +: 64] = trans(x[m +: 64, n +: 64]);", {"x": (M, N)}),
+    "a view of x": ("x: in u8[L], y: out u8[N, M]", BOTH, "view xv = reshape(slice(x, m, m + M * N), M, N);  "
+                    "y[n +: 64, m +: 64] = trans(xv[m +: 64, n +: 64]);", {"x": (M * N + 200,)}),
+    "rows that end before": ("x: in u8[M, N] @ stride(any, 1), y: out u8[N, K, M]", BOTH,
+                             "y[n, n +: 64, m +: 64] = trans(x[m +: 64, n +: 64]);", {"x": (M, N), "K": 190}),
+}
+
+
+@pytest.mark.parametrize("what", ELSEWHERE)
+def test_neighbours_that_do_otherwise(tilec, tmp_path, what):
+    params, ranges, body, shapes = ELSEWHERE[what]
+    words = re.findall(r"\w+", params)
+    dims = ", ".join(f"{d}: dim" for d in "MNKL" if d in words)
+    text = f"kernel other[{dims}]({params})\n{{\n  par ({ranges}) {{ {body} }}\n}}\n" \
+        "schedule other for sm90 { unit block warps(4); }\n"
+    shape = shapes["x"]
+    x = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    settings = {"M": M, "N": N} if "L" in words else {"K": shapes["K"]} if "K" in words else {}
+    p = Program(tilec, tmp_path, text, {"x": x}, ["y"], settings)
+    assert "tile_rows_halo(" not in p.emitted()
+    p.check(2)
+
+
+@pytest.mark.parametrize("table", ["x", "y"])
+def test_entries_of_a_table(tilec, tmp_path, table):
+    params = {"x": "xs: in table(L, u8[M, N]), y: out u8[N, M]",
+              "y": "x: in u8[M, N], ys: out table(L, u8[N, M])"}[table]
+    x, y = ("xs[m // 64]", "y") if table == "x" else ("x", "ys[m // 64]")
+    text = f"""
+kernel other[M: dim, N: dim, L: int = 3]({params})
+{{
+  par (m in 0..M by 64, n in 0..N by 64) {{ {y}[n +: 64, m +: 64] = trans({x}[m +: 64, n +: 64]); }}
+}}
+schedule other for sm90 {{ unit block warps(4); }}
+"""
+    value = np.arange(M * N, dtype=np.uint8).reshape(M, N)
+    inputs = {f"xs[{i}]": value + np.uint8(i) for i in range(3)} if table == "x" else {"x": value}
+    p = Program(tilec, tmp_path, text, inputs, ["y"] if table == "x" else [f"ys[{i}]" for i in range(3)])
+    assert "tile_rows_halo(" not in p.emitted()
+    p.check(2)
+
+
+@pytest.mark.parametrize("t, width, unit", [("u8", 16, "warp"), ("u8", 48, "block warps(2)"), ("i16", 24, "warp"),
+                                            ("u8", 80, "block warps(4)")])
+def test_tiles_that_are_no_whole_sectors(tilec, tmp_path, t, width, unit):
+    text = SAME.replace("m in 0..M by 64", f"m in 0..M by {width}").replace("m +: 64", f"m +: {width}")
+    text = text.replace("block warps(4)", unit)
+    if unit == "warp":
+        text = text.replace("load x vector(16);  store y vector(16);", "")
+    text += f"instances turn {{ T: {{ {t} }}; }}\n"
+    x = np.arange(M * N).reshape(M, N).astype({"u8": "u1", "i16": "i2"}[t])
+    p = Program(tilec, tmp_path, text, {"x": x}, ["y"], {"T": t})
+    assert "tile_rows_halo(" not in p.emitted()
+    p.check(2)
+
+
+def test_fewer_pieces_than_threads(tilec, tmp_path):
+    text = SAME.replace("by 64", "by 16").replace("+: 64", "+: 16") + "instances turn { T: { u8 }; }\n"
+    p = Program(tilec, tmp_path, text, {"x": np.arange(M * N, dtype=np.uint8).reshape(M, N)}, ["y"], {"T": "u8"})
+    assert "tile_rows_store(" in p.emitted()
+    p.check(2)
 
 
 def test_the_next_launch_starts_behind_the_last_load(tilec, tmp_path):

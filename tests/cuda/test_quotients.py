@@ -126,3 +126,29 @@ def test_what_is_known_of_numerators(tilec, tmp_path, unit, eps, go):
 def test_sums_that_divide_are_asked_once(tilec, tmp_path):
     text = Program(tilec, tmp_path, KNOWN % UNITS[0], numbers(5, 0), ["y"], {"eps": 0, "go": 0}).emitted()
     assert "a.eps >= 0.0f" in text and "tile_gather_summand" in text
+
+
+def test_a_divisor_that_nobody_asked_about(tilec, tmp_path):
+    """Two quotients are few: they are divided, by 0 perhaps, and what they give is not known."""
+    text = """
+kernel few[N: dim](x: in f32[N, 16], d: in f32[N, 4], y: out f32[N, 16])
+{
+  par (n in 0..N) {
+    let p = reshape(x[n, 0 +: 2], 2, 1);
+    let q = reshape(d[n, 0 +: 2], 2, 1);
+    let b = reshape(x[n, :], 2, 8);
+    let e = abs(b) + 1.0;
+    let a = b / q;
+    let u = p / e;
+    let z = q / p;
+    let w = z / e;
+    y[n, :] = reshape(w + (a + u) * 0x1p-20, 16);
+  }
+}
+schedule few for sm90, sm100 { unit thread pack(32); }
+"""
+    inputs = numbers(64, 0)
+    inputs["x"][1, 0] = 0.0
+    p = Program(tilec, tmp_path, text, inputs, ["y"])
+    assert "exact < 2" in p.emitted()
+    p.check(2)
