@@ -159,6 +159,19 @@ def swiglu():
                    ["y", "sf"], few=w and bm == 1 and len(sizes) in (1, 4))
 
 
+def ragged():
+    """Ranges that the data gives: no kernel of the library has them but those with mma."""
+    runs = [((5, 77, 0, 128), 1024), ((300,), 2048), ((0, 0, 1), 4096), ((130, 1), 1056), ((), 512), ((9, 40), 7168)]
+    for (sizes, h), bm in itertools.product(runs, (1, 2, 4)):
+        def make(r, sizes=sizes, h=h):
+            psum = psum_of(sizes, 128)
+            t = int(psum[-1]) + 3 if len(sizes) else 4
+            return {"x": bf16(r, t, h), "psum": psum, "f": f32(r, len(sizes)),
+                    "y": np.full((t, h), 0x1111, np.uint16)}
+        yield Case("scale_rows", f"scale_rows {list(sizes)} H={h} BM={bm}", "tests/gpu/ragged.tile", "scale_rows",
+                   {"BM": bm}, make, ["y"], few=bm == 2 and len(sizes) in (1, 4))
+
+
 def swiglu_backwards():
     for g, pow2, clamp, (x, n, k, d) in itertools.product(
             (32, 128), ("false", "true"), ("false", "true"),
@@ -352,7 +365,7 @@ def fusions():
                                     "post_mult": 2}, make, ["post", "comb", "y"], few=n in (2, 33))
 
 
-GROUPS = [casts, e5m6, swiglu, swiglu_backwards, transposes, gates, mappings, norms, engrams, sinkhorns,
+GROUPS = [casts, e5m6, swiglu, ragged, swiglu_backwards, transposes, gates, mappings, norms, engrams, sinkhorns,
           multilayers, fusions]
 
 
