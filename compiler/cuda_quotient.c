@@ -124,10 +124,7 @@ static const Value *bare(const Value *v)
 static bool was_gathered(Cuda *c, const Value *v, const Op *op)
 {
     const Op *by = c->gathered[v->id].by;
-    const Region *r = op->parent;
-    while (by && r && r != by->parent)
-        r = r->parent ? r->parent->parent : NULL;
-    return by && by != op && r;
+    return by && by != op && is_below_region(op->parent, by->parent);
 }
 
 typedef struct Bounds {
@@ -216,7 +213,8 @@ static void gather(Cuda *c, const Op *op, const Value *arg, const char *text, co
         whole = arg;
     }
     const bool divisor = !strcmp(kind, "divisor");
-    whole = bare(whole) == bare(arg) && registers(c, bare(arg)) == n ? bare(arg) : whole;
+    if (registers(c, bare(arg)) == n)
+        whole = bare(arg);
     if (c->again.until) {
         if (was_gathered(c, whole, op) && c->gathered[whole->id].divisor == divisor)
             return;

@@ -52,10 +52,10 @@ static RowsAt rows_at(Cuda *c, const Op *op, const CudaView *v, int fast, long l
          *inside = format_text(c, "%s", c->guard);
     r.end = format_text(c, "%lld", rows);
     r.room = format_text(c, "%lld", (long long)t->dims[fast] * size);
-    int arg = 1, dim = 0;
+    int dim = 0;
     for (int k = 0; k < op->access->count; k++) {
         AxisKind kind = op->access->axis[k].kind;
-        const Value *x = kind == AX_FULL ? NULL : op->args[arg++];
+        const Value *x = index_value(op, k);
         const char *index = x ? c_name(c, x) : "0", *stride = v->stride[k].text;
         bool slice = kind != AX_SCALAR, along = slice && dim == fast;
         if (slice && !along)
@@ -93,13 +93,10 @@ typedef struct Along {
 
 static Along along(const Op *op, int dim)
 {
-    int arg = 1, d = 0;
-    for (int k = 0;; k++) {
-        AxisKind kind = op->access->axis[k].kind;
-        const Value *x = kind == AX_FULL ? NULL : op->args[arg++];
-        if (kind != AX_SCALAR && d++ == dim)
-            return (Along){k, x};
-    }
+    int k = 0;
+    while (op->access->axis[k].kind == AX_SCALAR || dim-- > 0)
+        k++;
+    return (Along){k, index_value(op, k)};
 }
 
 /* Is the value the same in all programs that differ in one index only? */
@@ -158,24 +155,15 @@ static bool pair_up(Along load, const CudaView *from, Along store, const CudaVie
 static bool scalars_pair_up(Cuda *c, const Op *load, const CudaView *from, const Op *store,
                             const CudaView *to, const Value *index)
 {
-    for (int k = 0, arg = 1; k < store->access->count; k++)
-        if (store->access->axis[k].kind != AX_FULL) {
-            const Value *at = store->args[arg++];
-            if (store->access->axis[k].kind == AX_SCALAR && !is_aside(c, at, index))
-                return false;
-        }
-    for (int k = 0, arg = 1; k < load->access->count; k++) {
-        const AxisKind kind = load->access->axis[k].kind;
-        if (kind == AX_FULL)
-            continue;
-        const Along one = {k, load->args[arg++]};
-        bool paired = kind != AX_SCALAR;
-        for (int j = 0, other = 1; j < store->access->count && !paired; j++) {
-            if (store->access->axis[j].kind == AX_FULL)
-                continue;
-            const Along two = {j, store->args[other++]};
-            paired = store->access->axis[j].kind == AX_SCALAR && pair_up(one, from, two, to);
-        }
+    for (int k = 0; k < store->access->count; k++)
+        if (store->access->axis[k].kind == AX_SCALAR && !is_aside(c, index_value(store, k), index))
+            return false;
+    for (int k = 0; k < load->access->count; k++) {
+        const Along one = {k, index_value(load, k)};
+        bool paired = load->access->axis[k].kind != AX_SCALAR;
+        for (int j = 0; j < store->access->count && !paired; j++)
+            paired = store->access->axis[j].kind == AX_SCALAR &&
+                     pair_up(one, from, (Along){j, index_value(store, j)}, to);
         if (!paired)
             return false;
     }
@@ -233,10 +221,11 @@ static void emit_halo(Cuda *c, const Op *op, const Op *load, const Turn *turn, c
     const Along in_row = along(load, turned ? 1 - fast : fast),
                 below = along(load, turned ? fast : 1 - fast);
     char *place = format_text(c, "%s", v->offset ? v->offset : "0");
-    for (int k = 0, arg = 1; k < load->access->count; k++) {
-        if (load->access->axis[k].kind == AX_FULL)
+    for (int k = 0; k < load->access->count; k++) {
+        const Value *from = index_value(load, k);
+        if (!from)
             continue;
-        const char *index = c_name(c, load->args[arg++]);
+        const char *index = c_name(c, from);
         if (k == in_row.axis)
             index = format_text(c, "(%s + %lld)", index, width);
         if (v->stride[k].known && v->stride[k].value == 1)

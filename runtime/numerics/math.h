@@ -73,12 +73,11 @@ TILE_FN float tile_exp(float x)
     return x != x ? tile_float(TILE_NAN_BITS) : y;
 }
 
-/* e^-|x|; of NaN: some number. */
-TILE_FN float tile_exp_minus_abs(float x)
+/* 2^bias e^-|x|; of NaN: some number. */
+TILE_FN float tile_exp_minus_abs(float x, float bias)
 {
     float a = -tile_abs(x);
-    a = a > -104.0f ? a : -104.0f;
-    return tile_exp_scaled(a, 64.0f) * 0x1p-64f;
+    return tile_exp_scaled(a > -104.0f ? a : -104.0f, bias);
 }
 
 TILE_FN float tile_log(float x)
@@ -129,8 +128,7 @@ TILE_FN float tile_divide_by_sum(float a, float e)
 /* sigmoid(x) of a number; of NaN: some number. */
 TILE_FN float tile_sigmoid_number(float x)
 {
-    float a = -tile_abs(x);
-    float e = tile_exp_scaled(a > -104.0f ? a : -104.0f, 32.0f);
+    float e = tile_exp_minus_abs(x, 32.0f);
     return tile_divide_by_sum(x < 0.0f ? e : 0x1p+32f, e);
 }
 
@@ -143,7 +141,7 @@ TILE_FN float tile_sigmoid(float x)
 /* log(1 + e^x) = max(x, 0) + log(1 + e^-|x|); it rounds to x from 17 on. */
 TILE_FN float tile_softplus(float x)
 {
-    float e = tile_exp_minus_abs(x);
+    float e = tile_exp_minus_abs(x, 64.0f) * 0x1p-64f;
     int half = e >= 0.5f;
     float l = tile_log1p_poly(half ? TILE_FMA(e, 0.5f, -0.5f) : e);
     l = half ? l + TILE_LN2_HI : l;

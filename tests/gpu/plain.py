@@ -31,6 +31,11 @@ WAYS = {
 }
 
 
+def cast_ways(reads):
+    """With .cs or without, and the vectors a thread writes: two where what they read fits its registers."""
+    return [(stream, per) for stream in (True, False) for per in ((1, 2) if reads < 8 else (1,))]
+
+
 def cast_text(reads, stream, per):
     load, store = ("__ldcs(&x[{}])", "__stcs(&y[{}], {})") if stream else ("x[{}]", "y[{}] = {}")
     at = f"(i + p * 256) / 32 * 32 * {reads} + j * 32 + (threadIdx.x & 31)"
@@ -67,9 +72,8 @@ def streams_text(way):
 
 def texts():
     for reads in CASTS:
-        for stream in (True, False):
-            for per in (1, 2) if reads < 8 else (1,):
-                yield cast_text(reads, stream, per)
+        for stream, per in cast_ways(reads):
+            yield cast_text(reads, stream, per)
     for way in WAYS:
         yield streams_text(way)
 
@@ -101,7 +105,7 @@ def main():
             x, y = words(n * reads), words(n)
             copy = bench.copy_times(n * 16 * (reads + 1), Options)
             us = min(timed(cast_text(reads, stream, per), -(-n // (256 * per)), 256, x.data_ptr(), y.data_ptr(), n)
-                     for stream in (True, False) for per in ((1, 2) if reads < 8 else (1,)))
+                     for stream, per in cast_ways(reads))
             print(f"cast {tokens}x{hidden} {what}: {copy:.1f} {us:.1f} {copy / us:.3f}", flush=True)
     n = ROWS * CHUNKS
     arrays = [words(n * 32) for _ in range(4)] + [words(2 * n * 32)]

@@ -42,6 +42,15 @@ def build():
     return path
 
 
+def run_c(name, folder, *words):
+    """Compiles tests/numerics/<name>.c into `folder` and runs it: it prints what is wrong and fails."""
+    program = folder / name
+    subprocess.run([*CC, "-std=gnu11", "-w", "-O2", "-ffp-contract=off", "-I.", f"tests/numerics/{name}.c",
+                    "runtime/numerics/convert.c", "dsl/dtype.c", "-lm", "-o", program], cwd=ROOT, check=True)
+    done = subprocess.run([program, *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
 lib = ctypes.CDLL(str(build()))
 lib.tile_find_ue8m0_refused.restype = ctypes.c_size_t
 
