@@ -66,10 +66,10 @@ static char *cell_text(Cuda *c, const Op *op)
     char *text = format_text(c, "0");
     int64_t all = 0;
     bool known = true;
-    for (int k = 0, arg = 1; k < a->count; k++) {
+    for (int k = 0; k < a->count; k++) {
         int64_t n = a->axis[k].kind == AX_SCALAR ? 1 : a->axis[k].extent, count = t->dims[k] / n,
                 i = 0;
-        const Value *index = a->axis[k].kind == AX_FULL ? NULL : op->args[arg++];
+        const Value *index = index_value(op, k);
         bool digit = index && !value_int(index, &i);
         known &= !digit;
         all = all * count + i / n;

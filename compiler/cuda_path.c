@@ -109,11 +109,10 @@ static bool find_piece(Cuda *c, const Op *op, const CudaView *v, Piece *p)
 static bool begins_aligned(Cuda *c, const Op *op, const CudaView *v, int64_t each)
 {
     Host *h = c->host;
-    int arg = 1;
     for (int k = 0; k < op->access->count; k++) {
-        bool index = op->access->axis[k].kind != AX_FULL, known = v->stride[k].known;
-        const Value *x = index ? op->args[arg++] : NULL;
-        if (!index || (known && v->stride[k].value % each == 0) || is_multiple(x, each))
+        const bool known = v->stride[k].known;
+        const Value *x = index_value(op, k);
+        if (!x || (known && v->stride[k].value % each == 0) || is_multiple(x, each))
             continue;
         if (known || v->stride[k].node < 0)
             return false;

@@ -57,12 +57,10 @@ int64_t unrolled_rounds(const Op *loop)
 static bool by_registers(const Op *op)
 {
     const Access *a = op->access;
-    int arg = 1;
     for (int k = 0; k < a->count; k++) {
-        if (a->axis[k].kind == AX_FULL)
-            continue;
-        if (a->axis[k].kind == AX_TILE || !is_unrolled(op->args[arg++]) ||
-            op->args[0]->type.dims[k] > 64)
+        const Value *index = index_value(op, k);
+        if (index &&
+            (a->axis[k].kind == AX_TILE || !is_unrolled(index) || op->args[0]->type.dims[k] > 64))
             return false;
     }
     return true;
@@ -142,14 +140,13 @@ static char *indexed_register(Cuda *c, const Op *op, const char *name, int64_t k
 {
     const Access *a = op->access;
     int64_t before = 1, digit = kept;
-    int arg = 1;
     char *at = format_text(c, kept > 1 ? "r %% %lld" : "0", (long long)kept);
     char *inside = format_text(c, "%s", "");
     for (int k = 0; k < a->count; k++) {
         int64_t extent = op->args[0]->type.dims[k], i;
-        if (a->axis[k].kind == AX_FULL)
+        const Value *v = index_value(op, k);
+        if (!v)
             continue;
-        const Value *v = op->args[arg++];
         char *x = format_text(c, "(int)%s", c_name(c, v));
         int64_t n = a->axis[k].kind == AX_SLICE ? a->axis[k].extent : 1;
         if (n > 1)

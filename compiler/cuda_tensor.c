@@ -146,13 +146,8 @@ static bool add_dim(Cuda *c, const Op *op, Box *b, int axis, const Value *first,
 /* Where the access begins along each dim of the map. */
 static void find_first(const Op *op, Box *b)
 {
-    const Value *first[MOST_DIMS] = {0};
-    int arg = 1;
-    for (int k = 0; k < op->access->count; k++)
-        if (op->access->axis[k].kind != AX_FULL)
-            first[k] = op->args[arg++];
     for (int i = 0; i < op->access->count; i++)
-        b->first[i] = first[b->axis[i]];
+        b->first[i] = index_value(op, b->axis[i]);
 }
 
 /* The contiguous axis, then the others from the last on: so tiles lie in shared memory. */
